@@ -1,0 +1,126 @@
+"""What does an attempt hand back? Values that cross from a worker to the tracker, and nothing but plain data."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import (
+    InputError,
+    JobError,
+    LostWorkerError,
+    MapReduceError,
+    OutputLostError,
+    ResourceError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from mapreduce.ids import TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where an attempt's result rests: a file (path relative to the job directory) or a small payload carried along."""
+
+    path: str | None = None
+    inline: bytes | None = None
+    checksum: int = 0
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStats:
+    """What one attempt read, wrote and cost."""
+
+    bytes_in: int = 0
+    records_in: int = 0
+    records_out: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    spills: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """A finished attempt."""
+
+    output: Output
+    counters: dict[str, int] = field(default_factory=dict)
+    stats: TaskStats = field(default_factory=TaskStats)
+
+
+class FailureKind(Enum):
+    """Whose turn it is after a failed attempt; decides, alone, whether another attempt makes sense."""
+
+    USER = "user"  # the job's own code raised
+    INPUT = "input"  # the data is wrong
+    USAGE = "usage"  # the job or a setting is wrong
+    RESOURCE = "resource"  # no space, no permission
+    LOST = "lost"  # the worker died
+    TIMEOUT = "timeout"  # no progress
+    OUTPUT_LOST = "output lost"  # a segment or partial is missing or damaged
+    INTERNAL = "internal"  # our bug
+
+    @property
+    def retryable(self) -> bool:
+        return self in (FailureKind.USER, FailureKind.LOST, FailureKind.TIMEOUT, FailureKind.OUTPUT_LOST)
+
+
+_ERROR_CLASSES: dict[FailureKind, type[MapReduceError]] = {
+    FailureKind.USER: JobError,
+    FailureKind.INPUT: InputError,
+    FailureKind.USAGE: UsageError,
+    FailureKind.RESOURCE: ResourceError,
+    FailureKind.LOST: LostWorkerError,
+    FailureKind.TIMEOUT: LostWorkerError,
+    FailureKind.OUTPUT_LOST: OutputLostError,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed, as text: the type's name, its message, the traceback, and the record with its place.
+
+    `pickled` holds the original exception only if it survived a round trip in the worker. `lost` names the tasks of the
+    stage before whose outputs could not be read.
+    """
+
+    kind: FailureKind
+    type_name: str
+    message: str
+    traceback: str = ""
+    record: str | None = None
+    place: str | None = None
+    pickled: bytes | None = None
+    lost: tuple[TaskId, ...] = ()
+
+    @property
+    def error_class(self) -> type[MapReduceError]:
+        from mapreduce.errors import InternalError
+
+        return _ERROR_CLASSES.get(self.kind, InternalError)
+
+
+def kind_of(error: BaseException) -> FailureKind:
+    """The kind of failure that an exception stands for; anything not ours is the user's."""
+    for kind, error_class in _ERROR_CLASSES.items():
+        if isinstance(error, error_class):
+            return kind
+    if isinstance(error, MapReduceError):
+        return FailureKind.INTERNAL
+    return FailureKind.USER
+
+
+def failure_from(error: BaseException, *, record: str | None = None, place: str | None = None) -> Failure:
+    """Describe a caught exception. Never raises: an exception whose `str` fails is described by its type."""
+    try:
+        message = str(error)
+    except Exception as unprintable:
+        message = f"(its message could not be printed: {type(unprintable).__name__})"
+    text = "".join(traceback.format_exception(error))
+    return Failure(kind_of(error), type(error).__qualname__, message, text, record, place)

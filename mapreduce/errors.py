@@ -1,0 +1,67 @@
+"""Who must act when something goes wrong?
+
+Every error that a user can see is a `MapReduceError`, and its class says whose turn it is. The class, never the text,
+decides about retrying (`retryable`) and about the exit code of the command line (`exit_code`). A message names the
+thing, the rule that it broke and the remedy.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MapReduceError(Exception):
+    """Base of all errors raised on purpose. `retryable`: another attempt may succeed. `exit_code`: of the command."""
+
+    retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(MapReduceError):
+    """The call is wrong: an unknown name, a setting that does not parse, an output that exists. The user mends it."""
+
+    exit_code = 2
+
+
+class InputError(MapReduceError):
+    """The data is wrong: missing file, ragged row, not a number. Names file, place and value; never retried."""
+
+    exit_code = 2
+
+
+class ResourceError(MapReduceError):
+    """The machine lacks something: space, permission, memory. Whoever owns the machine acts."""
+
+    exit_code = 2
+
+
+class JobError(MapReduceError):
+    """The user's own code raised. Retried (it may be flaky); then shown with its traceback, record and place."""
+
+    retryable = True
+
+
+class LostWorkerError(MapReduceError):
+    """A worker process died or fell silent. Nobody must act: the task runs again elsewhere."""
+
+    retryable = True
+
+
+class OutputLostError(MapReduceError):
+    """A segment or partial is missing or fails its checksum. The task that made it runs again."""
+
+    retryable = True
+
+
+class InternalError(MapReduceError):
+    """We broke one of our own promises. Please report it."""
+
+
+def near(name: str, known: list[str] | tuple[str, ...]) -> str:
+    """Words for an error message: the near names among `known`, else all of them."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, known, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(repr(word) for word in close) + "?"
+    return "known: " + ", ".join(known) if known else "there are none"

@@ -1,0 +1,129 @@
+"""What must a format do? Cut a file into extents, read a split as blocks, and say where a record stands.
+
+```text
+file --plan_extents--> extents --(numbered over all files)--> splits --read_blocks--> blocks --records--> records
+```
+
+A format is a frozen dataclass of its options. It is picklable, holds no open file, and its cuts depend on the file
+and the split size alone. Every record belongs to exactly one split, whatever the split size.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+
+from mapreduce.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class InputFile:
+    """A file of a dataset: a local path or a URI, its size in bytes, and its time of change (0 where unknown)."""
+
+    path: str
+    size: int
+    mtime_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """A piece of one file, [start, end) in the format's own unit: bytes, rows or row groups. `bytes` is for progress."""
+
+    start: int
+    end: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A piece of the input, cut at record boundaries: the unit of a map task. Numbered over the whole dataset."""
+
+    number: int
+    file: InputFile
+    extent: Extent
+
+
+class Block(ABC):
+    """A batch of records inside a split, in whichever form the job asks for; each form is made when asked for.
+
+    `records()` is the row lane, `arrow` the columnar lane, `X` and `y` the numeric lane of folds.
+    """
+
+    @abstractmethod
+    def records(self) -> Iterator[Any]:
+        """The records in file order. Raises InputError that names file, place and value."""
+
+    @abstractmethod
+    def place(self, index: int) -> str:
+        """Where record `index` of this block stands, for a person: 'books/a.txt, byte 1042' or '..., line 7'."""
+
+    @property
+    @abstractmethod
+    def arrow(self) -> pa.RecordBatch:
+        """All records as one Arrow batch."""
+
+    def __getitem__(self, column: str) -> pa.Array:
+        """A column by name. Raises InputError with near names."""
+        return column_of(self.arrow, column)
+
+    @property
+    def X(self) -> np.ndarray[Any, Any]:
+        """The features, (rows, features) float64, C order (a scipy CSR matrix for sparse formats)."""
+        raise InputError(f"{type(self).__name__} has no numeric columns; read the input as CSV, Parquet, npy or libsvm")
+
+    @property
+    def y(self) -> np.ndarray[Any, Any]:
+        """The target, (rows,) float64. Raises UsageError when the dataset names no target."""
+        raise InputError(f"{type(self).__name__} has no target column; read the input as CSV, Parquet, npy or libsvm")
+
+
+class Format(ABC):
+    """How files of one kind are split, read and, where sensible, written."""
+
+    name: ClassVar[str]
+    suffixes: ClassVar[tuple[str, ...]] = ()
+
+    def resolve(self, files: Sequence[InputFile]) -> Self:
+        """Look at the input once, before splitting: header, column types, feature count. Returns a fixed format."""
+        return self
+
+    @abstractmethod
+    def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
+        """Cut a file; [] if it holds no record. Depends on the file and `split_bytes` alone."""
+
+    @abstractmethod
+    def read_blocks(self, split: Split, block_bytes: int) -> Iterator[Block]:
+        """The records of a split, in file order, in blocks of about `block_bytes`; never an empty block."""
+
+
+class RecordWriter(ABC):
+    """Writes key-value pairs to one part file. `write_columns` serves the columnar lane."""
+
+    suffix: ClassVar[str]
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+
+    @abstractmethod
+    def write(self, key: Any, value: Any) -> None: ...
+
+    @abstractmethod
+    def write_columns(self, keys: pa.Array, values: pa.Array) -> None: ...
+
+    def close(self) -> None:
+        """Flush what is buffered; the caller closes (and syncs) the file."""
+
+
+def column_of(batch: pa.RecordBatch, column: str) -> pa.Array:
+    from mapreduce.errors import near
+
+    names = batch.schema.names
+    if column not in names:
+        raise InputError(f"no column {column!r}; {near(column, names)}")
+    return batch.column(column)
