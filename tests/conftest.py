@@ -1,0 +1,129 @@
+"""What does every test get, and what may none leave behind?
+
+A test that leaves a process, a thread, a shared-memory block or a temporary file of ours behind fails, by name. The
+check costs some 0.1 ms; only a suspect is given time to end by itself.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+GRACE_SECONDS = 3.0  # for what is already ending
+SHM = Path("/dev/shm")
+SHM_PREFIXES = ("psm_", "mapreduce", "sem.mp-")
+ALLOWED_CHILDREN = (b"resource_tracker", b"forkserver")  # of multiprocessing: they live as long as the process
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A temporary directory for this session alone: what others do in /tmp is no leak of ours."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # tmp_path stays where pytest has it
+    folder = tempfile.mkdtemp(prefix="mrtest-")
+    os.environ["TMPDIR"] = tempfile.tempdir = folder
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+
+
+def _children() -> set[str]:
+    """Child processes as 'pid name'; zombies of multiprocessing are reaped first."""
+    multiprocessing.active_children()
+    pids: set[str] = set()
+    for thread in Path("/proc/self/task").iterdir() if sys.platform == "linux" else ():
+        try:
+            pids.update((thread / "children").read_text().split())
+        except FileNotFoundError:  # the thread just ended, or the kernel lacks the file
+            continue
+    return {f"process {pid}" for pid in pids}
+
+
+def _leftovers() -> set[str]:
+    found = _children()
+    found |= {f"thread {thread.name}" for thread in threading.enumerate()}
+    if SHM.is_dir():
+        found |= {f"shared memory {name}" for name in os.listdir(SHM) if name.startswith(SHM_PREFIXES)}
+    found |= {f"file {name}" for name in os.listdir(tempfile.gettempdir()) if name.startswith("mapreduce-")}
+    return found
+
+
+def _is_allowed(leftover: str) -> bool:
+    kind, _, name = leftover.partition(" ")
+    if kind != "process":
+        return False
+    try:
+        command = Path(f"/proc/{name}/cmdline").read_bytes()
+    except OSError:  # it ended meanwhile
+        return True
+    return any(word in command for word in ALLOWED_CHILDREN)
+
+
+def _described(leftover: str) -> str:
+    kind, _, name = leftover.partition(" ")
+    if kind != "process":
+        return leftover
+    try:
+        command = Path(f"/proc/{name}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        state = Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return leftover
+    return f"{leftover} (state {state}) {command[:200]}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    before = _leftovers()
+    yield
+    leaked = _leftovers() - before
+    deadline = time.monotonic() + GRACE_SECONDS
+    while leaked and time.monotonic() < deadline:
+        leaked = {leftover for leftover in _leftovers() - before if not _is_allowed(leftover)}
+        if leaked:
+            time.sleep(0.02)
+    if leaked:
+        pytest.fail("left behind: " + "; ".join(sorted(map(_described, leaked))), pytrace=False)
+
+
+@pytest.fixture
+def datadir() -> Path:
+    """The real data that ships with the project."""
+    return ROOT / "data"
+
+
+@dataclass(frozen=True, slots=True)
+class CliResult:
+    """What a command left: exit code, standard output and standard error."""
+
+    rc: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run_cli(tmp_path: Path) -> Callable[..., CliResult]:
+    """`run_cli("run", "wordcount", path, input=..., cwd=...)` runs `python -m mapreduce` as a process of its own."""
+
+    def run(*args: object, input: str = "", cwd: Path = tmp_path, timeout_seconds: float = 50) -> CliResult:
+        paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+        done = subprocess.run(
+            [sys.executable, "-m", "mapreduce", *map(str, args)],
+            input=input,
+            cwd=cwd,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+            capture_output=True,
+            encoding="utf-8",
+            timeout=timeout_seconds,
+            check=False,
+        )
+        return CliResult(done.returncode, done.stdout, done.stderr)
+
+    return run
