@@ -1,0 +1,125 @@
+"""What does a run consist of while it is in memory?
+
+A run is a sequence of batches, sorted by key over the whole sequence. A batch holds pairs in one of two forms: rows
+(two Python lists, any objects) or columns (an Arrow batch: `key`, then the value's columns). Columns are for keys and
+values of plain types; the two convert into each other without loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.errors import InternalError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+KEY = "key"
+"""Name of the first column of a ColumnBatch."""
+
+VALUE = "value"
+"""Name of the value's column where it has only one and nobody named it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowBatch:
+    """Pairs as two equally long lists. The lists belong to the batch: don't change them."""
+
+    keys: list[Any]
+    values: list[Any]
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ColumnBatch:
+    """Pairs as an Arrow batch: column `key`, then one or more columns that together are the value."""
+
+    table: pa.RecordBatch
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @property
+    def keys(self) -> pa.Array:
+        return self.table.column(0)
+
+
+Batch = RowBatch | ColumnBatch
+
+
+def to_rows(batch: Batch) -> RowBatch:
+    """The same pairs as rows. A value of one column is that column's element, of several a tuple of their elements."""
+    if isinstance(batch, RowBatch):
+        return batch
+    columns = [column.to_pylist() for column in batch.table.columns]
+    return RowBatch(columns[0], columns[1] if len(columns) == 2 else list(zip(*columns[1:], strict=True)))
+
+
+def to_columns(batch: Batch, schema: pa.Schema | None = None) -> ColumnBatch | None:
+    """The same pairs as columns; None where their types don't allow it.
+
+    With `schema` (that of other batches of the same run) the columns get its names and types. Raises nothing.
+    """
+    if isinstance(batch, ColumnBatch):
+        return batch
+    if schema is None or len(schema) == 2:
+        made = columns_from_rows(batch.keys, batch.values)
+        return made if made is None or schema is None else _renamed(made, schema)
+    return _columns_of_tuples(batch, schema)
+
+
+def columns_from_rows(keys: list[Any], values: list[Any]) -> ColumnBatch | None:
+    """Columns `key` and `value`, where keys and values are each all str, all int of 64 bits, or all float; else None.
+
+    Types are exact (a bool is no int here), so `to_rows` gives equal objects of equal types back.
+    """
+    import pyarrow as pa
+
+    if len(keys) != len(values):
+        raise InternalError(f"a batch has {len(keys)} keys and {len(values)} values")
+    key_column, value_column = _column(keys), _column(values)
+    if key_column is None or value_column is None:
+        return None
+    return ColumnBatch(pa.RecordBatch.from_arrays([key_column, value_column], names=[KEY, VALUE]))
+
+
+def _column(items: list[Any]) -> pa.Array | None:
+    import pyarrow as pa
+
+    types = set(map(type, items))
+    if len(types) != 1:
+        return None
+    (only,) = types
+    arrow = {str: pa.string(), int: pa.int64(), float: pa.float64()}.get(only)
+    if arrow is None:
+        return None
+    try:
+        column = pa.array(items, arrow, from_pandas=False)
+    except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):  # beyond 64 bits; a lone surrogate
+        return None
+    return column if isinstance(column, pa.Array) else None  # over 2 GiB of text: chunked
+
+
+def _renamed(batch: ColumnBatch, schema: pa.Schema) -> ColumnBatch | None:
+    import pyarrow as pa
+
+    if batch.table.schema.types != schema.types:
+        return None
+    return ColumnBatch(pa.RecordBatch.from_arrays(batch.table.columns, schema=schema))
+
+
+def _columns_of_tuples(batch: RowBatch, schema: pa.Schema) -> ColumnBatch | None:
+    import pyarrow as pa
+
+    width = len(schema) - 1
+    if not all(type(value) is tuple and len(value) == width for value in batch.values):
+        return None
+    columns = [batch.keys, *(list(column) for column in zip(*batch.values, strict=True))]
+    try:
+        arrays = [pa.array(items, kind) for items, kind in zip(columns, schema.types, strict=True)]
+    except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    return ColumnBatch(pa.RecordBatch.from_arrays(arrays, schema=schema))
