@@ -7,7 +7,10 @@ thing, the rule that it broke and the remedy.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from mapreduce.ids import TaskId
 
 
 class MapReduceError(Exception):
@@ -48,9 +51,11 @@ class LostWorkerError(MapReduceError):
 
 
 class OutputLostError(MapReduceError):
-    """A segment or partial is missing or fails its checksum. The task that made it runs again."""
+    """A segment or partial is missing or fails its checksum. `tasks`, which made it, run again."""
 
     retryable = True
+    path: str | None = None
+    tasks: tuple[TaskId, ...] = ()
 
 
 class InternalError(MapReduceError):

@@ -123,4 +123,5 @@ def failure_from(error: BaseException, *, record: str | None = None, place: str 
     except Exception as unprintable:
         message = f"(its message could not be printed: {type(unprintable).__name__})"
     text = "".join(traceback.format_exception(error))
-    return Failure(kind_of(error), type(error).__qualname__, message, text, record, place)
+    lost = error.tasks if isinstance(error, OutputLostError) else ()
+    return Failure(kind_of(error), type(error).__qualname__, message, text, record, place, lost=lost)

@@ -52,8 +52,15 @@ class Split:
 class Block(ABC):
     """A batch of records inside a split, in whichever form the job asks for; each form is made when asked for.
 
-    `records()` is the row lane, `arrow` the columnar lane, `X` and `y` the numeric lane of folds.
+    `records()` is the row lane, `arrow` the columnar lane, `X` and `y` the numeric lane of folds. `bytes` is the size
+    in the file, for progress.
     """
+
+    bytes: int = 0
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """How many records. May have to scan the block the first time."""
 
     @abstractmethod
     def records(self) -> Iterator[Any]:

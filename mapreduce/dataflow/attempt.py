@@ -1,0 +1,111 @@
+"""What is one attempt asked to do? A spec, and the function that carries it out.
+
+Specs are plain values that the tracker's side makes and a worker of any engine runs. An attempt reads its inputs,
+writes files that nobody else sees until they are committed, and returns an AttemptResult.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mapreduce.counters import Counters
+from mapreduce.dataflow.monitor import Monitor
+from mapreduce.dataflow.package import JobContext
+from mapreduce.dataflow.results import AttemptResult, Output, TaskStats
+from mapreduce.formats.base import Split
+from mapreduce.ids import AttemptId, TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpec:
+    """Map the first blocks of a split and return a sample of its keys."""
+
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class MapSpec:
+    """Map a split into a segment file (or, in a map-only job, into a part). `cuts` range-partition sorted output."""
+
+    split: Split
+    cuts: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceSpec:
+    """Merge one partition of all segments and reduce it into a part."""
+
+    partition: int
+    tasks: tuple[TaskId, ...]
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoldMapSpec:
+    """Map a split's blocks and reduce their partials in the block tree."""
+
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class FoldReduceSpec:
+    """Reduce consecutive partials in the fixed tree; the last one also finishes."""
+
+    tasks: tuple[TaskId, ...]
+    partials: tuple[Output, ...]
+    last: bool
+
+
+Spec = SampleSpec | MapSpec | ReduceSpec | FoldMapSpec | FoldReduceSpec
+
+
+@dataclass(slots=True)
+class Attempt:
+    """All that a task body is given."""
+
+    context: JobContext
+    id: AttemptId
+    job: Any  # this attempt's own copy
+    monitor: Monitor
+
+
+def run_attempt(context: JobContext, attempt_id: AttemptId, spec: Spec, monitor: Monitor) -> AttemptResult:
+    """Run one attempt to its end. Raises what the task raises; `monitor` then tells the record and its place."""
+    started, cpu_started = time.perf_counter(), time.process_time()
+    job = context.fresh_job()
+    attempt = Attempt(context, attempt_id, job, monitor)
+    body = _body_of(spec)
+    job.setup()
+    try:
+        output = body(attempt, spec)
+    finally:
+        job.teardown()
+    stats = TaskStats(
+        bytes_in=monitor.bytes_in,
+        records_in=monitor.records_in,
+        records_out=monitor.records_out,
+        bytes_out=output.bytes,
+        seconds=time.perf_counter() - started,
+        cpu_seconds=time.process_time() - cpu_started,
+        spills=monitor.spills,
+    )
+    counters = job._counters or Counters()
+    return AttemptResult(output, dict(counters), stats)
+
+
+def _body_of(spec: Spec) -> Callable[[Attempt, Any], Output]:
+    # Imported when used: a fold needs nothing of the shuffle, a map nothing of the merge.
+    if isinstance(spec, FoldMapSpec | FoldReduceSpec):
+        from mapreduce.dataflow import fold_task
+
+        return fold_task.run_map if isinstance(spec, FoldMapSpec) else fold_task.run_reduce
+    if isinstance(spec, ReduceSpec):
+        from mapreduce.dataflow import reduce_task
+
+        return reduce_task.run
+    from mapreduce.dataflow import map_task
+
+    return map_task.run_sample if isinstance(spec, SampleSpec) else map_task.run

@@ -1,0 +1,139 @@
+"""How does a fold reduce? In a binary tree that the input alone decides.
+
+```text
+split 0                 split 1
+b0 b1  b2 b3  b4        b0 b1  b2          blocks, in file order
+ \\/     \\/    |          \\/    |
+   \\___/      |           \\___|          one map task: the tree of a split's blocks
+     \\_______|             |
+          \\________________/             reduce tasks: groups of 32 splits, each in a tree
+```
+
+A tree over n leaves pairs neighbours, (0,1), (2,3), ...; an odd one out moves up as it is. So the shape depends on n
+only, never on who computed what or when.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from mapreduce.dataflow.attempt import Attempt, FoldMapSpec, FoldReduceSpec
+from mapreduce.dataflow.package import dump_value, load_value
+from mapreduce.dataflow.results import Output
+from mapreduce.errors import JobError, OutputLostError
+from mapreduce.storage.paths import JobPaths
+from mapreduce.storage.store import LocalStore
+
+INLINE_BYTES = 16 << 10
+"""A partial up to this size travels in the message; a file costs more than the bytes do."""
+
+
+class TreeReducer:
+    """Reduces partials, given in order, in the fixed tree, and holds only log2(n) of them at a time.
+
+    `levels[k]` waits for its right neighbour: a partial of 2**k leaves. What is left at the end is joined from the
+    right, smallest first, which is the tree's odd-one-out rule.
+    """
+
+    def __init__(self, reduce: Callable[[Any, Any], Any]) -> None:
+        self.reduce = reduce
+        self.levels: list[list[Any]] = []  # a list of one partial, or empty
+
+    def add(self, partial: Any) -> None:
+        for level in self.levels:
+            if not level:
+                level.append(partial)
+                return
+            partial = self.reduce(level.pop(), partial)
+        self.levels.append([partial])
+
+    def result(self) -> list[Any]:
+        """[the one partial], or [] if none was added."""
+        left: list[Any] = []
+        for level in self.levels:
+            if level:
+                left = [self.reduce(level[0], left[0])] if left else [level[0]]
+        return left
+
+
+def reduce_tree(partials: Iterable[Any], reduce: Callable[[Any, Any], Any]) -> list[Any]:
+    """[the partials reduced in the fixed tree], or [] of none."""
+    tree = TreeReducer(reduce)
+    for partial in partials:
+        tree.add(partial)
+    return tree.result()
+
+
+def run_map(attempt: Attempt, spec: FoldMapSpec) -> Output:
+    """Map each block of the split, reduce the partials as they come."""
+    context, job, monitor = attempt.context, attempt.job, attempt.monitor
+    tree = TreeReducer(job.reduce)
+    start = spec.split.extent.bytes
+    for block in context.format.read_blocks(spec.split, context.settings.block_bytes):
+        monitor.check()
+        monitor.place = f"block starting at {block.place(0)}"
+        tree.add(job.map(block))
+        monitor.records_in += len(block)
+        monitor.bytes_in = min(start, monitor.bytes_in + block.bytes)
+    monitor.bytes_in = start
+    monitor.place = None
+    return _keep(attempt, tree.result())
+
+
+def run_reduce(attempt: Attempt, spec: FoldReduceSpec) -> Output:
+    """Reduce the partials of consecutive tasks; the last task of the plan makes the value."""
+    job, monitor = attempt.job, attempt.monitor
+    tree = TreeReducer(job.reduce)
+    for task, output in zip(spec.tasks, spec.partials, strict=True):
+        monitor.check()
+        for partial in _fetch(attempt, output, task):
+            tree.add(partial)
+    result = tree.result()
+    if not spec.last:
+        return _keep(attempt, result)
+    if not result:
+        if not callable(getattr(job, "zero", None)):
+            raise JobError(f"the input has no records, and {type(job).__name__} has no zero() to finish from")
+        result = [job.zero()]
+    return _keep(attempt, [job.finish(result[0])])
+
+
+def _keep(attempt: Attempt, partial: list[Any]) -> Output:
+    """Put away [a partial] or []: a small one in the message, a large one in a file that is named by its attempt."""
+    data = dump_value(partial)
+    attempt.monitor.records_out += len(partial)
+    checksum = zlib.crc32(data)
+    if len(data) <= INLINE_BYTES:
+        return Output(inline=data, checksum=checksum, bytes=len(data))
+    path = JobPaths(attempt.context.root).partial(attempt.id)
+    LocalStore(attempt.context.root).write_bytes(path, data)
+    return Output(path=path, checksum=checksum, bytes=len(data))
+
+
+def _fetch(attempt: Attempt, output: Output, task: Any) -> list[Any]:
+    data = output.inline
+    if data is None:
+        assert output.path is not None
+        try:
+            data = LocalStore(attempt.context.root).read_bytes(output.path)
+        except FileNotFoundError:
+            raise lost(f"the partial {output.path} is gone", task) from None
+    if zlib.crc32(data) != output.checksum:
+        raise lost(f"the partial {output.path or 'in the message'} is damaged", task)
+    partial = load_value(data)
+    assert isinstance(partial, list)
+    return partial
+
+
+def load_output(root: str, output: Output) -> Any:
+    """The value that the last task of a fold finished with."""
+    data = output.inline if output.inline is not None else LocalStore(root).read_bytes(str(output.path))
+    return load_value(data)[0]
+
+
+def lost(message: str, task: Any) -> OutputLostError:
+    error = OutputLostError(message)
+    error.tasks = (task,)
+    return error

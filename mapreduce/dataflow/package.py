@@ -1,0 +1,182 @@
+"""How does a job reach a worker? As a package: the job by value, and all that its tasks need to know.
+
+An importable job is pickled by reference, which is quick and needs no dill. What lives in `__main__`, in a function or in
+a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its source
+along. Workers never import the caller's `__main__` again, so scripts need no guard.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import io
+import pickle
+import sys
+import types
+from dataclasses import dataclass
+from typing import Any
+
+from mapreduce.errors import UsageError
+from mapreduce.formats.base import Format
+from mapreduce.job import Fold, Job
+from mapreduce.settings import MiB, Settings
+
+RESERVED_BYTES = 96 * MiB
+"""An interpreter with numpy and pyarrow loaded takes about this much of a worker's memory before it holds a record."""
+
+BUFFER_SHARE = 0.35
+"""Of what is left, the share for buffered pairs: sorting and encoding a full buffer needs about as much again."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """A module that workers could not import: its name, path and text."""
+
+    module: str
+    path: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobPackage:
+    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are in place."""
+
+    job_id: str
+    payload: bytes
+    sources: tuple[SourceFile, ...] = ()
+
+
+@dataclass(slots=True)
+class JobContext:
+    """What every attempt of a job needs: the job, how to read the input, and where to put things."""
+
+    job_id: str
+    job: Job | Fold
+    format: Format
+    settings: Settings
+    root: str  # the job's directory
+    partitions: int
+    output_format: str
+    suffix: str  # of part files
+    durable: bool  # fsync what is committed
+    input_bytes: int
+
+    def fresh_job(self) -> Any:
+        """A copy for one attempt, with counters at zero. Mutable settings are shared: per-task state belongs in setup."""
+        job = copy.copy(self.job)
+        job._counters = None
+        return job
+
+    @property
+    def buffer_bytes(self) -> int:
+        """How many bytes of pairs a map task buffers before it spills; from settings alone, so that cuts are too."""
+        return max(1 * MiB, int((self.settings.memory_bytes - RESERVED_BYTES) * BUFFER_SHARE))
+
+
+def pack_job(context: JobContext) -> JobPackage:
+    """Make the package of a job. Raises UsageError if it holds something that cannot be carried, such as an open file."""
+    sources = tuple(_sources_of(context.job))
+    if _importable(type(context.job).__module__) or sources:
+        try:
+            return JobPackage(context.job_id, pickle.dumps(context, protocol=5), sources)
+        except (pickle.PicklingError, TypeError, AttributeError):
+            pass  # a lambda or a local class among its settings: by value, below
+    return JobPackage(context.job_id, dump_by_value(context), sources)
+
+
+def dump_by_value(value: Any) -> bytes:
+    """Pickle with functions and classes of `__main__` by value. Raises UsageError naming what cannot be carried."""
+    import dill
+
+    try:
+        return bytes(dill.dumps(value, protocol=5, recurse=True))
+    except Exception as error:
+        raise UsageError(
+            f"the job cannot be carried to workers: {type(error).__name__}: {error}; "
+            "open files, connections and locks belong in setup(), not in the job's settings"
+        ) from error
+
+
+def unpack_job(package: JobPackage) -> JobContext:
+    """Open a package in a worker. Raises UsageError if the job cannot be unpickled here."""
+    try:
+        for source in package.sources:
+            if source.module not in sys.modules:
+                _load_source(source)
+        if package.payload[:2] == b"\x80\x05" and not _needs_dill(package.payload):
+            context = pickle.loads(package.payload)
+        else:
+            import dill
+
+            context = dill.loads(package.payload)
+            _adopt_main_classes(type(context.job))
+    except Exception as error:
+        raise UsageError(f"the job could not be unpickled in the worker: {type(error).__name__}: {error}") from error
+    assert isinstance(context, JobContext)
+    return context
+
+
+def dump_value(value: Any) -> bytes:
+    """Pickle what a job computed: a partial, a key, a value."""
+    try:
+        return pickle.dumps(value, protocol=5)
+    except (pickle.PicklingError, TypeError, AttributeError):
+        return dump_by_value(value)
+
+
+def load_value(data: bytes | memoryview) -> Any:
+    return pickle.load(io.BytesIO(data))
+
+
+def _needs_dill(payload: bytes) -> bool:
+    return b"dill._dill" in payload
+
+
+def _importable(module: str) -> bool:
+    if module in ("__main__", "__mp_main__"):
+        return False
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _sources_of(job: object) -> list[SourceFile]:
+    """The file of the job's module, if that is a real file which no import would find."""
+    name = type(job).__module__
+    module = sys.modules.get(name)
+    path = getattr(module, "__file__", None)
+    if name in ("__main__", "__mp_main__") or path is None or _importable(name):
+        return []
+    with open(path, encoding="utf-8") as file:
+        return [SourceFile(name, path, file.read())]
+
+
+def _load_source(source: SourceFile) -> None:
+    module = types.ModuleType(source.module)
+    module.__file__ = source.path
+    sys.modules[source.module] = module
+    exec(compile(source.text, source.path, "exec"), module.__dict__)
+
+
+def _adopt_main_classes(job_class: type) -> None:
+    """Make the by-value classes of `__main__` the ones that this worker's pickles refer to by name.
+
+    Otherwise a partial whose class came by value could not be pickled: its class would not be the one found in `__main__`.
+    """
+    main = sys.modules["__main__"].__dict__
+    seen: set[int] = set()
+    todo: list[Any] = [job_class]
+    while todo:
+        item = todo.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, type) and item.__module__ == "__main__":
+            if "<locals>" not in item.__qualname__ and "." not in item.__qualname__:
+                main[item.__name__] = item
+            todo += [member for base in item.__mro__ if base.__module__ == "__main__" for member in vars(base).values()]
+        elif isinstance(item, staticmethod | classmethod):
+            todo.append(item.__func__)
+        elif isinstance(item, types.FunctionType):
+            todo += [item.__globals__.get(name) for name in item.__code__.co_names]
