@@ -1,0 +1,120 @@
+"""What does the tracker's side need of whoever runs attempts, and what does it hear back?
+
+This is the seam between deciding and doing: inline, local and later remote engines are each an `Executor`. An executor
+owes one ending for every attempt that it was given: Finished, Failed, Cancelled, or Lost of its worker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from mapreduce.dataflow.results import AttemptResult, Failure
+from mapreduce.ids import AttemptId, WorkerId
+
+SLOTS = 2
+"""Attempts that a worker holds at once: one runs, the next waits in the worker, which so never waits for the tracker."""
+
+
+class Ready(NamedTuple):
+    """A worker is ready for attempts; it never was before."""
+
+    worker: WorkerId
+    pid: int
+
+
+class Finished(NamedTuple):
+    """The attempt's output is complete, and not yet committed."""
+
+    worker: WorkerId
+    attempt: AttemptId
+    result: AttemptResult
+
+
+class Failed(NamedTuple):
+    """The attempt ended without output; the worker lives."""
+
+    worker: WorkerId
+    attempt: AttemptId
+    failure: Failure
+
+
+class Cancelled(NamedTuple):
+    """The worker obeyed a cancel."""
+
+    worker: WorkerId
+    attempt: AttemptId
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSample:
+    """A look at one worker: its memory, the share of a core that it used since the last look, and what it is at.
+
+    `task` is the name of the running task, such as 'map 7'; an executor leaves it None and the driver fills it in.
+    """
+
+    worker: WorkerId
+    pid: int
+    memory_bytes: int
+    cpu_percent: float
+    attempt: AttemptId | None = None
+    bytes_in: int = 0
+    records_in: int = 0
+    task: str | None = None
+
+
+class Progress(NamedTuple):
+    """A sign of life from a worker that is busy."""
+
+    sample: WorkerSample
+
+
+class Lost(NamedTuple):
+    """The worker died or was given up. `running` is the attempt that it was at, if any; those queued went with it."""
+
+    worker: WorkerId
+    reason: str
+    running: AttemptId | None = None
+
+
+class LogLines(NamedTuple):
+    """Whole lines that a worker printed or logged, while `attempt` ran (None: between attempts)."""
+
+    worker: WorkerId
+    attempt: AttemptId | None
+    text: str
+
+
+class NoWorkers(NamedTuple):
+    """No worker is left and none can be made."""
+
+    reason: str
+
+
+Report = Ready | Finished | Failed | Cancelled | Progress | Lost | LogLines | NoWorkers
+
+
+class Executor(Protocol):
+    """Runs the attempts of one job. Only `wait` blocks."""
+
+    def workers(self) -> Sequence[WorkerId]:
+        """Those ready now. Others come later, as Ready reports."""
+        ...
+
+    def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
+        """Run the attempt on the worker, after what it has already. Needs less than SLOTS there. A dead worker and a spec
+        that cannot be carried are no error here: the next `wait` reports them."""
+        ...
+
+    def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
+        """End the attempt soon: a worker that does not obey is killed and reported as Lost. Harmless if it is over."""
+        ...
+
+    def wait(self, timeout_seconds: float) -> list[Report]:
+        """What happened, in order; waits for something to happen, but not longer than that."""
+        ...
+
+    def close(self) -> None:
+        """The job is over: leave no attempt of it running. A second call is harmless."""
+        ...
