@@ -1,0 +1,84 @@
+"""Where does each file of a job lie?
+
+```text
+<output>/
+  part-00000.tsv ...            what reduce task 0 wrote; <name>/part-00000.tsv for a further output
+  _SUCCESS  _manifest.json      the job is complete; how it was made
+  _job/                         what is needed only until then
+    journal                     the tracker's events
+    lock                        who runs this job
+    log                         what workers printed and logged
+    segments/0-7-0.seg          what attempt 0 of map task 0:7 wrote, for all partitions
+    partials/0-7-0.partial      what a fold's attempt returned, if large
+    attempts/1-2-0/             an attempt's own folder: spills, parts not yet committed
+```
+
+Names are relative to the output folder, and hold the attempt: two attempts of a task never write the same file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mapreduce.ids import AttemptId
+
+JOB = "_job"
+SUCCESS = "_SUCCESS"
+MANIFEST = "_manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class JobPaths:
+    """Paths of a job's files relative to its folder `root`."""
+
+    root: str
+
+    @property
+    def job(self) -> str:
+        return JOB
+
+    @property
+    def journal(self) -> str:
+        return f"{JOB}/journal"
+
+    @property
+    def lock(self) -> str:
+        return f"{JOB}/lock"
+
+    @property
+    def log(self) -> str:
+        return f"{JOB}/log"
+
+    @property
+    def success(self) -> str:
+        return SUCCESS
+
+    @property
+    def manifest(self) -> str:
+        return MANIFEST
+
+    def segment(self, attempt: AttemptId) -> str:
+        return f"{JOB}/segments/{_name(attempt)}.seg"
+
+    def partial(self, attempt: AttemptId) -> str:
+        return f"{JOB}/partials/{_name(attempt)}.partial"
+
+    def attempt(self, attempt: AttemptId) -> str:
+        """The attempt's own folder."""
+        return f"{JOB}/attempts/{_name(attempt)}"
+
+    def spill(self, attempt: AttemptId, number: int) -> str:
+        return f"{self.attempt(attempt)}/spill-{number}.seg"
+
+    def uncommitted_part(self, attempt: AttemptId, suffix: str, output: str = "") -> str:
+        """A part as its attempt writes it; committing renames it to `part`."""
+        return f"{self.attempt(attempt)}/{self.part(attempt.task.index, suffix, output)}"
+
+    def part(self, index: int, suffix: str, output: str = "") -> str:
+        """The part of reduce task `index`; `suffix` with its dot; `output` is the name of a further output."""
+        name = f"part-{index:05d}{suffix}"
+        return f"{output}/{name}" if output else name
+
+
+def _name(attempt: AttemptId) -> str:
+    return f"{attempt.task.stage}-{attempt.task.index}-{attempt.number}"
