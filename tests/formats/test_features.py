@@ -1,0 +1,96 @@
+"""X and y of a batch: which columns, which numbers, which complaints."""
+
+from __future__ import annotations
+
+import decimal
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from mapreduce.errors import InputError, UsageError
+from mapreduce.formats.features import ArrowBlock, choose_features, numeric_column, numeric_matrix
+
+COLUMNS = [("city", "string"), ("rooms", "int64"), ("area", "double"), ("price", "double"), ("new", "bool")]
+
+
+def test_features_default_to_every_numeric_column_but_the_target() -> None:
+    assert choose_features(COLUMNS, None, "price") == ("rooms", "area", "new")
+    assert choose_features(COLUMNS, None, None) == ("rooms", "area", "price", "new")
+
+
+def test_named_features_keep_the_order_of_their_naming() -> None:
+    assert choose_features(COLUMNS, ["area", "rooms"], "price") == ("area", "rooms")
+
+
+@pytest.mark.parametrize(
+    ("features", "target", "words"),
+    [
+        (["romms"], None, "did you mean 'rooms'"),
+        (None, "prise", "did you mean 'price'"),
+        (["city"], None, "of type string, not numeric"),
+        (None, "city", "target 'city' is of type string"),
+        (["area", "area"], None, "named twice"),
+        (["price"], "price", "both feature and target"),
+        ([], None, "empty"),
+        ("area", None, "give a list"),
+    ],
+)
+def test_wrong_names_are_refused_with_the_remedy(features: list[str] | None, target: str | None, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        choose_features(COLUMNS, features, target)
+
+
+def test_a_file_without_numbers_or_with_twin_names_is_refused() -> None:
+    with pytest.raises(InputError, match=r"no numeric column besides the target 'b'.*a \(string\)"):
+        choose_features([("a", "string"), ("b", "double")], None, "b")
+    with pytest.raises(InputError, match="2 columns are named 'a'"):
+        choose_features([("a", "double"), ("a", "double")], ["a"], None)
+
+
+def test_matrix_takes_every_numeric_type_in_c_order() -> None:
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "double": pa.array([0.1, 0.2]),
+            "float": pa.array([1.5, 2.5], pa.float32()),
+            "half": pa.array(np.array([1, 2], np.float16)),
+            "int": pa.array([-1, 2**60], pa.int64()),
+            "uint": pa.array([0, 255], pa.uint8()),
+            "bool": pa.array([True, False]),
+            "decimal": pa.array([decimal.Decimal("1.25"), decimal.Decimal("-3.50")]),
+        }
+    )
+    X = numeric_matrix(batch, batch.schema.names)
+    assert X.tolist() == [[0.1, 1.5, 1, -1, 0, 1, 1.25], [0.2, 2.5, 2, 2**60, 255, 0, -3.5]]
+    assert X.dtype == np.float64
+    assert X.flags.c_contiguous
+    assert not X.flags.writeable
+
+
+def test_matrix_of_a_slice_and_of_no_rows() -> None:
+    batch = pa.RecordBatch.from_pydict({"a": [0.0, 1.0, 2.0], "b": [True, False, True]})
+    assert numeric_matrix(batch.slice(1, 2), ["b", "a"]).tolist() == [[0, 1], [1, 2]]
+    assert numeric_matrix(batch.slice(1, 1), ["a"]).flags.c_contiguous
+    assert numeric_matrix(batch.slice(0, 0), ["a", "b"]).shape == (0, 2)
+    assert numeric_column(batch.slice(1, 2), "a").tolist() == [1, 2]
+
+
+def test_nan_passes_and_null_is_refused_with_its_place() -> None:
+    batch = pa.RecordBatch.from_pydict({"a": pa.array([float("nan"), 1.0, None]), "b": [1, 2, 3], "c": ["x", "y", "z"]})
+    assert np.isnan(numeric_matrix(batch.slice(0, 1), ["a"])[0, 0])
+    block = ArrowBlock(batch, "points.parquet", 40, ("a",), "a")
+    for form in ("X", "y"):
+        with pytest.raises(InputError, match=r"points.parquet, row 42: column 'a' has no value"):
+            getattr(block, form)
+    with pytest.raises(InputError, match="of type string"):
+        numeric_column(batch, "c")
+
+
+def test_block_without_target_or_features_says_so() -> None:
+    block = ArrowBlock(pa.RecordBatch.from_pydict({"name": ["a"]}), "names.parquet", 0, (), None)
+    with pytest.raises(UsageError, match="no target column"):
+        _ = block.y
+    with pytest.raises(InputError, match="no numeric column"):
+        _ = block.X
+    with pytest.raises(InputError, match="did you mean 'name'"):
+        block["nam"]
