@@ -1,0 +1,105 @@
+"""Where does object code rest between runs, and how do we know that it is ours and whole?
+
+$XDG_CACHE_HOME/mapreduce/kernels/<key>/<group>.objects; the key names sources, versions and CPU, so that a home
+directory shared by unlike machines works. Files appear by rename: processes that compile at once do no harm. A file
+with a bad checksum counts as absent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import zlib
+from dataclasses import dataclass
+
+from mapreduce.kernels.catalogue import source_of
+
+_MAGIC = b"MRKERN01"
+_SHARED_SOURCES = ("intrinsics.py", "catalogue.py", "compile.py")
+
+
+@dataclass(frozen=True, slots=True)
+class Object:
+    """A compiled kernel: its name, its symbol in the object file, and that file."""
+
+    name: str
+    symbol: str
+    code: bytes
+
+
+def cache_directory() -> str:
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(base, "mapreduce", "kernels")
+
+
+def cache_path(group: str) -> str:
+    """The file for a group's objects on this machine. Needs llvmlite (it names the CPU)."""
+    import hashlib
+
+    import llvmlite
+    import llvmlite.binding as llvm
+
+    digest = hashlib.blake2b(digest_size=12)
+    here = os.path.dirname(__file__)
+    for path in (source_of(group), *(os.path.join(here, name) for name in _SHARED_SOURCES)):
+        with open(path, "rb") as file:
+            digest.update(file.read())
+    features = llvm.get_host_cpu_features().flatten()
+    machine = f"{llvm.get_host_cpu_name()} {features} {llvm.get_process_triple()}"
+    digest.update(f"{llvmlite.__version__} {_numba_version()} {sys.version} {machine}".encode())
+    return os.path.join(cache_directory(), digest.hexdigest(), f"{group}.objects")
+
+
+def _numba_version() -> str:
+    """From the name of its metadata directory: importlib.metadata takes 10 ms, numba itself 400."""
+    import llvmlite
+
+    site = os.path.dirname(os.path.dirname(llvmlite.__file__))
+    return next((name for name in sorted(os.listdir(site)) if name.startswith("numba-")), "")
+
+
+def encode_objects(objects: list[Object]) -> bytes:
+    index = json.dumps([[o.name, o.symbol, len(o.code)] for o in objects]).encode()
+    body = len(index).to_bytes(8, "little") + index + b"".join(o.code for o in objects)
+    return _MAGIC + zlib.crc32(body).to_bytes(8, "little") + body
+
+
+def decode_objects(data: bytes) -> list[Object] | None:
+    """The inverse of encode_objects; None where the data is not whole."""
+    body = data[16:]
+    if data[:8] != _MAGIC or int.from_bytes(data[8:16], "little") != zlib.crc32(body):
+        return None
+    at = 8 + int.from_bytes(body[:8], "little")
+    objects = []
+    for name, symbol, size in json.loads(body[8:at]):
+        objects.append(Object(name, symbol, body[at : at + size]))
+        at += size
+    return objects
+
+
+def read_objects(path: str) -> list[Object] | None:
+    """What a file holds; None where it is absent, unreadable or damaged."""
+    try:
+        with open(path, "rb") as file:
+            return decode_objects(file.read())
+    except OSError:
+        return None
+
+
+def write_objects(path: str, objects: list[Object]) -> bool:
+    """Store objects at once or not at all. False where the cache cannot be written: the caller goes on without."""
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+    except OSError:
+        return False
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(encode_objects(objects))
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        return False
+    return True

@@ -1,0 +1,36 @@
+"""How do the kernels become machine code? numba types and optimises them; the object code is what we keep.
+
+Needs numba (0.4 s to import, seconds to compile), so it runs once per machine and version of the sources:
+`python -m mapreduce.kernels`, or by a job that is large enough to wait for it.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+from mapreduce.kernels.cache import Object
+from mapreduce.kernels.catalogue import GROUPS
+
+
+def compile_group(group: str) -> list[Object]:
+    """Compile all kernels of a group for this CPU. Raises ImportError without numba."""
+    import numba
+    from numba.core import types
+
+    pointers = {
+        "B": types.uint8,
+        "I": types.uint32,
+        "i": types.int32,
+        "L": types.int64,
+        "Q": types.uint64,
+        "D": types.float64,
+    }
+    scalars = {"q": types.int64, "d": types.float64}
+    source = importlib.import_module(f"mapreduce.kernels.source_{group}")
+    objects = []
+    for name, letters in GROUPS[group].items():
+        arguments = [scalars[x] if x in scalars else types.CPointer(pointers[x]) for x in letters]
+        # error_model numpy: division by zero gives inf instead of a Python exception, which could not be raised here
+        kernel = numba.cfunc(types.int64(*arguments), error_model="numpy")(getattr(source, name))
+        objects.append(Object(name, kernel._wrapper_name, kernel._library._get_compiled_object()))
+    return objects

@@ -1,0 +1,150 @@
+"""Which machine operations do the kernels need that Python has no word for?
+
+Unaligned loads, 64-byte compares that yield a bit mask, bit counting, 64 x 64 bit products, prefetch: each is one LLVM
+operation, so they are portable; LLVM picks AVX-512, AVX2, SSE or NEON instructions for this CPU. Imported while
+compiling only.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+from numba.core import types
+from numba.extending import intrinsic
+
+_BYTES = ir.VectorType(ir.IntType(8), 64)
+_I1, _I8, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (1, 8, 32, 64, 128))
+
+
+def _load_vector(builder, pointer, index):
+    address = builder.bitcast(builder.gep(pointer, [index]), _BYTES.as_pointer())
+    return builder.load(address, align=1)
+
+
+def _splat(byte):
+    return ir.Constant(_BYTES, [byte] * 64)
+
+
+def _splat_value(builder, value):
+    one = builder.insert_element(ir.Constant(_BYTES, ir.Undefined), value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, 64), [0] * 64))
+
+
+def _mask(builder, bits):
+    return builder.bitcast(bits, _I64)
+
+
+@intrinsic
+def load64(typing, data, index):
+    """The 8 bytes at data[index:], little-endian, at any alignment."""
+
+    def build(context, builder, signature, args):
+        address = builder.bitcast(builder.gep(args[0], [args[1]]), _I64.as_pointer())
+        return builder.load(address, align=1)
+
+    return types.uint64(data, types.int64), build
+
+
+@intrinsic
+def load_big64(typing, data, index):
+    """The 8 bytes at data[index:], big-endian: they compare as the bytes do."""
+
+    def build(context, builder, signature, args):
+        address = builder.bitcast(builder.gep(args[0], [args[1]]), _I64.as_pointer())
+        return builder.bswap(builder.load(address, align=1))
+
+    return types.uint64(data, types.int64), build
+
+
+@intrinsic
+def copy16(typing, target, to, source, at):
+    """Copy 16 bytes: source[at:] to target[to:]."""
+
+    def build(context, builder, signature, args):
+        value = builder.load(builder.bitcast(builder.gep(args[2], [args[3]]), _I128.as_pointer()), align=1)
+        builder.store(value, builder.bitcast(builder.gep(args[0], [args[1]]), _I128.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64), build
+
+
+@intrinsic
+def space_mask(typing, data, index):
+    """Bit i is set where data[index + i] is ASCII white space (of str.split), for 64 bytes."""
+
+    def build(context, builder, signature, args):
+        block = _load_vector(builder, args[0], args[1])
+        blank = builder.icmp_unsigned("==", block, _splat(32))
+        tab_to_return = builder.icmp_unsigned("<", builder.sub(block, _splat(9)), _splat(5))
+        separators = builder.icmp_unsigned("<", builder.sub(block, _splat(28)), _splat(4))
+        return _mask(builder, builder.or_(builder.or_(blank, tab_to_return), separators))
+
+    return types.uint64(data, types.int64), build
+
+
+@intrinsic
+def high_mask(typing, data, index):
+    """Bit i is set where data[index + i] is 128 or more, for 64 bytes."""
+
+    def build(context, builder, signature, args):
+        block = _load_vector(builder, args[0], args[1])
+        return _mask(builder, builder.icmp_signed("<", block, _splat(0)))
+
+    return types.uint64(data, types.int64), build
+
+
+@intrinsic
+def equal_mask(typing, data, index, byte):
+    """Bit i is set where data[index + i] == byte, for 64 bytes."""
+
+    def build(context, builder, signature, args):
+        block = _load_vector(builder, args[0], args[1])
+        return _mask(builder, builder.icmp_unsigned("==", block, _splat_value(builder, args[2])))
+
+    return types.uint64(data, types.int64, types.uint8), build
+
+
+@intrinsic
+def trailing_zeros(typing, bits):
+    """Index of the lowest set bit; 64 for 0."""
+
+    def build(context, builder, signature, args):
+        return builder.cttz(args[0], ir.Constant(_I1, 0))
+
+    return types.int64(types.uint64), build
+
+
+@intrinsic
+def ones(typing, bits):
+    """How many bits are set."""
+
+    def build(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.int64(types.uint64), build
+
+
+@intrinsic
+def fold_product(typing, a, b):
+    """Both halves of the 128-bit product, xored: the mixing step of the wyhash family."""
+
+    def build(context, builder, signature, args):
+        product = builder.mul(builder.zext(args[0], _I128), builder.zext(args[1], _I128))
+        high = builder.trunc(builder.lshr(product, ir.Constant(_I128, 64)), _I64)
+        return builder.xor(builder.trunc(product, _I64), high)
+
+    return types.uint64(types.uint64, types.uint64), build
+
+
+@intrinsic
+def prefetch(typing, pointer, index):
+    """Begin to load the cache line of pointer[index]; never faults."""
+
+    def build(context, builder, signature, args):
+        address = builder.bitcast(builder.gep(args[0], [args[1]]), _I8.as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
+        function = builder.module.globals.get("llvm.prefetch.p0")
+        function = function or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [address, ir.Constant(_I32, 0), ir.Constant(_I32, 3), ir.Constant(_I32, 1)])
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64), build

@@ -1,0 +1,106 @@
+"""How does a process get the compiled kernels without importing numba?
+
+llvmlite alone places stored object code in memory (30 ms, once a process); ctypes calls it, without the GIL.
+What is not stored is compiled only where the caller says that the job is worth seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from mapreduce.kernels.cache import Object, cache_path, read_objects, write_objects
+from mapreduce.kernels.catalogue import GROUPS
+
+Kernels = dict[str, Callable[..., int]]
+
+_loaded: dict[str, Kernels] = {}
+_missing: set[str] = set()  # groups looked for in vain: not looked for again unless someone wants to compile
+_engines: list[Any] = []  # own the machine code: must live as long as the process
+
+
+def kernels_wanted() -> bool:
+    """False where the user said MAPREDUCE_KERNELS=off."""
+    return os.environ.get("MAPREDUCE_KERNELS", "").lower() not in ("off", "0", "no", "false")
+
+
+def kernels_of(group: str, *, compile: bool = False) -> Kernels | None:
+    """The kernels of a group, ready to call; None where the library path must do.
+
+    `compile`: spend seconds where they are not stored yet.
+    """
+    if not kernels_wanted():
+        return None
+    if group in _loaded:
+        return _loaded[group]
+    if group in _missing and not compile:
+        return None
+    objects = _stored_or_compiled(group, compile)
+    if objects is None:
+        _missing.add(group)
+        return None
+    _missing.discard(group)
+    _loaded[group] = _place(group, objects)
+    return _loaded[group]
+
+
+def available(*groups: str, compile: bool = False) -> bool:
+    """Are all these groups ready to call? Loads them; with `compile`, spends seconds where they are not stored yet.
+
+    Call it with compile=True before worker processes start, where the input is large enough (64 MB and more) to pay.
+    """
+    ready = [kernels_of(group, compile=compile) is not None for group in groups]  # load each, whatever the first says
+    return all(ready)
+
+
+def compile_now(group: str) -> str:
+    """Compile and store a group unless it is stored. Returns what was done, in words."""
+    try:
+        path = cache_path(group)
+        if read_objects(path) is not None:
+            return f"is stored in {path}"
+        from mapreduce.kernels.compile import compile_group
+
+        objects = compile_group(group)
+    except ImportError as error:
+        return f"not compiled ({error}); the library path gives the same answers"
+    if not write_objects(path, objects):
+        return f"compiled, but {path} cannot be written; set XDG_CACHE_HOME to a writable directory"
+    return f"compiled into {path}"
+
+
+def _stored_or_compiled(group: str, compile: bool) -> list[Object] | None:
+    try:
+        path = cache_path(group)
+        objects = read_objects(path)
+        if objects is not None or not compile:
+            return objects
+        from mapreduce.kernels.compile import compile_group
+
+        objects = compile_group(group)
+    except ImportError:  # no numba or llvmlite on this machine: the library path gives the same answers
+        return None
+    write_objects(path, objects)
+    return objects
+
+
+def _place(group: str, objects: list[Object]) -> Kernels:
+    import ctypes
+
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    for item in objects:
+        engine.add_object_file(llvm.ObjectFileRef.from_data(item.code))
+    engine.finalize_object()
+    _engines.append(engine)
+    kinds = {"q": ctypes.c_int64, "d": ctypes.c_double}
+    kernels: Kernels = {}
+    for item in objects:
+        arguments = [kinds.get(letter, ctypes.c_void_p) for letter in GROUPS[group][item.name]]
+        kernels[item.name] = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(engine.get_function_address(item.symbol))
+    return kernels

@@ -1,0 +1,316 @@
+"""How are words found and counted at memory speed?
+
+1. `find_edges`: 64 bytes at a time become a bit mask of white space; where it flips a word starts or ends. Bytes of
+   128 and more take a slow turn: decoded, validated, and looked up among the Unicode spaces of `str.split`.
+2. `add_words`: each word of up to 16 bytes is two integers, so finding it in the table is comparing two integers;
+   longer words compare by 64-bit hash, then by their bytes in the arena.
+
+Table: open addressing, linear probing, slots of 4 x uint64:
+    short word: bytes 0-7 | bytes 8-15   | length + (number << 32) | count
+    long word:  hash      | arena offset | length + (number << 32) | count
+A meta of 0 is an empty slot: no word has length 0. Numbers count distinct words in order of first occurrence.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from mapreduce.kernels.intrinsics import (
+    fold_product,
+    high_mask,
+    load64,
+    ones,
+    space_mask,
+    trailing_zeros,
+)
+
+U0, U1 = np.uint64(0), np.uint64(1)
+U32, U63 = np.uint64(32), np.uint64(63)
+LOW32 = np.uint64(0xFFFFFFFF)
+K1, K2 = np.uint64(0xA0761D6478BD642F), np.uint64(0xE7037ED1A0B428DB)
+MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
+
+# state: what a counter remembers between calls (kernels/words.py names the same places)
+SLOT_MASK, DISTINCT, LIMIT, ARENA_USED, ARENA_SIZE, BAD_BYTE = range(6)
+EDGES = 4096  # edges found per batch; `edges` has room for EDGES + 128
+
+
+@njit(inline="never")
+def decode_at(data, at, n):
+    """The code point at data[at] + (its length << 32), -1 if no valid UTF-8 starts there. data[at] >= 128."""
+    lead = np.int64(data[at])
+    if lead < 0xC2 or lead > 0xF4:
+        return -1
+    length = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
+    if at + length > n:
+        return -1
+    code = lead & (0x7F >> length)
+    for i in range(1, length):
+        byte = np.int64(data[at + i])
+        if byte & 0xC0 != 0x80:
+            return -1
+        code = (code << 6) | (byte & 0x3F)
+    if length == 3 and (code < 0x800 or 0xD800 <= code < 0xE000):
+        return -1
+    if length == 4 and (code < 0x10000 or code > 0x10FFFF):
+        return -1
+    return code + (length << 32)
+
+
+@njit
+def is_wide_space(code):
+    if code > 0x3000:
+        return False
+    return (
+        code == 0x85
+        or code == 0xA0
+        or code == 0x1680
+        or 0x2000 <= code <= 0x200A
+        or code == 0x2028
+        or code == 0x2029
+        or code == 0x202F
+        or code == 0x205F
+        or code == 0x3000
+    )
+
+
+@njit(inline="never")
+def mark_wide(data, pos, n, high, marks, progress):
+    """Validate the characters that begin in data[pos:pos+64]; set the bits of spaces in marks[0], overflow in marks[1].
+
+    progress[0] is where the next undecoded character begins. Returns -1, or the offset of the first bad byte.
+    """
+    while high != U0:
+        at = pos + trailing_zeros(high)
+        if at < progress[0]:
+            high &= high - U1
+            continue
+        code = decode_at(data, at, n)
+        if code < 0:
+            return at
+        length = code >> 32
+        progress[0] = at + length
+        if is_wide_space(code & 0xFFFFFFFF):
+            for i in range(at - pos, at - pos + length):
+                if i < 64:
+                    marks[0] |= U1 << np.uint64(i)
+                else:
+                    marks[1] |= U1 << np.uint64(i - 64)
+        high &= high - U1
+    return -1
+
+
+@njit(inline="never")
+def find_edges(data, pos, n, edges, found, marks, progress, tail):
+    """Append where words start and end to edges until the batch is full or data ends. Returns the next position.
+
+    marks[1] holds space bits that belong to the next 64 bytes, marks[2] is 1 where the byte before pos is a space;
+    edges[-1 + found] etc. progress[1] receives the number of edges, progress[2] the first bad byte or -1.
+    """
+    while pos < n and found < EDGES:
+        if pos + 64 <= n:
+            spaces = space_mask(data, pos)
+            high = high_mask(data, pos)
+        else:
+            for i in range(64):
+                tail[i] = data[pos + i] if pos + i < n else 32
+            spaces = space_mask(tail, 0)
+            high = high_mask(tail, 0)
+        if high != U0:
+            marks[0] = spaces | marks[1]
+            marks[1] = U0
+            bad = mark_wide(data, pos, n, high, marks, progress)
+            if bad >= 0:
+                progress[2] = bad
+                return n
+            spaces = marks[0]
+        flips = spaces ^ ((spaces << U1) | marks[2])
+        marks[2] = spaces >> U63
+        count = ones(flips)
+        for i in range(count):
+            edges[found + i] = pos + trailing_zeros(flips)
+            flips &= flips - U1
+        found += count
+        pos += 64
+    if pos >= n and found & 1:
+        edges[found] = n
+        found += 1
+    progress[1] = found
+    return pos
+
+
+@njit
+def hash_long(data, at, length):
+    """64-bit hash of more than 16 bytes."""
+    h = K1 ^ np.uint64(length)
+    last = at + length - 16
+    while at < last:
+        h = fold_product(load64(data, at) ^ h ^ K1, load64(data, at + 8) ^ K2)
+        at += 16
+    return fold_product(load64(data, last) ^ h ^ K1, load64(data, last + 8) ^ K2)
+
+
+@njit
+def hash_short(low, high, length):
+    return fold_product(low ^ K1, high ^ K2 ^ (np.uint64(length) << np.uint64(56)))
+
+
+@njit
+def load_short(data, at, length, n):
+    """Up to 8 bytes as an integer, without reading past data[n]."""
+    if at + 8 <= n:
+        return load64(data, at) & MASKS[length]
+    value = U0
+    for i in range(length):
+        value |= np.uint64(data[at + i]) << np.uint64(8 * i)
+    return value
+
+
+@njit
+def same_bytes(a, at, b, bt, length):
+    """Do more than 16 bytes agree?"""
+    last = length - 8
+    i = 0
+    while i < last:
+        if load64(a, at + i) != load64(b, bt + i):
+            return False
+        i += 8
+    return load64(a, at + last) == load64(b, bt + last)
+
+
+@njit(inline="never")
+def count_long(data, at, length, table, state, arena):
+    """Count one word of more than 16 bytes. Returns False where table or arena must grow first."""
+    h = hash_long(data, at, length)
+    slot = np.int64(h) & state[SLOT_MASK]
+    while True:
+        base = slot * 4
+        meta = table[base + 2]
+        if meta == U0:
+            break
+        if table[base] == h and (meta & LOW32) == np.uint64(length):
+            if same_bytes(data, at, arena, np.int64(table[base + 1]), length):
+                table[base + 3] += U1
+                return True
+        slot = (slot + 1) & state[SLOT_MASK]
+    used = state[ARENA_USED]
+    if state[DISTINCT] >= state[LIMIT] or used + length > state[ARENA_SIZE]:
+        return False
+    for i in range(length):
+        arena[used + i] = data[at + i]
+    table[base] = h
+    table[base + 1] = np.uint64(used)
+    table[base + 2] = np.uint64(length) | (np.uint64(state[DISTINCT]) << U32)
+    table[base + 3] = U1
+    state[ARENA_USED] = used + length
+    state[DISTINCT] += 1
+    return True
+
+
+@njit(inline="never")
+def count_batch(data, n, edges, found, table, state, arena):
+    """Count the words between edges. Returns the index of the first edge not done."""
+    mask = state[SLOT_MASK]
+    for e in range(0, found, 2):
+        at = edges[e]
+        length = edges[e + 1] - at
+        if length > 16:
+            if not count_long(data, at, length, table, state, arena):
+                return e
+            continue
+        low = load_short(data, at, min(length, 8), n)
+        high = load_short(data, at + 8, length - 8, n) if length > 8 else U0
+        slot = np.int64(hash_short(low, high, length)) & mask
+        while True:
+            base = slot * 4
+            meta = table[base + 2]
+            if table[base] == low and table[base + 1] == high and (meta & LOW32) == np.uint64(length):
+                table[base + 3] += U1
+                break
+            if meta == U0:
+                if state[DISTINCT] >= state[LIMIT]:
+                    return e
+                table[base] = low
+                table[base + 1] = high
+                table[base + 2] = np.uint64(length) | (np.uint64(state[DISTINCT]) << U32)
+                table[base + 3] = U1
+                state[DISTINCT] += 1
+                break
+            slot = (slot + 1) & mask
+    return found
+
+
+def add_words(data, pos, n, table, state, arena, edges, marks, progress, tail):
+    """Count the words of data[pos:n]. pos must be where a word or white space begins.
+
+    Returns n when done; less when table or arena must grow first: then call again with what was returned.
+    state[BAD_BYTE] becomes the offset of the first byte that is not UTF-8 (and n is returned).
+    """
+    marks[1] = U0
+    marks[2] = U1
+    progress[0] = pos
+    progress[2] = -1
+    found = 0
+    while pos < n:
+        pos = find_edges(data, pos, n, edges, found, marks, progress, tail)
+        if progress[2] >= 0:
+            state[BAD_BYTE] = progress[2]
+            return n
+        found = progress[1]
+        done = count_batch(data, n, edges, found & ~1, table, state, arena)
+        if done < found & ~1:
+            return edges[done]
+        if found & 1:
+            edges[0] = edges[found - 1]
+        found &= 1
+    return n
+
+
+def move_words(old, old_slots, table, mask):
+    """Insert all words of an old table into a larger, empty one."""
+    for i in range(old_slots):
+        meta = old[4 * i + 2]
+        if meta == U0:
+            continue
+        length = np.int64(meta & LOW32)
+        h = old[4 * i] if length > 16 else hash_short(old[4 * i], old[4 * i + 1], length)
+        slot = np.int64(h) & mask
+        while table[4 * slot + 2] != U0:
+            slot = (slot + 1) & mask
+        for j in range(4):
+            table[4 * slot + j] = old[4 * i + j]
+    return 0
+
+
+def list_words(table, slots, distinct, offsets, counts):
+    """Fill offsets[distinct + 1] and counts[distinct], in order of first occurrence. Returns the bytes of all words."""
+    for i in range(slots):
+        meta = table[4 * i + 2]
+        if meta != U0:
+            number = np.int64(meta >> U32)
+            offsets[number + 1] = np.int64(meta & LOW32)
+            counts[number] = np.int64(table[4 * i + 3])
+    offsets[0] = 0
+    for i in range(distinct):
+        offsets[i + 1] += offsets[i]
+    return offsets[distinct]
+
+
+def copy_words(table, slots, arena, offsets, out):
+    """Copy the bytes of all words to their places in out."""
+    for i in range(slots):
+        meta = table[4 * i + 2]
+        if meta == U0:
+            continue
+        length = np.int64(meta & LOW32)
+        to = offsets[np.int64(meta >> U32)]
+        if length > 16:
+            at = np.int64(table[4 * i + 1])
+            for j in range(length):
+                out[to + j] = arena[at + j]
+        else:
+            for j in range(length):
+                word = table[4 * i + (j >> 3)]
+                out[to + j] = np.uint8(word >> np.uint64(8 * (j & 7)))
+    return 0
