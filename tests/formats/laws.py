@@ -106,10 +106,13 @@ def read_all(
                 reading.rows += batch.to_pylist()
             if numeric:
                 X = block.X
-                assert X.shape[0] == len(records) and X.ndim == 2 and X.dtype == "float64", f"X is {X.dtype} {X.shape}"
+                assert X.ndim == 2, f"X is {X.shape}"
+                assert X.shape[0] == len(records), f"X is {X.shape} for {len(records)} records"
+                assert X.dtype == "float64"
                 reading.X += (X.toarray() if hasattr(X, "toarray") else X).tolist()
             if target:
-                assert block.y.shape == (len(records),) and block.y.dtype == "float64"
+                assert block.y.shape == (len(records),)
+                assert block.y.dtype == "float64"
                 reading.y += block.y.tolist()
     return reading
 
@@ -130,6 +133,8 @@ def plan_splits(format: Format, file: InputFile, split_bytes: int) -> list[Split
 def check_block(block: Block, file: InputFile) -> list[Any]:
     records = list(block.records())
     assert records, "a block is never empty"
+    assert len(block) == len(records), f"len(block) is {len(block)}, it has {len(records)} records"
+    assert block.bytes >= 0, "bytes is the block's size in the file, for progress"
     assert same(list(block.records()), records), "a block can be read twice"
     places = [block.place(index) for index in range(len(records))]
     assert all(file.path in place for place in places), f"a place names the file: {places}"

@@ -1,0 +1,184 @@
+"""How are CSV and TSV files read? A record is a row, as a dict by column name.
+
+Cells may be quoted, and a quoted cell may hold delimiters, newlines and doubled quotes: what Python's csv module makes of
+a file is what is read. The header stands in every file and is never a record. Blank lines are skipped. Types are found
+once (see csv_schema); an empty cell of a number column is None, of a string column ''.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+from mapreduce.errors import InputError, InternalError, UsageError, near
+from mapreduce.formats.base import Extent, Format, InputFile, Split
+from mapreduce.formats.bytes_io import UTF8_BOM, ByteReader, check_encoding, decode, is_splittable, is_utf8, stream_end
+from mapreduce.formats.compression import plan_compressed, uncompressed_name
+from mapreduce.formats.csv_block import CsvBlock
+from mapreduce.formats.csv_cuts import Dialect, QuoteState, body_start, plan_record_extents, read_first_record
+from mapreduce.formats.csv_schema import (
+    ARROW_NAMES,
+    NULL_CELLS,
+    SAMPLE_BYTES,
+    CsvSchema,
+    apply_types,
+    check_names,
+    check_same_header,
+    infer_types,
+    parse_rows,
+)
+from mapreduce.formats.features import choose_features
+from mapreduce.formats.lines import Lines
+
+
+@dataclass(frozen=True, slots=True)
+class Csv(Format):
+    """CSV files.
+
+    delimiter    None: a tab for .tsv and .tab, else a comma
+    header       True: the first row names the columns; a list: these names, and the file has no header;
+                 False: no header, columns are f0, f1, ...
+    columns      which columns records() and `arrow` hold; None: all
+    types        {'price': 'string'}: 'int', 'float' or 'string', where what the first rows suggest is not wanted
+    quote        '' where quotes are data
+    target       y's column
+    features     X's columns; None: all number columns but the target
+    null_values  cells of a number column that mean: no value
+    """
+
+    delimiter: str | None = None
+    header: bool | Sequence[str] = True
+    columns: Sequence[str] | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    quote: str = '"'
+    target: str | None = None
+    features: Sequence[str] | None = None
+    encoding: str = "utf-8"
+    null_values: Sequence[str] = NULL_CELLS
+    schema: CsvSchema | None = None  # what `resolve` found
+
+    name: ClassVar[str] = "csv"
+    suffixes: ClassVar[tuple[str, ...]] = (".csv", ".tsv", ".tab")
+
+    def __post_init__(self) -> None:
+        check_encoding(self.encoding)
+        for name in ("header", "columns", "features", "null_values"):
+            if isinstance(getattr(self, name), str):
+                raise UsageError(f"{name} is the string {getattr(self, name)!r}; give a list of strings")
+        if self.delimiter is not None:
+            Dialect(self.delimiter, self.quote, self.encoding)
+
+    def resolve(self, files: Sequence[InputFile]) -> Self:
+        """Reads each file's header and the first rows. Raises InputError where headers differ."""
+        names: list[str] | None = None
+        named_by = ""
+        rows: list[list[str]] = []
+        for file in files:
+            if file.size == 0:
+                continue
+            dialect = self.dialect_of(file)
+            header, sample = self._read_head(file, dialect, SAMPLE_BYTES if not rows else 0)
+            if header is None:
+                continue
+            if names is None:
+                names, named_by = header, file.path
+                check_names(names, file.path)
+            elif self.header is True:
+                check_same_header(names, named_by, header, file.path)
+            rows = rows or sample
+        if names is None:
+            return self
+        dialect = self.dialect_of(next(file for file in files if file.path == named_by))
+        nulls = tuple(dict.fromkeys(("", *self.null_values)))
+        schema = CsvSchema(apply_types(infer_types(names, rows, nulls), self.types), dialect, nulls)
+        resolved = replace(self, schema=schema)
+        resolved._check_columns(schema)
+        return resolved
+
+    def dialect_of(self, file: InputFile) -> Dialect:
+        is_tabbed = uncompressed_name(file.path).lower().endswith((".tsv", ".tab"))
+        return Dialect(self.delimiter or ("\t" if is_tabbed else ","), self.quote, self.encoding)
+
+    def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
+        """Cuts at true record ends, header left out. Reads a file of several splits once, to follow its quotes."""
+        if file.size == 0:
+            return []
+        if not is_splittable(file):
+            return plan_compressed(file)
+        dialect = self.schema.dialect if self.schema else self.dialect_of(file)
+        return plan_record_extents(file, split_bytes, body_start(file, dialect, has_header=self._has_header), dialect)
+
+    def read_blocks(self, split: Split, block_bytes: int) -> Iterator[CsvBlock]:
+        if self.schema is None:
+            raise InternalError(f"{split.file.path} is read before its columns are known; call resolve() first")
+        columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
+        features = self._features_of(self.schema)
+        for lines in self._read_records(split, block_bytes, self.schema.dialect):
+            yield CsvBlock(lines, self.schema, columns, features, self.target)
+
+    @property
+    def _has_header(self) -> bool:
+        return self.header is True
+
+    def _read_records(self, split: Split, block_bytes: int, dialect: Dialect) -> Iterator[Lines]:
+        """The split's bytes in pieces of whole records; pieces of blank lines are left out."""
+        file, end = split.file, stream_end(split.file, split.extent)
+        with ByteReader(file, split.extent.start) as reader:
+            if not is_splittable(file) and self._has_header:
+                read_first_record(reader, dialect)
+            quotes = QuoteState(dialect)
+            position = reader.position
+            while reader.offset < end:
+                offset = reader.offset
+                data = reader.read(min(max(block_bytes, len(UTF8_BOM)), end - offset))
+                if not data:
+                    return
+                if offset == 0 and is_utf8(self.encoding) and data.startswith(UTF8_BOM):
+                    offset, data = len(UTF8_BOM), data[len(UTF8_BOM) :]
+                data = quotes.finish_record(reader, data)
+                if data.strip(b"\r\n"):
+                    yield Lines(file, offset, data, reader.position - position)
+                    position = reader.position
+
+    def _read_head(
+        self, file: InputFile, dialect: Dialect, sample_bytes: int
+    ) -> tuple[list[str] | None, list[list[str]]]:
+        """The file's column names (None if it holds nothing) and its first rows."""
+        with ByteReader(file) as reader:
+            data = read_first_record(reader, dialect)
+            start = reader.offset - len(data)
+            first = parse_rows(decode(data, self.encoding, file, start), dialect)
+            if not first:
+                return None, []
+            if self._has_header and len(first) > 1:
+                raise InputError(f"{file.path}: lines end in a lone \\r; convert them first: tr '\\r' '\\n' < FILE")
+            sample = reader.read(sample_bytes)
+            if sample:
+                sample = QuoteState(dialect).finish_record(reader, sample)
+            rows = parse_rows(decode(sample, self.encoding, file, start + len(data)), dialect)
+        if self._has_header:
+            return first[0], rows
+        names = [f"f{index}" for index in range(len(first[0]))]
+        return (names if self.header is False else list(self._given_names)), first + rows
+
+    @property
+    def _given_names(self) -> Sequence[str]:
+        return () if isinstance(self.header, bool) else self.header
+
+    def _check_columns(self, schema: CsvSchema) -> None:
+        for name in self.columns or ():
+            if name not in schema.names:
+                raise UsageError(f"no column {name!r} in the input; {near(name, schema.names)}")
+        if self.features is not None or self.target is not None:
+            self._features_of(schema)
+
+    def _features_of(self, schema: CsvSchema) -> tuple[str, ...]:
+        """X's columns; () if nobody asked and there is no number column."""
+        asked = {*(self.columns or schema.names), *(self.features or ()), self.target}
+        kinds = [(column.name, ARROW_NAMES[column.type]) for column in schema.columns if column.name in asked]
+        if self.features is None and not any(kind != "string" and name != self.target for name, kind in kinds):
+            if self.target is not None:
+                choose_features(kinds, (self.target,), None)
+            return ()
+        return choose_features(kinds, self.features, self.target)

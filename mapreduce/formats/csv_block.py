@@ -1,0 +1,241 @@
+"""What is in a block of a CSV file? Its rows as dicts, as an Arrow batch, as a matrix.
+
+The row lane is Python's csv module and says what is right. The columnar lane is Arrow's parser; where that one refuses a
+block, the row lane is asked: it names line, column and value, or gives the columns itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from mapreduce.errors import InputError, UsageError
+from mapreduce.formats.base import Block
+from mapreduce.formats.bytes_io import decode, is_utf8
+from mapreduce.formats.csv_schema import CONVERTERS, Column, CsvSchema, arrow_types, parse_rows, row_line
+from mapreduce.formats.lines import Lines
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+ARROW_BLOCK_BYTES = (1 << 31) - 1
+
+
+class CsvBlock(Block):
+    """Whole records of a CSV file. `columns` are those of records() and `arrow`; X and y have their own."""
+
+    def __init__(
+        self, lines: Lines, schema: CsvSchema, columns: list[Column], features: tuple[str, ...], target: str | None
+    ) -> None:
+        self.bytes = lines.bytes
+        self._lines = lines
+        self._schema = schema
+        self._columns = columns
+        self._features = features
+        self._target = target
+        self._length: int | None = None
+        self._matrix: np.ndarray[Any, Any] | None = None
+
+    @property
+    def data(self) -> bytes:
+        return self._lines.data
+
+    def __len__(self) -> int:
+        if self._length is None:
+            quote = self._schema.dialect.quote.encode()
+            is_plain = b"\r" not in self.data and b"\n\n" not in self.data and not self.data.startswith(b"\n")
+            if is_plain and not (quote and quote in self.data):
+                self._length = self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+            else:
+                self._length = len(self._rows())
+        return self._length
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        names = [column.name for column in self._columns]
+        cells = self._cells(self._columns)
+        return (dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True))
+
+    @property
+    def arrow(self) -> pa.RecordBatch:
+        return self._batch(self._columns)
+
+    @property
+    def X(self) -> np.ndarray[Any, Any]:
+        """The features. Parsed together with y, once."""
+        if not self._features:
+            raise InputError(f"{self._lines.file.path}: no numeric column to serve as a feature")
+        matrix = self._numbers()
+        return matrix if self._target is None else _read_only(matrix[:, :-1].copy())
+
+    @property
+    def y(self) -> np.ndarray[Any, Any]:
+        if self._target is None:
+            raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
+        return _read_only(self._numbers()[:, -1].copy())
+
+    def place(self, index: int) -> str:
+        text = decode(self.data, self._schema.dialect.encoding, self._lines.file, self._lines.offset)
+        return self._lines.line_place(0, row_line(text, self._schema.dialect, index))
+
+    def _numbers(self) -> np.ndarray[Any, Any]:
+        if self._matrix is None:
+            wanted = [*self._features, *([] if self._target is None else [self._target])]
+            self._matrix = self._parse_numeric(wanted)
+        return self._matrix
+
+    def _parse_numeric(self, wanted: Sequence[str]) -> np.ndarray[Any, Any]:
+        columns = self._schema.select(wanted, "float")
+        data = self._utf8()
+        try:
+            return parse_numeric(data, self._schema, wanted)
+        except Unparsed:
+            pass
+        from mapreduce.formats.features import numeric_matrix
+
+        return numeric_matrix(self._batch_of_cells(columns), wanted, self.place)
+
+    def _batch(self, columns: list[Column]) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        try:
+            return parse_columns(self._utf8(), self._schema, columns)
+        except pa.ArrowInvalid:
+            return self._batch_of_cells(columns)
+
+    def _batch_of_cells(self, columns: list[Column]) -> pa.RecordBatch:
+        """By way of the row lane: slower, the same values, and errors that a person can act on."""
+        import pyarrow as pa
+
+        types = arrow_types(columns)
+        cells = self._cells(columns)
+        arrays = [pa.array(values, types[column.name]) for column, values in zip(columns, cells, strict=True)]
+        return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+    def _utf8(self) -> bytes:
+        encoding = self._schema.dialect.encoding
+        if self.data.isascii():
+            return self.data
+        text = decode(self.data, encoding, self._lines.file, self._lines.offset)
+        return self.data if is_utf8(encoding) else text.encode()
+
+    def _rows(self) -> list[list[str]]:
+        text = decode(self.data, self._schema.dialect.encoding, self._lines.file, self._lines.offset)
+        return parse_rows(text, self._schema.dialect)
+
+    def _cells(self, columns: Sequence[Column]) -> list[Sequence[Any]]:
+        """The values of these columns, each a sequence; every row has all of its cells."""
+        rows = self._rows()
+        self._length = len(rows)
+        width = len(self._schema.columns)
+        try:
+            by_column = list(zip(*rows, strict=True))
+        except ValueError:
+            by_column = []
+        if len(by_column) != width:
+            self._refuse_ragged(rows, width)
+        return [self._values(column, by_column[self._schema.index(column.name)]) for column in columns]
+
+    def _values(self, column: Column, cells: Sequence[str]) -> Sequence[Any]:
+        if column.type == "string":
+            return cells
+        convert, nulls = CONVERTERS[column.type], self._schema.nulls
+        try:
+            return [convert(cell) for cell in cells]
+        except ValueError:
+            pass
+        values: list[Any] = []
+        for index, cell in enumerate(cells):
+            try:
+                values.append(None if cell in nulls else convert(cell))
+            except ValueError:
+                self._refuse_value(index, column, cell)
+        return values
+
+    def _refuse_ragged(self, rows: list[list[str]], width: int) -> NoReturn:
+        index = next(index for index, row in enumerate(rows) if len(row) != width)
+        row = rows[index]
+        raise InputError(
+            f"{self.place(index)}: {len(row)} cells, the file has {width} columns: {_shown(row)}; mend the row, or set "
+            f"delimiter and quote if they are not {self._schema.dialect.delimiter!r} and {self._schema.dialect.quote!r}"
+        )
+
+    def _refuse_value(self, index: int, column: Column, cell: str) -> NoReturn:
+        other = "float" if column.type == "int" and _narrows_to_float(cell) else "string"
+        article = "an integer of 64 bits" if column.type == "int" else "a number"
+        raise InputError(
+            f"{self.place(index)}, column {column.name!r}: {_shown(cell)} is not {article}; mend it, say that it means "
+            f"'no value' (null_values=[..., {cell!r}]), or read the column otherwise: types={{{column.name!r}: {other!r}}}"
+        )
+
+
+class Unparsed(Exception):
+    """The fast parser refuses the block; the row lane knows why."""
+
+
+def parse_numeric(data: bytes, schema: CsvSchema, wanted: Sequence[str]) -> np.ndarray[Any, Any]:
+    """The columns `wanted` of a block of UTF-8 records as (rows, len(wanted)) float64, C order, read-only.
+
+    Raises Unparsed where a row is ragged or a cell is no number.
+    """
+    import pyarrow as pa
+
+    from mapreduce.formats.features import numeric_matrix
+
+    try:
+        batch = parse_columns(data, schema, schema.select(wanted, "float"))
+    except pa.ArrowInvalid:
+        raise Unparsed from None
+    if any(column.null_count for column in batch.columns):
+        raise Unparsed
+    return numeric_matrix(batch, wanted)
+
+
+def parse_columns(data: bytes, schema: CsvSchema, columns: Sequence[Column]) -> pa.RecordBatch:
+    """These columns of a block of UTF-8 records, by Arrow. Raises pa.ArrowInvalid."""
+    import pyarrow as pa
+    import pyarrow.csv as pc
+
+    quote = schema.dialect.quote
+    table = pc.read_csv(
+        pa.BufferReader(data),
+        pc.ReadOptions(
+            use_threads=False,
+            block_size=min(len(data) + 1, ARROW_BLOCK_BYTES),
+            column_names=schema.names,
+        ),
+        pc.ParseOptions(
+            delimiter=schema.dialect.delimiter,
+            quote_char=quote or False,
+            newlines_in_values=bool(quote) and quote.encode() in data,
+        ),
+        pc.ConvertOptions(
+            check_utf8=False,  # the block was checked as a whole
+            column_types=arrow_types(columns),
+            include_columns=[column.name for column in columns],
+            null_values=list(schema.nulls),
+            strings_can_be_null=False,
+        ),
+    )
+    batches = table.combine_chunks().to_batches()
+    if not batches:
+        raise pa.ArrowInvalid("no rows")
+    return batches[0]
+
+
+def _read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    array.flags.writeable = False
+    return array
+
+
+def _narrows_to_float(cell: str) -> bool:
+    try:
+        CONVERTERS["float"](cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _shown(value: object, limit: int = 120) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
