@@ -1,0 +1,72 @@
+"""A task failed: does it run again, when, and where not?
+
+kind of failure                          counts against the budget     runs again
+the job's code, silence for too long     yes                           after a rest that doubles
+its worker died while it ran             yes: it may be what kills     at once: nobody needs a rest from a crash
+its worker died while it was queued      no: it was not there          at once
+an input's bytes are gone                no, up to a bound             when the input is back
+bad input, bad call, no space, our bug   -                             never: the next attempt would meet the same
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from mapreduce.dataflow.results import Failure, FailureKind
+from mapreduce.ids import WorkerId
+from mapreduce.tracker.policy import Policy
+
+
+class Verdict(Enum):
+    """What follows from a failed attempt."""
+
+    RUN_AGAIN = "run again"
+    RUN_AFTER_REST = "run after a rest"
+    GIVE_UP = "give up"
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What a task has been through. Only tasks that failed have one, and only until they are done."""
+
+    failures: int = 0
+    lost_inputs: int = 0
+    workers: set[WorkerId] = field(default_factory=set)  # on which it failed
+    avoid_until: float = 0.0  # when it stops waiting for another worker
+
+
+def judge(failure: Failure, trouble: Trouble, worker: WorkerId, policy: Policy) -> Verdict:
+    """Enter the failure in the task's record and say what follows."""
+    if failure.kind is FailureKind.OUTPUT_LOST and failure.lost and trouble.lost_inputs < policy.max_lost_inputs:
+        trouble.lost_inputs += 1
+        return Verdict.RUN_AGAIN
+    trouble.failures += 1
+    trouble.workers.add(worker)
+    if not failure.kind.retryable or trouble.failures >= policy.max_attempts:
+        return Verdict.GIVE_UP
+    return Verdict.RUN_AGAIN if failure.kind is FailureKind.LOST else Verdict.RUN_AFTER_REST
+
+
+def rest_seconds(failures: int, policy: Policy) -> float:
+    """How long a task rests after so many failures."""
+    return min(policy.longest_rest_seconds, policy.first_rest_seconds * 2.0 ** (failures - 1))
+
+
+def reason_to_give_up(task_name: str, failure: Failure, trouble: Trouble) -> str:
+    """One sentence for the person: which task, how often, what it was."""
+    what = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+    if trouble.failures <= 1:
+        return f"{task_name} failed: {what}"
+    return f"{task_name} failed {trouble.failures} times; the last time: {what}"
+
+
+def lost_failure(reason: str) -> Failure:
+    """The failure of an attempt whose worker died while it ran."""
+    return Failure(FailureKind.LOST, "LostWorkerError", f"its worker was lost: {reason}")
+
+
+def timeout_failure(policy: Policy) -> Failure:
+    """The failure of an attempt that stood still."""
+    rule = f"no progress for {policy.timeout_seconds:g} s; if its records take that long, set a longer task timeout"
+    return Failure(FailureKind.TIMEOUT, "LostWorkerError", rule)

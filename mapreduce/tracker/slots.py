@@ -1,0 +1,125 @@
+"""Which worker has room for an attempt, and what does each hold?
+
+Workers lie in levels by the number of attempts they hold: level 0 has nothing to do, the last level is full. Each level
+keeps the order in which workers came into it, so whoever has waited longest is served first. Everything here takes the
+same time for two workers as for ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mapreduce.errors import InternalError
+from mapreduce.ids import AttemptId, WorkerId
+from mapreduce.tracker.states import ATTEMPT_TABLE, AttemptCause, AttemptState, next_attempt_state
+
+Level = OrderedDict[WorkerId, None]
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """An attempt that holds a slot. `step` is the event, counted from the start, at which it was started."""
+
+    id: AttemptId
+    worker: WorkerId
+    step: int
+    state: AttemptState
+    progressed_at: float
+    work_done: int = -1
+
+    def move(self, cause: AttemptCause) -> None:
+        """Follow the table of attempts."""
+        after = ATTEMPT_TABLE.get((self.state, cause))
+        self.state = after if after is not None else next_attempt_state(str(self.id), self.state, cause)
+
+    @property
+    def wanted(self) -> bool:
+        return self.state is not AttemptState.CANCELLING
+
+
+class Slots:
+    """The workers and their attempts: `depth` each, the first of them running, the others queued."""
+
+    def __init__(self, depth: int) -> None:
+        self._depth = depth
+        self._held: dict[WorkerId, list[Attempt]] = {}
+        self._levels: list[Level] = [OrderedDict() for _ in range(depth + 1)]
+        self._queued: OrderedDict[AttemptId, Attempt] = OrderedDict()
+
+    def __contains__(self, worker: object) -> bool:
+        return worker in self._held
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def idle(self) -> Level:
+        """Workers that hold nothing."""
+        return self._levels[0]
+
+    def emptiest(self) -> Level | None:
+        """The workers with the fewest attempts, if they have room: work spreads before it queues."""
+        for level in self._levels[:-1]:
+            if level:
+                return level
+        return None
+
+    def longest_queued(self) -> Attempt | None:
+        """The attempt that has waited longest behind another."""
+        return next(iter(self._queued.values()), None)
+
+    def attempts(self) -> Iterator[Attempt]:
+        """All attempts that hold a slot."""
+        return (attempt for held in self._held.values() for attempt in held)
+
+    def join(self, worker: WorkerId) -> None:
+        self._held[worker] = []
+        self._levels[0][worker] = None
+
+    def leave(self, worker: WorkerId) -> list[Attempt]:
+        """The worker is gone; what it held, the running one first."""
+        held = self._held.pop(worker)
+        del self._levels[len(held)][worker]
+        for attempt in held:
+            self._queued.pop(attempt.id, None)
+        return held
+
+    def put(self, attempt_id: AttemptId, worker: WorkerId, time: float, step: int) -> Attempt:
+        """A new attempt on a worker that has room: running if the worker is idle, else queued."""
+        held = self._held[worker]
+        level = len(held)
+        if level >= self._depth:
+            raise InternalError(f"worker {worker} has {level} attempts and no room for {attempt_id}")
+        attempt = Attempt(attempt_id, worker, step, AttemptState.QUEUED if held else AttemptState.RUNNING, time)
+        if held:
+            self._queued[attempt_id] = attempt
+        held.append(attempt)
+        del self._levels[level][worker]
+        self._levels[level + 1][worker] = None
+        return attempt
+
+    def take(self, attempt: Attempt, time: float) -> None:
+        """The attempt holds its slot no longer; the next in its worker's queue begins."""
+        worker = attempt.worker
+        held = self._held[worker]
+        level = len(held)
+        held.remove(attempt)
+        self._queued.pop(attempt.id, None)
+        del self._levels[level][worker]
+        self._levels[level - 1][worker] = None
+        if held:
+            self.begin(held[0], time)
+
+    def begin(self, attempt: Attempt, time: float) -> None:
+        """A queued attempt has begun to run; its patience counts from now."""
+        if attempt.state is AttemptState.QUEUED:
+            attempt.move(AttemptCause.TURN_CAME)
+            attempt.progressed_at = time
+            self._queued.pop(attempt.id, None)
+
+    def cancel(self, attempt: Attempt) -> None:
+        """The attempt is no longer wanted; it keeps its slot until its worker says so."""
+        attempt.move(AttemptCause.CANCEL)
+        self._queued.pop(attempt.id, None)
