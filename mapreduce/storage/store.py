@@ -34,8 +34,6 @@ class Store(Protocol):
     def remove(self, path: str) -> None:
         """Harmless where there is no such file."""
 
-    def free_bytes(self) -> int: ...
-
     def locate(self, path: str) -> str:
         """The path as a person would look for it."""
 
@@ -86,9 +84,6 @@ class LocalStore:
         except FileNotFoundError:
             return
 
-    def free_bytes(self) -> int:
-        return shutil.disk_usage(self.root).free
-
     def read_bytes(self, path: str) -> bytes:
         """A whole file. Raises FileNotFoundError."""
         return self.read(path, 0, self.size(path))
@@ -118,7 +113,7 @@ _TO_MEND = {
 
 
 @contextmanager
-def explained(store: Store, path: str, needed_bytes: int) -> Iterator[None]:
+def disk_errors(path: str, needed_bytes: int = 0) -> Iterator[None]:
     """Turns an OSError about a lack of something into a ResourceError with path, needed and free bytes, and remedy."""
     try:
         yield
@@ -126,22 +121,26 @@ def explained(store: Store, path: str, needed_bytes: int) -> Iterator[None]:
         remedy = _TO_MEND.get(error.errno or 0)
         if remedy is None:
             raise
-        raise ResourceError(
-            f"can't write {store.locate(path)}: {remedy} ({_needed(store, needed_bytes)}; {error.strerror})"
-        ) from error
+        needed = f"needed {needed_bytes:,} bytes, " if needed_bytes else ""
+        raise ResourceError(f"can't write {path}: {remedy} ({needed}free {_free_bytes(path):,})") from error
 
 
-def _needed(store: Store, needed_bytes: int) -> str:
-    try:
-        return f"needed {needed_bytes:,} bytes, free {store.free_bytes():,}"
-    except OSError:
-        return f"needed {needed_bytes:,} bytes"
+def _free_bytes(path: str) -> int:
+    """Free bytes on the disk of `path`, which need not exist."""
+    while True:
+        try:
+            return shutil.disk_usage(path or ".").free
+        except OSError:
+            parent = os.path.dirname(path)
+            if parent == path:
+                return 0
+            path = parent
 
 
 def write_whole(store: Store, path: str, data: bytes, *, sync: bool = False) -> None:
     """Write a file in one step: under a temporary name, then renamed. On failure nothing is left behind."""
     temporary = path + TEMPORARY
-    with explained(store, path, len(data)):
+    with disk_errors(store.locate(path), len(data)):
         try:
             with store.create(temporary) as file:
                 file.write(data)

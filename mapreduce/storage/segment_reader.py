@@ -1,0 +1,109 @@
+"""How is a partition of a segment file read? Lazily, a frame at a time, and never wrongly.
+
+Every byte that is used has been checked before. A file that is missing, cut short or changed raises OutputLostError
+that names file, partition and byte; its `path` tells the tracker whose output it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from zlib import crc32
+
+from mapreduce.storage.segment_format import (
+    FOOTER_BYTES,
+    FRAME_BYTES,
+    HEADER_BYTES,
+    Codec,
+    Entry,
+    Frame,
+    FrameHeader,
+    decode_footer,
+    decode_frame_header,
+    decode_header,
+    decode_index,
+    lost,
+)
+from mapreduce.storage.store import Store
+
+READ_BYTES = 64 << 10
+"""Read at once: an index with its footer, or a frame header with its payload and the next header."""
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReader:
+    """A segment whose header, index and footer have been checked. Holds no file open, so there may be any number."""
+
+    store: Store
+    path: str
+    entries: list[Entry]
+
+    def frames(self, partition: int) -> Iterator[Frame]:
+        """The partition's frames in order. Raises OutputLostError."""
+        entry = self.entries[partition]
+        offset, end = entry.offset, entry.offset + entry.length
+        data, start, checksum = b"", offset, 0
+        for _ in range(entry.frames):
+            place = f"partition {partition}, byte {offset}"
+            if offset + FRAME_BYTES > start + len(data):
+                data, start = self._read(offset, min(READ_BYTES, end - offset), place), offset
+            encoded = data[offset - start : offset - start + FRAME_BYTES]
+            header = decode_frame_header(encoded, self.path, place)
+            checksum = crc32(encoded, checksum)
+            body = offset + FRAME_BYTES
+            offset = body + header.stored
+            if offset > end:
+                lost(self.path, place, f"frame ends at byte {offset}, its partition at {end}")
+            if offset > start + len(data):
+                wanted = min(header.stored + FRAME_BYTES, end - body)  # the next header comes along
+                data, start = self._read(body, wanted, place), body
+            payload = memoryview(data)[body - start : offset - start]
+            if crc32(payload) != header.payload_crc:
+                lost(self.path, place, "checksum of a frame differs")
+            yield Frame(header.kind, header.records, self._decompressed(header, payload, place))
+        if offset != end or checksum != entry.checksum:
+            lost(self.path, f"partition {partition}, byte {entry.offset}", "checksum of its frame headers differs")
+
+    def _read(self, offset: int, size: int, place: str) -> bytes:
+        try:
+            data = self.store.read(self.path, offset, size)
+        except OSError as error:
+            lost(self.path, place, str(error.strerror))
+        if len(data) != size:
+            lost(self.path, place, f"cut short: {len(data)} of {size} bytes")
+        return data
+
+    def _decompressed(self, header: FrameHeader, payload: memoryview, place: str) -> bytes | memoryview:
+        if header.codec is Codec.RAW:
+            raw: bytes | memoryview = payload
+        else:
+            import pyarrow as pa
+
+            try:
+                raw = memoryview(pa.decompress(payload, decompressed_size=header.raw, codec="lz4"))
+            except (pa.ArrowException, OSError, ValueError) as error:
+                lost(self.path, place, f"can't be decompressed: {error}")
+        if len(raw) != header.raw:
+            lost(self.path, place, f"frame has {len(raw)} bytes, its header says {header.raw}")
+        return raw
+
+
+def open_segment(store: Store, path: str) -> SegmentReader:
+    """Check header, index and footer. Raises OutputLostError if the file is missing or damaged."""
+    try:
+        size = store.size(path)
+        tail_start = max(0, size - READ_BYTES)
+        tail = store.read(path, tail_start, size - tail_start)
+        head = tail[:HEADER_BYTES] if tail_start == 0 else store.read(path, 0, HEADER_BYTES)
+    except FileNotFoundError:
+        lost(path, "byte 0", "is missing")
+    except OSError as error:
+        lost(path, "byte 0", str(error.strerror))
+    decode_header(head, path)
+    footer = decode_footer(tail[-FOOTER_BYTES:], size, path)
+    index_start = footer.index_offset - tail_start
+    if index_start >= 0:
+        index = tail[index_start : index_start + footer.index_bytes]
+    else:
+        index = store.read(path, footer.index_offset, footer.index_bytes)
+    return SegmentReader(store, path, decode_index(index, footer, path))
