@@ -11,7 +11,8 @@ from mapreduce.report.units import format_bytes, format_count, format_plural, fo
     ("amount", "text"),
     [
         (0, "0 B"), (999, "999 B"), (999.6, "1.0 KB"), (1_000, "1.0 KB"), (1_536, "1.5 KB"), (99_949, "99.9 KB"),
-        (99_950, "100 KB"), (640_000_000, "640 MB"), (999_499_999, "999 MB"), (999_500_000, "1.0 GB"), (3e18, "3000 PB"),
+        (99_950, "100 KB"), (640_000_000, "640 MB"), (999_499_999, "999 MB"), (999_500_000, "1.0 GB"),
+        (3e18, "3000 PB"),
     ],
 )  # fmt: skip
 def test_bytes(amount: float, text: str) -> None:
