@@ -15,6 +15,7 @@ an Arrow string column sorts the same way.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable, Sequence
 from operator import ne
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ from mapreduce.errors import UsageError
 NONE, NUMBER, NAN, STR, BYTES, DATE, TUPLE, SET, OTHER = range(9)
 
 OrderKey = tuple[Any, ...]
+NaturalType = Any  # a type, or a tuple of natural types
 
 _NUMBERS = {int, float, bool}
 _MEET_ONLY_IF_EQUAL = {str, bytes, int, bool}
@@ -41,19 +43,29 @@ def order_key(key: Any) -> OrderKey:
     return make(key) if make is not None else _order_key_of_other(key)
 
 
-def natural_type(keys: Sequence[Any]) -> type | None:
-    """str, bytes or float (any mix of plain numbers without NaN) where keys compare as they are; else None.
+def natural_type(keys: Sequence[Any]) -> NaturalType | None:
+    """A name for the type of keys that compare as they are; None if they don't all.
 
-    Two sequences of the same natural type also compare with each other as they are.
+    str, bytes, float (for any mix of plain numbers without NaN), or for tuples of one length a tuple of these.
+    Sequences of the same natural type also compare with each other as they are.
     """
     types = set(map(type, keys))
     if len(types) == 1:
         (only,) = types
         if only is str or only is bytes:
             return only
+        if only is tuple:
+            return _natural_type_of_tuples(keys)
     if not types or not types <= _NUMBERS or (float in types and any(map(ne, keys, keys))):
         return None
     return float
+
+
+def _natural_type_of_tuples(keys: Sequence[tuple[Any, ...]]) -> NaturalType | None:
+    if len(set(map(len, keys))) != 1:
+        return None
+    parts = [natural_type(column) for column in zip(*keys, strict=True)]
+    return None if None in parts else tuple(parts)
 
 
 def order_keys(keys: list[Any]) -> list[Any]:
@@ -71,6 +83,14 @@ def same_key(a: Any, b: Any) -> bool:
     if a is b or a == b:
         return True
     return type(a) not in _MEET_ONLY_IF_EQUAL and order_key(a) == order_key(b)
+
+
+def one_nan(key: Any) -> Any:
+    """The key, where NaN is always the same object, also inside tuples and sets: then `==` in containers finds it."""
+    kind = type(key)
+    if kind is tuple or kind is frozenset:
+        return kind(map(one_nan, key))
+    return key if key == key else math.nan
 
 
 class _Own:

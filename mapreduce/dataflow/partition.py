@@ -41,6 +41,8 @@ def stable_hash(key: Any) -> int:
         return hash(key)
     if kind is bytes:
         return crc32(key)
+    if kind is tuple:
+        return _combine(TUPLE, map(stable_hash, key))
     return _hash_of_order_key(order_key(key))
 
 
@@ -149,7 +151,7 @@ def _hash_column(keys: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
     if pa.types.is_dictionary(kind):
         if keys.null_count or keys.dictionary.null_count:
             return _hash_column(keys.dictionary_decode())
-        return _hash_column(keys.dictionary)[keys.indices.to_numpy(zero_copy_only=False)]
+        return np.take(_hash_column(keys.dictionary), keys.indices.to_numpy(zero_copy_only=False))
     if pa.types.is_null(kind):
         return np.full(len(keys), HASH_OF_NONE, np.uint64)
     if keys.null_count:
@@ -260,7 +262,7 @@ def partition_rows_by_range(keys: list[Any], cuts: Cuts) -> list[int]:
     """`partition_by_range` each key."""
     order = cuts.order
     natural = natural_type(keys)
-    if natural is not None and natural_type(cuts.keys) is natural:
+    if natural is not None and natural_type(cuts.keys) == natural:
         return [bisect_right(cuts.keys, key) for key in keys]
     return [bisect_right(order, order_key(key)) for key in keys]
 

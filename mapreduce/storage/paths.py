@@ -10,7 +10,8 @@
     log                         what workers printed and logged
     segments/0-7-0.seg          what attempt 0 of map task 0:7 wrote, for all partitions
     partials/0-7-0.partial      what a fold's attempt returned, if large
-    attempts/1-2-0/             an attempt's own folder: spills, parts not yet committed
+    attempts/0-7-0.run-0        a sorted run that a map attempt spilled
+    attempts/1-2-0/             an attempt's own folder: parts not yet committed
 ```
 
 Names are relative to the output folder, and hold the attempt: two attempts of a task never write the same file.
@@ -68,7 +69,7 @@ class JobPaths:
         return f"{JOB}/attempts/{_name(attempt)}"
 
     def spill(self, attempt: AttemptId, number: int) -> str:
-        return f"{self.attempt(attempt)}/spill-{number}.seg"
+        return f"{JOB}/attempts/{_name(attempt)}.run-{number}"
 
     def uncommitted_part(self, attempt: AttemptId, suffix: str, output: str = "") -> str:
         """A part as its attempt writes it; committing renames it to `part`."""

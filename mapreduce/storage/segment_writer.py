@@ -26,7 +26,7 @@ from mapreduce.storage.segment_format import (
     encode_header,
     encode_tail,
 )
-from mapreduce.storage.store import TEMPORARY, Store, disk_errors
+from mapreduce.storage.store import TEMPORARY, Store, explained
 
 MIN_COMPRESSED_BYTES = 4 << 10
 """Smaller payloads are kept as they are: compressing them saves no disk block."""
@@ -124,7 +124,7 @@ class SegmentWriter:
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
-        with disk_errors(self.store.locate(self.path), self._end + FRAME_BYTES):
+        with explained(self.store, self.path, self._end + FRAME_BYTES):
             try:
                 yield
             except BaseException:

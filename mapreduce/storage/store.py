@@ -113,7 +113,7 @@ _TO_MEND = {
 
 
 @contextmanager
-def disk_errors(path: str, needed_bytes: int = 0) -> Iterator[None]:
+def explained(store: Store, path: str, needed_bytes: int = 0) -> Iterator[None]:
     """Turns an OSError about a lack of something into a ResourceError with path, needed and free bytes, and remedy."""
     try:
         yield
@@ -122,7 +122,8 @@ def disk_errors(path: str, needed_bytes: int = 0) -> Iterator[None]:
         if remedy is None:
             raise
         needed = f"needed {needed_bytes:,} bytes, " if needed_bytes else ""
-        raise ResourceError(f"can't write {path}: {remedy} ({needed}free {_free_bytes(path):,})") from error
+        full = store.locate(path)
+        raise ResourceError(f"can't write {full}: {remedy} ({needed}free {_free_bytes(full):,})") from error
 
 
 def _free_bytes(path: str) -> int:
@@ -140,7 +141,7 @@ def _free_bytes(path: str) -> int:
 def write_whole(store: Store, path: str, data: bytes, *, sync: bool = False) -> None:
     """Write a file in one step: under a temporary name, then renamed. On failure nothing is left behind."""
     temporary = path + TEMPORARY
-    with disk_errors(store.locate(path), len(data)):
+    with explained(store, path, len(data)):
         try:
             with store.create(temporary) as file:
                 file.write(data)
