@@ -5,7 +5,21 @@ is used where its object code is stored (`python -m mapreduce.kernels` stores al
 Importing this package imports neither numpy nor pyarrow, llvmlite nor numba.
 """
 
+from mapreduce.kernels.csv_cells import Floats, parse_csv_columns, parse_csv_floats
+from mapreduce.kernels.csv_reference import BadCell, Columns, Fault, Kind
 from mapreduce.kernels.load import available
 from mapreduce.kernels.words import WordCounter, WordCounts, count_words
 
-__all__ = ["WordCounter", "WordCounts", "available", "count_words"]
+__all__ = [
+    "BadCell",
+    "Columns",
+    "Fault",
+    "Floats",
+    "Kind",
+    "WordCounter",
+    "WordCounts",
+    "available",
+    "count_words",
+    "parse_csv_columns",
+    "parse_csv_floats",
+]

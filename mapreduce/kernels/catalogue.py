@@ -15,6 +15,10 @@ GROUPS: dict[str, dict[str, str]] = {
         "list_words": "QqqLL",
         "copy_words": "QqBLB",
     },
+    "csv": {
+        "parse_rows": "BqqqqLLL",
+        "count_lines": "Bq",
+    },
 }
 
 

@@ -148,3 +148,90 @@ def prefetch(typing, pointer, index):
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64), build
+
+
+@intrinsic
+def put_float64(typing, address, value):
+    """Store at an address that came as an integer."""
+
+    def build(context, builder, signature, args):
+        builder.store(args[1], builder.inttoptr(args[0], ir.DoubleType().as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.float64), build
+
+
+@intrinsic
+def put_int64(typing, address, value):
+    """Store at an address that came as an integer."""
+
+    def build(context, builder, signature, args):
+        builder.store(args[1], builder.inttoptr(args[0], _I64.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), build
+
+
+@intrinsic
+def put_int32(typing, address, value):
+    """Store at an address that came as an integer."""
+
+    def build(context, builder, signature, args):
+        builder.store(builder.trunc(args[1], _I32), builder.inttoptr(args[0], _I32.as_pointer()), align=4)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), build
+
+
+@intrinsic
+def put_uint8(typing, address, value):
+    """Store at an address that came as an integer."""
+
+    def build(context, builder, signature, args):
+        builder.store(args[1], builder.inttoptr(args[0], _I8.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.uint8), build
+
+
+@intrinsic
+def put_bytes16(typing, address, data, index):
+    """Copy the 16 bytes at data[index:] to an address that came as an integer."""
+
+    def build(context, builder, signature, args):
+        value = builder.load(builder.bitcast(builder.gep(args[1], [args[2]]), _I128.as_pointer()), align=1)
+        builder.store(value, builder.inttoptr(args[0], _I128.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, data, types.int64), build
+
+
+@intrinsic
+def high_product(typing, a, b):
+    """The upper 64 bits of the 128-bit product."""
+
+    def build(context, builder, signature, args):
+        product = builder.mul(builder.zext(args[0], _I128), builder.zext(args[1], _I128))
+        return builder.trunc(builder.lshr(product, ir.Constant(_I128, 64)), _I64)
+
+    return types.uint64(types.uint64, types.uint64), build
+
+
+@intrinsic
+def leading_zeros(typing, bits):
+    """How many bits above the highest set bit; 64 for 0."""
+
+    def build(context, builder, signature, args):
+        return builder.ctlz(args[0], ir.Constant(_I1, 0))
+
+    return types.int64(types.uint64), build
+
+
+@intrinsic
+def as_float64(typing, bits):
+    """The double with these bits."""
+
+    def build(context, builder, signature, args):
+        return builder.bitcast(args[0], ir.DoubleType())
+
+    return types.float64(types.uint64), build
