@@ -1,0 +1,31 @@
+"""How fast is a least-squares fit from CSV?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.answers import Floats, close, numbers
+from bench.measure import Measurement
+from bench.question import Question, ours, peer
+
+
+def coefficients(output: Path, run: Measurement) -> Floats:
+    """Slopes, then intercept: a JSON list from a peer, a model's directory from us."""
+    return numbers(output, run)
+
+
+LEAST_SQUARES = Question(
+    name="least_squares",
+    title="Least squares from CSV, 20 features, float",
+    data="numeric",
+    contestants=(
+        ours("fit", "linear_regression", "{input}", "--target", "y", "-o", "{output}", "--workers", "2", "-q"),
+        peer("pandas + scikit-learn", "least_squares_sklearn", 2, "pandas", "sklearn"),
+        peer("Polars + numpy Gram", "least_squares_polars", 0.9, "polars"),
+        peer("Spark MLlib", "least_squares_pyspark", 10, "pyspark", programs=("java",)),
+    ),
+    answer=coefficients,
+    difference=close,
+    note="pandas reads with its pyarrow engine, the fastest of its three.",
+)
+QUESTIONS = (LEAST_SQUARES,)
