@@ -1,4 +1,5 @@
-"""Which reductions have a name? `Sum`, `Count`, `Min`, `Max`, `Mean`, `TopK`, `Collect`, `CountDistinct`, `Quantiles`.
+"""Which reductions have a name? `Sum`, `Count`, `Min`, `Max`, `Mean`, `TopK`, `Collect`, `CountDistinct`, `Quantiles`,
+`Identity`.
 
 A named reducer needs no combiner of its own, and gives the same result whether pairs come one by one (row lane) or as
 Arrow columns (columnar lane). There are two families:
@@ -283,6 +284,10 @@ class Collect(Streaming):
 
     def reduce_values(self, values: Iterator[Any]) -> list[Any]:
         return list(values)
+
+
+class Identity(Reducer):
+    """Every pair as it came, in order of its key: a sort."""
 
 
 class CountDistinct(Streaming):

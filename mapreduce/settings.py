@@ -13,8 +13,9 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mapreduce.errors import UsageError
+from mapreduce.errors import UsageError, near
 
 KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30
 
@@ -63,7 +64,7 @@ class Settings:
     block_bytes: int = BLOCK_BYTES
     max_attempts: int = 4  # Hadoop's and Spark's default
     task_timeout_seconds: float = 600.0  # without progress
-    output_format: str = "tsv"
+    output_format: str | None = None  # tsv in an output folder, Python objects without one
     sort: bool = False  # total order by key over all parts
     fresh: bool = False  # replace an output that exists
 
@@ -74,6 +75,30 @@ class Settings:
                 raise UsageError(f"{name} is {value}; it must be at least 1")
         if self.task_timeout_seconds <= 0:
             raise UsageError(f"task_timeout_seconds is {self.task_timeout_seconds}; it must be above 0")
+
+
+def settings_from(asked: dict[str, Any]) -> Settings:
+    """Settings from the names that users write (`memory="512MB"`). None means not set. Raises UsageError."""
+    names = {
+        "workers": ("workers", int),
+        "reducers": ("reducers", int),
+        "split_size": ("split_bytes", parse_size),
+        "memory": ("memory_bytes", parse_size),
+        "block_size": ("block_bytes", parse_size),
+        "max_attempts": ("max_attempts", int),
+        "task_timeout_seconds": ("task_timeout_seconds", float),
+        "output_format": ("output_format", str),
+        "sort": ("sort", bool),
+        "fresh": ("fresh", bool),
+    }
+    given: dict[str, Any] = {}
+    for name, value in asked.items():
+        if name not in names:
+            raise UsageError(f"no setting {name!r}; {near(name, list(names))}")
+        if value is not None:
+            field, convert = names[name]
+            given[field] = convert(value)  # type: ignore[operator]
+    return Settings(**given)
 
 
 def default_split_bytes(input_bytes: int) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.counters import Counters
 from mapreduce.dataflow.monitor import Monitor
@@ -17,6 +17,9 @@ from mapreduce.dataflow.package import JobContext
 from mapreduce.dataflow.results import AttemptResult, Output, TaskStats
 from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, TaskId
+
+if TYPE_CHECKING:
+    from mapreduce.dataflow.partition import Cuts
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class MapSpec:
     """Map a split into a segment file (or, in a map-only job, into a part). `cuts` range-partition sorted output."""
 
     split: Split
-    cuts: tuple[Any, ...] | None = None
+    cuts: Cuts | None = None
 
 
 @dataclass(frozen=True, slots=True)

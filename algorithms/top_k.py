@@ -1,0 +1,52 @@
+"""Which k words are the most frequent? Two jobs in a chain.
+
+    first   word count
+    map     (word, count)   -> (None, (count, word)): one key, so that all meet
+    reduce  TopK            -> the k best; every map task sends on no more than its own k
+
+`TopWords` is the second job; `top_words` runs the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import mapreduce as mr
+from algorithms.wordcount import WordCount
+
+
+def rank(entry: tuple[str, int]) -> tuple[int, list[int]]:
+    """By count; of equal counts the word that comes first in the alphabet ranks higher."""
+    word, count = entry
+    return count, [-ord(character) for character in word] + [1]
+
+
+class TopWords(mr.Job):
+    """The `k` pairs with the greatest counts, of (word, count) records."""
+
+    def __init__(self, k: int = 10) -> None:
+        self.k = k
+        self.reduce = mr.TopK(k, by=rank)
+
+    def map(self, entry: tuple[str, int]) -> Iterator[tuple[None, tuple[str, int]]]:
+        yield None, entry
+
+
+class TopK(mr.Chain):
+    """The `k` most frequent words, best first."""
+
+    def __init__(self, k: int = 10) -> None:
+        self.k = k
+
+    def jobs(self) -> list[Any]:
+        return [WordCount(), TopWords(self.k), Unfold()]
+
+
+class Unfold(mr.Job):
+    """Each entry of a list as a pair of its own."""
+
+    reduce = None
+
+    def map(self, record: tuple[None, list[tuple[str, int]]]) -> Iterator[tuple[str, int]]:
+        yield from record[1]

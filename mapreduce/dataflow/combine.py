@@ -1,0 +1,206 @@
+"""How are mapped pairs held in memory until they are written, and what is combined on the way?
+
+Three buffers, one for each way in which pairs can shrink. All promise the same: `full` depends on the pairs and the
+settings alone (sizes are reckoned, not measured, so that spills fall at the same places in every run), and `drain`
+gives what is held as batches, by partition and within it by key, and forgets it.
+
+    PartialsBuffer   a dictionary from key to partial, for named reducers in the row lane
+    PairsBuffer      all pairs, for everything else in the row lane; combines when drained
+    ColumnsBuffer    Arrow columns, for the columnar lane; grouped whenever enough has piled up
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from itertools import chain, groupby, islice
+from typing import Any, NamedTuple, Protocol
+
+from mapreduce.dataflow.batches import Batch, RowBatch
+from mapreduce.dataflow.order import order_key, order_keys
+from mapreduce.dataflow.partitioner import Partitioner
+from mapreduce.dataflow.reduction import Reduction
+from mapreduce.reducers import Monoid
+
+CHUNK_PAIRS = 65_536
+"""Pairs between two looks at the size: few enough that even long values can't overshoot by much."""
+
+SAMPLE = 32
+ENTRY_BYTES = 104
+"""A dictionary slot with its hash and index at two thirds load, and the slots of the lists that drain it."""
+
+
+class PartitionBatch(NamedTuple):
+    """Sorted pairs of one partition."""
+
+    partition: int
+    batch: Batch
+
+
+class Buffer(Protocol):
+    """What all buffers of pairs can do."""
+
+    def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
+        """Take pairs chunk by chunk; after each chunk the caller may spill if `full`."""
+
+    @property
+    def full(self) -> bool: ...
+
+    @property
+    def empty(self) -> bool: ...
+
+    def drain(self) -> Iterator[PartitionBatch]: ...
+
+
+def size_of(value: Any) -> int:
+    """About how many bytes a Python value takes, one level deep."""
+    size = sys.getsizeof(value)
+    if isinstance(value, list | tuple):
+        size += sum(sys.getsizeof(item) for item in value[:SAMPLE]) * max(1, len(value) // SAMPLE)
+    return size
+
+
+class PartialsBuffer:
+    """Partials of a named reducer by key."""
+
+    def __init__(self, reducer: Monoid, partitioner: Partitioner, buffer_bytes: int) -> None:
+        self.reducer = reducer
+        self.partitioner = partitioner
+        self.buffer_bytes = buffer_bytes
+        self.partials: dict[Any, Any] = {}
+        self.bytes = 0
+
+    def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
+        partials = self.partials
+        for first in pairs:
+            before = len(partials)
+            self.reducer.add_pairs(partials, chain((first,), islice(pairs, CHUNK_PAIRS)))
+            new = len(partials) - before
+            if new:
+                newest = list(islice(reversed(partials), min(new, SAMPLE)))
+                size = sum(size_of(key) + size_of(partials[key]) for key in newest) // len(newest)
+                self.bytes += new * (size + ENTRY_BYTES)
+            yield
+
+    @property
+    def full(self) -> bool:
+        return self.bytes >= self.buffer_bytes
+
+    @property
+    def empty(self) -> bool:
+        return not self.partials
+
+    def drain(self) -> Iterator[PartitionBatch]:
+        partials = self.partials
+        keys = list(partials)
+        buckets: list[list[Any]] = [[] for _ in range(self.partitioner.partitions)]
+        for key, partition in zip(keys, self.partitioner.rows(keys), strict=True):
+            buckets[partition].append(key)
+        del keys
+        for partition, bucket in enumerate(buckets):
+            if bucket:
+                yield PartitionBatch(partition, self._sorted(bucket))
+                buckets[partition] = []
+        partials.clear()
+        self.bytes = 0
+
+    def _sorted(self, keys: list[Any]) -> RowBatch:
+        order = order_keys(keys)
+        if order is keys:
+            keys.sort()
+            return RowBatch(keys, [self.partials[key] for key in keys])
+        keys.sort(key=order_key)
+        values = [self.partials[key] for key in keys]
+        # Different objects may be one key: NaN is unequal to itself, but one key all the same.
+        merged_keys: list[Any] = []
+        merged: list[Any] = []
+        for key, value in zip(keys, values, strict=True):
+            if merged_keys and key != key and order_key(merged_keys[-1]) == order_key(key):
+                merged[-1] = self.reducer.merge(merged[-1], value)
+            else:
+                merged_keys.append(key)
+                merged.append(value)
+        return RowBatch(merged_keys, merged)
+
+
+class PairsBuffer:
+    """All pairs as they come; sorted, and combined where the job has a combiner, when drained."""
+
+    def __init__(self, reduction: Reduction, partitioner: Partitioner, buffer_bytes: int) -> None:
+        self.reduction = reduction
+        self.partitioner = partitioner
+        self.buffer_bytes = buffer_bytes
+        self.keys: list[Any] = []
+        self.values: list[Any] = []
+        self.bytes = 0
+
+    def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
+        while chunk := list(islice(pairs, CHUNK_PAIRS // 16)):
+            self.add_chunk([key for key, _ in chunk], [value for _, value in chunk])
+            yield
+
+    def add_chunk(self, keys: list[Any], values: list[Any]) -> None:
+        self.keys += keys
+        self.values += values
+        step = max(1, len(keys) // SAMPLE)
+        sample = sum(size_of(keys[i]) + size_of(values[i]) for i in range(0, len(keys), step))
+        self.bytes += sample * step + len(keys) * ENTRY_BYTES
+
+    @property
+    def full(self) -> bool:
+        return self.bytes >= self.buffer_bytes
+
+    @property
+    def empty(self) -> bool:
+        return not self.keys
+
+    def drain(self) -> Iterator[PartitionBatch]:
+        keys, values = self.keys, self.values
+        partitions = self.partitioner.rows(keys)
+        buckets: list[list[int]] = [[] for _ in range(self.partitioner.partitions)]
+        for index in self._order(keys, values):
+            buckets[partitions[index]].append(index)
+        for partition, bucket in enumerate(buckets):
+            if bucket:
+                batch = RowBatch([keys[i] for i in bucket], [values[i] for i in bucket])
+                yield PartitionBatch(partition, self._combined(batch))
+                buckets[partition] = []
+        self.keys, self.values, self.bytes = [], [], 0
+
+    def _order(self, keys: list[Any], values: list[Any]) -> list[int]:
+        """Indices in stable order of key and, with a secondary sort, of value."""
+        order = order_keys(keys)
+        value_order = self.reduction.value_order
+        if value_order is None:
+            return sorted(range(len(keys)), key=order.__getitem__)
+        second = [order_key(value_order(key, value)) for key, value in zip(keys, values, strict=True)]
+        return sorted(range(len(keys)), key=lambda index: (order[index], second[index]))
+
+    def _combined(self, batch: RowBatch) -> RowBatch:
+        if self.reduction.drops_repeats:
+            return _without_repeats(batch)
+        combine = self.reduction.combine
+        if combine is None:
+            return batch
+        keys: list[Any] = []
+        values: list[Any] = []
+        pairs = zip(batch.keys, batch.values, strict=True)
+        for _, group in groupby(pairs, key=lambda pair: order_key(pair[0])):
+            first = next(group)
+            for combined in combine(first[0], chain((first[1],), (value for _, value in group))):
+                keys.append(first[0])
+                values.append(combined)
+        return RowBatch(keys, values)
+
+
+def _without_repeats(batch: RowBatch) -> RowBatch:
+    keys: list[Any] = []
+    values: list[Any] = []
+    last: Any = None
+    for key, value in zip(batch.keys, batch.values, strict=True):
+        now = (order_key(key), order_key(value))
+        if now != last:
+            keys.append(key)
+            values.append(value)
+            last = now
+    return RowBatch(keys, values)

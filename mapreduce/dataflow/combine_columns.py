@@ -1,0 +1,161 @@
+"""How are pairs of the columnar lane held and combined in memory?
+
+Blocks' columns pile up; when enough has, equal keys are grouped and their partials merged, all in Arrow. A buffer holds
+columns of one schema. A block of another type (a key that was an integer and is now a float, say) must go to a new run:
+`accepts` tells, and the merge brings runs of different types together by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.dataflow.batches import KEY, ColumnBatch
+from mapreduce.dataflow.column_order import sort_columns
+from mapreduce.dataflow.combine import PartitionBatch
+from mapreduce.dataflow.partitioner import Partitioner
+from mapreduce.errors import JobError
+from mapreduce.reducers import Monoid, sums_fit
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+PILE_BYTES = 8 << 20
+"""Columns grouped at a time: most blocks repeat each other's keys, so little is left, and buffers stay in cache."""
+
+
+def as_array(column: Any, what: str) -> pa.Array:
+    """A column as one Arrow array: from Arrow arrays, numpy arrays and lists. Raises JobError."""
+    import pyarrow as pa
+
+    if isinstance(column, pa.Array):
+        return column
+    try:
+        if isinstance(column, pa.ChunkedArray):
+            column = column.combine_chunks()
+            return column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
+        return pa.array(column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+        raise JobError(f"map_block returned {what} that are no column: {error}") from error
+
+
+def plain_keys(keys: pa.Array) -> pa.Array | None:
+    """Keys in the type that stands for all of their kind, with -0.0 and NaN as one value each; None if it has none."""
+    import numpy as np
+    import pyarrow as pa
+
+    kind = keys.type
+    if keys.null_count:
+        return None
+    if pa.types.is_dictionary(kind):
+        return plain_keys(keys.dictionary_decode())
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return keys.cast(pa.string())
+    if pa.types.is_string(kind) or pa.types.is_fixed_size_binary(kind) or kind in (pa.int64(), pa.binary()):
+        return keys
+    if pa.types.is_integer(kind) and kind != pa.uint64():
+        return keys.cast(pa.int64())
+    if pa.types.is_floating(kind):
+        numbers = keys.cast(pa.float64()).to_numpy() + 0.0
+        numbers[np.isnan(numbers)] = np.nan
+        return pa.array(numbers)
+    return None
+
+
+class ColumnsBuffer:
+    """Columns `key` and partials (with a named reducer) or `key` and `value` (where pairs only pass)."""
+
+    def __init__(self, reducer: Monoid | None, partitioner: Partitioner, buffer_bytes: int) -> None:
+        self.reducer = reducer
+        self.partitioner = partitioner
+        self.buffer_bytes = buffer_bytes
+        self.pile_bytes = min(PILE_BYTES, max(1, buffer_bytes // 4))
+        self.piled: list[pa.RecordBatch] = []
+        self.piled_bytes = 0
+        self.grouped_bytes = 0
+
+    def columns_for(self, keys: pa.Array, values: pa.Array) -> pa.RecordBatch | None:
+        """The batch to `add`; None if these types have no columnar form and must go by row."""
+        import pyarrow as pa
+
+        plain = plain_keys(keys)
+        columns = [values] if self.reducer is None else self.reducer.partial_columns(values)
+        if plain is None or columns is None:
+            return None
+        names = [KEY, *(f"value{number}" for number in range(len(columns)))]
+        return pa.RecordBatch.from_arrays([plain, *columns], names=names)
+
+    def accepts(self, batch: pa.RecordBatch) -> bool:
+        return not self.piled or self.piled[0].schema.types == batch.schema.types
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        self.piled.append(batch)
+        self.piled_bytes += batch.nbytes
+        if self.reducer is not None and self.piled_bytes - self.grouped_bytes >= self.pile_bytes:
+            self._group()
+
+    def _group(self) -> None:
+        assert self.reducer is not None
+        grouped = group_columns(concat(self.piled), self.reducer.aggregates)
+        if grouped is not None:
+            self.piled = [grouped]
+            self.piled_bytes = grouped.nbytes
+        # Where little was saved, the next look is later: grouping the same rows again and again is quadratic.
+        self.grouped_bytes = max(self.piled_bytes, 0)
+        self.pile_bytes = min(max(self.pile_bytes, self.piled_bytes), max(1, self.buffer_bytes // 2))
+
+    @property
+    def full(self) -> bool:
+        return self.piled_bytes >= self.buffer_bytes // 2
+
+    @property
+    def empty(self) -> bool:
+        return not self.piled
+
+    def drain(self) -> Iterator[PartitionBatch]:
+        import numpy as np
+
+        if self.reducer is not None and len(self.piled) > 1:
+            self._group()
+        table = concat(self.piled)
+        self.piled, self.piled_bytes, self.grouped_bytes = [], 0, 0
+        partitions = self.partitioner.columns(table.column(0))
+        count = self.partitioner.partitions
+        if count > 1:
+            order = np.argsort(partitions.astype(np.uint16), kind="stable")
+            table = table.take(order)
+        ends = np.cumsum(np.bincount(partitions, minlength=count))
+        start = 0
+        for partition, end in enumerate(ends.tolist()):
+            if end > start:
+                yield PartitionBatch(partition, sort_columns(ColumnBatch(table.slice(start, end - start))))
+            start = end
+
+
+def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    """Batches of one schema as one."""
+    import pyarrow as pa
+
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def group_columns(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.RecordBatch | None:
+    """Equal keys grouped, their partial columns merged by `aggregates`, in order of first occurrence.
+
+    None if a sum of integers would leave int64: the caller keeps the rows as they are, and the reduce goes by row.
+    """
+    import pyarrow as pa
+
+    columns = batch.columns
+    for column, how in zip(columns[1:], aggregates, strict=True):
+        if how == "sum" and pa.types.is_integer(column.type) and not sums_fit(column, len(column)):
+            return None
+    names = batch.schema.names
+    how_by_column = list(zip(names[1:], aggregates, strict=True))
+    grouped = pa.Table.from_batches([batch]).group_by(KEY, use_threads=False).aggregate(how_by_column)
+    arrays = [grouped.column(KEY), *(grouped.column(f"{name}_{how}") for name, how in how_by_column)]
+    return pa.RecordBatch.from_arrays([_one(array) for array in arrays], names=names)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

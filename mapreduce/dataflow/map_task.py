@@ -1,0 +1,193 @@
+"""What does a map task do? Read its split block by block, map, combine within a bound, and write one segment file.
+
+```text
+split -> blocks -> map -> buffer --full--> sorted run (spill)
+                            |                  |
+                            '------ end ------>'--> runs merged --> one segment: partition 0 | partition 1 | ...
+```
+
+A job without `reduce` has no segments: its pairs go to a part file, in input order. `run_sample` maps only the first
+blocks, to learn where the keys of a sorted output lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from mapreduce.dataflow.attempt import Attempt, MapSpec, SampleSpec
+from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
+from mapreduce.dataflow.mapped import MappedBlock, own_words
+from mapreduce.dataflow.output import PartWriter
+from mapreduce.dataflow.package import dump_value
+from mapreduce.dataflow.partitioner import Partitioner
+from mapreduce.dataflow.reduction import Reduction, reduction_of
+from mapreduce.dataflow.results import Output
+from mapreduce.dataflow.spill import SegmentBuilder
+from mapreduce.errors import JobError
+from mapreduce.formats.base import Block, Split
+
+SAMPLE_KEYS = 1000
+"""Keys a sampled split: 32 splits give 32,000, which place each of 256 cuts within a few per cent."""
+
+
+def run(attempt: Attempt, spec: MapSpec) -> Output:
+    """Map a split; the output is a segment file or, without `reduce`, a folder of part files."""
+    if attempt.job.reduce is None and not hasattr(attempt.job, "reduce_stream"):
+        return _run_map_only(attempt, spec)
+    pairs = MappedPairs(attempt, spec)
+    if hasattr(attempt.job, "map_stream"):
+        pairs.take(attempt.job.map_stream(_lines(attempt, spec.split)))
+    elif hasattr(attempt.job, "map_block"):
+        for block in _blocks(attempt, spec.split):
+            keys, values = _columns_of(attempt, block)
+            pairs.take_columns(keys, values)
+    else:
+        for block in _blocks(attempt, spec.split):
+            mapped = MappedBlock(attempt.job, block)
+            pairs.take(mapped.pairs, lambda error, mapped=mapped: mapped.explain(error, attempt.monitor))
+    return pairs.finish()
+
+
+class MappedPairs:
+    """Takes pairs by row or by column, and spills whenever the buffer in use is full."""
+
+    def __init__(self, attempt: Attempt, spec: MapSpec) -> None:
+        context = attempt.context
+        self.attempt = attempt
+        self.reduction: Reduction = reduction_of(attempt.job)
+        self.partitioner = Partitioner(attempt.job, context.partitions, spec.cuts)
+        self.builder = SegmentBuilder(attempt, self.reduction)
+        self.rows: Buffer = self._row_buffer()
+        self.columns: Any = None  # a ColumnsBuffer, once there are columns: Arrow is loaded only then
+
+    def take(
+        self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception], Exception] | None = None
+    ) -> None:
+        steps = self.rows.add_pairs(pairs)
+        while True:
+            try:
+                next(steps)
+            except StopIteration:
+                return
+            except Exception as error:
+                raised = explain(error) if explain else own_words(error, f"{type(self.attempt.job).__name__}.map")
+                raise raised from raised.__cause__
+            self.attempt.monitor.check()
+            if self.rows.full:
+                self._spill(self.rows)
+
+    def take_columns(self, keys: Any, values: Any) -> None:
+        if self.columns is None:
+            from mapreduce.dataflow.combine_columns import ColumnsBuffer
+
+            self.columns = ColumnsBuffer(self.reduction.monoid, self.partitioner, self.attempt.context.buffer_bytes)
+        by_column = self.reduction.monoid is not None or self.reduction.passes_pairs
+        batch = self.columns.columns_for(keys, values) if by_column else None
+        if batch is None:
+            self.take(zip(keys.to_pylist(), values.to_pylist(), strict=True))
+            return
+        if not self.columns.accepts(batch):
+            self._spill(self.columns)
+        self.columns.add(batch)
+        if self.columns.full:
+            self._spill(self.columns)
+
+    def finish(self) -> Output:
+        """Write what is left, and make the one segment of all runs."""
+        for buffer in (self.columns, self.rows):
+            if buffer is not None and not buffer.empty:
+                self._spill(buffer)
+        return self.builder.finish()
+
+    def _spill(self, buffer: Any) -> None:
+        self.builder.add_run(buffer.drain())
+
+    def _row_buffer(self) -> Buffer:
+        size = self.attempt.context.buffer_bytes
+        if self.reduction.monoid is not None:
+            return PartialsBuffer(self.reduction.monoid, self.partitioner, size)
+        return PairsBuffer(self.reduction, self.partitioner, size)
+
+
+def run_sample(attempt: Attempt, spec: SampleSpec) -> Output:
+    """A sample of a split's keys, evenly spaced over its first blocks; the output is a pickled list."""
+    keys: list[Any] = []
+    for block in _blocks(attempt, spec.split):
+        if hasattr(attempt.job, "map_block"):
+            column, _ = _columns_of(attempt, block)
+            step = max(1, len(column) // SAMPLE_KEYS)
+            keys += column.take(list(range(0, len(column), step))).to_pylist()
+        else:
+            mapped = MappedBlock(attempt.job, block)
+            try:
+                keys += [key for key, _ in mapped.pairs]
+            except Exception as error:
+                raised = mapped.explain(error, attempt.monitor)
+                raise raised from raised.__cause__
+        if len(keys) >= SAMPLE_KEYS:
+            break
+    attempt.job._counters = None  # the map task will count these records
+    data = dump_value(keys[:: max(1, len(keys) // SAMPLE_KEYS)])
+    return Output(inline=data, bytes=len(data))
+
+
+def _run_map_only(attempt: Attempt, spec: MapSpec) -> Output:
+    writer = PartWriter(attempt)
+    job = attempt.job
+    try:
+        if hasattr(job, "map_stream"):
+            writer.write_pairs(job.map_stream(_lines(attempt, spec.split)))
+        elif hasattr(job, "map_block"):
+            for block in _blocks(attempt, spec.split):
+                writer.write_columns(*_columns_of(attempt, block))
+        else:
+            for block in _blocks(attempt, spec.split):
+                mapped = MappedBlock(job, block)
+                try:
+                    writer.write_pairs(mapped.pairs)
+                except Exception as error:
+                    raised = mapped.explain(error, attempt.monitor)
+                    raise raised from raised.__cause__
+        return writer.close()
+    except BaseException:
+        writer.abort()
+        raise
+
+
+
+def _blocks(attempt: Attempt, split: Split) -> Iterator[Block]:
+    """The split's blocks; progress is noted, and a cancelled attempt ends, between them."""
+    context, monitor = attempt.context, attempt.monitor
+    total = split.extent.bytes
+    for block in context.format.read_blocks(split, context.settings.block_bytes):
+        monitor.check()
+        yield block
+        monitor.records_in += len(block)
+        monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
+    monitor.bytes_in = total
+
+
+def _lines(attempt: Attempt, split: Split) -> Iterator[bytes]:
+    """The lines of a split as bytes with their ends, for jobs that take the whole split as a stream."""
+    for block in _blocks(attempt, split):
+        data = getattr(block, "data", None)
+        if data is None:
+            raise JobError("streaming reads text; use --format text")
+        yield from bytes(data).splitlines(keepends=True)
+
+
+def _columns_of(attempt: Attempt, block: Block) -> tuple[Any, Any]:
+    """What `map_block` made of a block, as two Arrow arrays of one length."""
+    from mapreduce.dataflow.combine_columns import as_array
+
+    name = f"{type(attempt.job).__name__}.map_block"
+    attempt.monitor.place = f"block starting at {block.place(0)}"
+    made = attempt.job.map_block(block)
+    if not isinstance(made, tuple) or len(made) != 2:
+        raise JobError(f"{name} returned {type(made).__name__}; it must return two columns: keys and values")
+    keys, values = as_array(made[0], "keys"), as_array(made[1], "values")
+    if len(keys) != len(values):
+        raise JobError(f"{name} returned {len(keys)} keys and {len(values)} values; they must be equally many")
+    attempt.monitor.place = None
+    return keys, values

@@ -1,0 +1,197 @@
+"""How is a job run? `run(job, dataset)` once, or an `Engine` for many jobs with the same workers.
+
+```text
+run: check job -> plan input -> claim output folder -> pack job -> plan tasks -> drive -> commit output -> Result
+```
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from mapreduce.dataflow.package import pack_job
+from mapreduce.engines.prepare import Prepared, prepare
+from mapreduce.errors import InternalError, MapReduceError, UsageError, near
+from mapreduce.job import Fold, Job, check_job
+from mapreduce.result import Result
+from mapreduce.settings import available_cpus, settings_from
+from mapreduce.tracker.driver import run_job
+from mapreduce.tracker.observer import Observer
+
+if TYPE_CHECKING:
+    from mapreduce.dataset import Dataset
+    from mapreduce.tracker.executor import Executor
+    from mapreduce.tracker.outcome import JobOutcome
+
+EngineKind = Literal["local", "inline"]
+KINDS = ("local", "inline")
+
+
+class Engine:
+    """Runs jobs, one after the other, on the same workers.
+
+    `kind` is "local" (worker processes on this machine) or "inline" (this process, one task at a time: for pdb).
+    `workers` defaults to the CPUs that this process may use; they start with the first job and end with `close`.
+    `memory` bounds each worker, such as "512MB".
+
+    ```python
+    with mr.Engine(workers=8) as engine:
+        points = engine.cache(mr.read_parquet("points/"))
+        for _ in range(20):
+            centers = engine.run(KMeansStep(centers), points).value
+    ```
+    """
+
+    def __init__(
+        self, kind: EngineKind = "local", *, workers: int | None = None, memory: int | str | None = None
+    ) -> None:
+        if kind not in KINDS:
+            raise UsageError(f"no engine {kind!r}; {near(kind, KINDS)}")
+        settings = settings_from({"workers": workers, "memory": memory})
+        self.kind = kind
+        self.workers = 1 if kind == "inline" else settings.workers or available_cpus()
+        self.memory_bytes = settings.memory_bytes
+        self._resources = ExitStack()
+        self._executors: Any = None
+        self._cache_folder: Path | None = None
+        self._jobs = 0
+
+    def run(
+        self,
+        job: Job | Fold,
+        dataset: Dataset,
+        *,
+        output: str | Path | None = None,
+        observer: Observer | None = None,
+        **settings: Any,
+    ) -> Result:
+        """Run a job on a dataset and return its Result.
+
+        With `output` the result is written to that folder and committed once; without, it lives as long as the Result.
+        Settings: `reducers`, `split_size`, `memory`, `block_size`, `max_attempts`, `task_timeout_seconds`,
+        `output_format` (tsv, csv, jsonl, parquet), `sort` (total order by key over all parts), `fresh` (replace an
+        output that exists). Raises a MapReduceError whose class says who must act.
+        """
+        started = time.monotonic()
+        check_job(job)
+        asked = {"workers": self.workers, "memory": self.memory_bytes, **settings}
+        prepared = prepare(job, dataset, settings_from(asked), output, self._next_job_id())
+        try:
+            result = prepared.already_complete()
+            if result is None:
+                result = self._run_prepared(prepared, observer or Observer())
+        except BaseException:
+            prepared.abandon()
+            raise
+        result.timings = replace(result.timings, seconds=time.monotonic() - started)
+        return result
+
+    def cache(self, dataset: Dataset) -> Dataset:
+        """The dataset, parsed at most once: the first job that reads a block leaves it, as arrays in a file that workers
+        map into memory, for the next. The cache goes when the engine is closed."""
+        from mapreduce.storage.block_cache import CachedFormat
+
+        if self._cache_folder is None:
+            self._cache_folder = Path(tempfile.mkdtemp(prefix="mapreduce-cache-"))
+            self._resources.callback(shutil.rmtree, self._cache_folder, ignore_errors=True)
+        planned = dataset.plan(None)
+        folder = tempfile.mkdtemp(dir=self._cache_folder)
+        return planned.as_dataset(CachedFormat(planned.format, folder))
+
+    def close(self) -> None:
+        """End the workers and remove the cache. A second call is harmless."""
+        self._resources.close()
+        self._executors = None
+        self._cache_folder = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _next_job_id(self) -> str:
+        self._jobs += 1
+        return f"job-{self._jobs}"
+
+    def _executor(self, prepared: Prepared) -> Executor:
+        """An executor of this engine's kind for one job; the pool behind it is kept."""
+        if self.kind == "inline":
+            from mapreduce.engines.inline import InlineExecutor
+
+            return InlineExecutor(prepared.context)
+        from mapreduce.engines.local import LocalExecutor
+        from mapreduce.workers.pool import Pool
+
+        package = pack_job(prepared.context)
+        if self._executors is None:
+            self._executors = Pool(self.workers, memory_bytes=self.memory_bytes)
+            self._resources.callback(self._executors.close)
+        return LocalExecutor(self._executors, package)
+
+    def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
+        prepared.claim()
+        executor = self._executor(prepared)
+        prepared.start_hashing()
+        try:
+            outcome = run_job(
+                prepared.plan,
+                prepared.work,
+                executor,
+                observer=observer,
+                settings=prepared.context.settings,
+                input_bytes=prepared.context.input_bytes,
+                workers=self.workers,
+            )
+        finally:
+            executor.close()
+        if not outcome.succeeded:
+            raise error_of(outcome)
+        return prepared.finish(outcome)
+
+
+def run(
+    job: Job | Fold,
+    dataset: Dataset,
+    *,
+    output: str | Path | None = None,
+    engine: EngineKind | Engine = "local",
+    workers: int | None = None,
+    memory: int | str | None = None,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> Result:
+    """Run one job: as `Engine.run`, on an engine that is made for it (or on the one given)."""
+    if isinstance(engine, Engine):
+        return engine.run(job, dataset, output=output, observer=observer, **settings)
+    with Engine(engine, workers=workers, memory=memory) as made:
+        return made.run(job, dataset, output=output, observer=observer, **settings)
+
+
+def error_of(outcome: JobOutcome) -> MapReduceError:
+    """The error that a failed job raises: its class from the failure that decided, the original as its cause."""
+    report = outcome.failure
+    if report is None:
+        return InternalError(outcome.reason)
+    failure = report.failure
+    lines = [outcome.reason]
+    if failure.place:
+        lines.append(f"at {failure.place}")
+    if failure.record:
+        lines.append(f"record: {failure.record}")
+    error = failure.error_class("\n".join(lines))
+    error.failure = failure
+    if failure.pickled is not None:
+        import pickle
+
+        error.__cause__ = pickle.loads(failure.pickled)
+    return error
