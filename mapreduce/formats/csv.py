@@ -1,8 +1,8 @@
 """How are CSV and TSV files read? A record is a row, as a dict by column name.
 
-Cells may be quoted, and a quoted cell may hold delimiters, newlines and doubled quotes: what Python's csv module makes of
-a file is what is read. The header stands in every file and is never a record. Blank lines are skipped. Types are found
-once (see csv_schema); an empty cell of a number column is None, of a string column ''.
+Cells may be quoted, and a quoted cell may hold delimiters, newlines and doubled quotes: what Python's csv module makes
+of a file is what is read. The header stands in every file and is never a record. Blank lines are skipped. Types are
+found once (see csv_schema); an empty cell of a number column is None, of a string column ''.
 """
 
 from __future__ import annotations
@@ -11,24 +11,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
-from mapreduce.errors import InputError, InternalError, UsageError, near
+from mapreduce.errors import InputError, InternalError
 from mapreduce.formats.base import Extent, Format, InputFile, Split
 from mapreduce.formats.bytes_io import UTF8_BOM, ByteReader, check_encoding, decode, is_splittable, is_utf8, stream_end
+from mapreduce.formats.columns import SAMPLE_BYTES, apply_types, check_selection, check_string_lists, features_of
 from mapreduce.formats.compression import plan_compressed, uncompressed_name
 from mapreduce.formats.csv_block import CsvBlock
 from mapreduce.formats.csv_cuts import Dialect, QuoteState, body_start, plan_record_extents, read_first_record
 from mapreduce.formats.csv_schema import (
-    ARROW_NAMES,
     NULL_CELLS,
-    SAMPLE_BYTES,
+    TYPES,
     CsvSchema,
-    apply_types,
     check_names,
     check_same_header,
     infer_types,
     parse_rows,
 )
-from mapreduce.formats.features import choose_features
 from mapreduce.formats.lines import Lines
 
 
@@ -63,9 +61,9 @@ class Csv(Format):
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)
-        for name in ("header", "columns", "features", "null_values"):
-            if isinstance(getattr(self, name), str):
-                raise UsageError(f"{name} is the string {getattr(self, name)!r}; give a list of strings")
+        check_string_lists(
+            header=self.header, columns=self.columns, features=self.features, null_values=self.null_values
+        )
         if self.delimiter is not None:
             Dialect(self.delimiter, self.quote, self.encoding)
 
@@ -91,10 +89,11 @@ class Csv(Format):
             return self
         dialect = self.dialect_of(next(file for file in files if file.path == named_by))
         nulls = tuple(dict.fromkeys(("", *self.null_values)))
-        schema = CsvSchema(apply_types(infer_types(names, rows, nulls), self.types), dialect, nulls)
-        resolved = replace(self, schema=schema)
-        resolved._check_columns(schema)
-        return resolved
+        columns = apply_types(infer_types(names, rows, nulls), self.types, TYPES)
+        check_selection(columns, self.columns)
+        features_of(columns, self.columns, self.features, self.target)
+        schema = CsvSchema(columns, dialect, nulls)
+        return replace(self, schema=schema)
 
     def dialect_of(self, file: InputFile) -> Dialect:
         is_tabbed = uncompressed_name(file.path).lower().endswith((".tsv", ".tab"))
@@ -113,7 +112,7 @@ class Csv(Format):
         if self.schema is None:
             raise InternalError(f"{split.file.path} is read before its columns are known; call resolve() first")
         columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
-        features = self._features_of(self.schema)
+        features = features_of(self.schema.columns, self.columns, self.features, self.target)
         for lines in self._read_records(split, block_bytes, self.schema.dialect):
             yield CsvBlock(lines, self.schema, columns, features, self.target)
 
@@ -137,7 +136,7 @@ class Csv(Format):
                 if offset == 0 and is_utf8(self.encoding) and data.startswith(UTF8_BOM):
                     offset, data = len(UTF8_BOM), data[len(UTF8_BOM) :]
                 data = quotes.finish_record(reader, data)
-                if data.strip(b"\r\n"):
+                if data[:1] not in (b"\r", b"\n") or data.strip(b"\r\n"):
                     yield Lines(file, offset, data, reader.position - position)
                     position = reader.position
 
@@ -165,20 +164,3 @@ class Csv(Format):
     @property
     def _given_names(self) -> Sequence[str]:
         return () if isinstance(self.header, bool) else self.header
-
-    def _check_columns(self, schema: CsvSchema) -> None:
-        for name in self.columns or ():
-            if name not in schema.names:
-                raise UsageError(f"no column {name!r} in the input; {near(name, schema.names)}")
-        if self.features is not None or self.target is not None:
-            self._features_of(schema)
-
-    def _features_of(self, schema: CsvSchema) -> tuple[str, ...]:
-        """X's columns; () if nobody asked and there is no number column."""
-        asked = {*(self.columns or schema.names), *(self.features or ()), self.target}
-        kinds = [(column.name, ARROW_NAMES[column.type]) for column in schema.columns if column.name in asked]
-        if self.features is None and not any(kind != "string" and name != self.target for name, kind in kinds):
-            if self.target is not None:
-                choose_features(kinds, (self.target,), None)
-            return ()
-        return choose_features(kinds, self.features, self.target)

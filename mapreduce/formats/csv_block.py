@@ -1,7 +1,7 @@
 """What is in a block of a CSV file? Its rows as dicts, as an Arrow batch, as a matrix.
 
-The row lane is Python's csv module and says what is right. The columnar lane is Arrow's parser; where that one refuses a
-block, the row lane is asked: it names line, column and value, or gives the columns itself.
+The row lane is Python's csv module and says what is right. The columnar lane is Arrow's parser; where that one refuses
+a block, the row lane is asked: it names line, column and value, or gives the columns itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Block
 from mapreduce.formats.bytes_io import decode, is_utf8
-from mapreduce.formats.csv_schema import CONVERTERS, Column, CsvSchema, arrow_types, parse_rows, row_line
+from mapreduce.formats.columns import Column, arrow_types
+from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_line
 from mapreduce.formats.lines import Lines
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class CsvBlock(Block):
     def records(self) -> Iterator[dict[str, Any]]:
         names = [column.name for column in self._columns]
         cells = self._cells(self._columns)
-        return (dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True))
+        return (dict(zip(names, row, strict=False)) for row in zip(*cells, strict=False))
 
     @property
     def arrow(self) -> pa.RecordBatch:
@@ -82,6 +83,7 @@ class CsvBlock(Block):
         if self._matrix is None:
             wanted = [*self._features, *([] if self._target is None else [self._target])]
             self._matrix = self._parse_numeric(wanted)
+            self._length = len(self._matrix)
         return self._matrix
 
     def _parse_numeric(self, wanted: Sequence[str]) -> np.ndarray[Any, Any]:
@@ -99,9 +101,11 @@ class CsvBlock(Block):
         import pyarrow as pa
 
         try:
-            return parse_columns(self._utf8(), self._schema, columns)
+            batch = parse_columns(self._utf8(), self._schema, columns)
         except pa.ArrowInvalid:
-            return self._batch_of_cells(columns)
+            batch = self._batch_of_cells(columns)
+        self._length = batch.num_rows
+        return batch
 
     def _batch_of_cells(self, columns: list[Column]) -> pa.RecordBatch:
         """By way of the row lane: slower, the same values, and errors that a person can act on."""
@@ -141,7 +145,7 @@ class CsvBlock(Block):
             return cells
         convert, nulls = CONVERTERS[column.type], self._schema.nulls
         try:
-            return [convert(cell) for cell in cells]
+            return convert_all(column.type, cells)
         except ValueError:
             pass
         values: list[Any] = []
@@ -164,8 +168,9 @@ class CsvBlock(Block):
         other = "float" if column.type == "int" and _narrows_to_float(cell) else "string"
         article = "an integer of 64 bits" if column.type == "int" else "a number"
         raise InputError(
-            f"{self.place(index)}, column {column.name!r}: {_shown(cell)} is not {article}; mend it, say that it means "
-            f"'no value' (null_values=[..., {cell!r}]), or read the column otherwise: types={{{column.name!r}: {other!r}}}"
+            f"{self.place(index)}, column {column.name!r}: {_shown(cell)} is not {article}; mend it, or read the "
+            f"column otherwise: types={{{column.name!r}: {other!r}}}, or say that it means no value: "
+            f"null_values=[{cell!r}]"
         )
 
 

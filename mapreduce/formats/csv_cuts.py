@@ -53,10 +53,9 @@ class QuoteState:
         """Move past these bytes."""
         if not data:
             return
-        quotes = data.count(self._quote) if self._quote else 0
-        if quotes == 0:
+        if not self._quote or self._quote not in data:  # the search is several times as fast as the count
             self._before = data[-1]
-        elif quotes <= FEW_QUOTES or not self._count(data):
+        elif data.count(self._quote) <= FEW_QUOTES or not self._count(data):
             self._walk(data)
 
     def _count(self, data: bytes) -> bool:

@@ -9,28 +9,20 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.errors import InputError, UsageError, near
+from mapreduce.errors import InputError, near
+from mapreduce.formats.columns import Column
 from mapreduce.formats.csv_cuts import Dialect
 
 if TYPE_CHECKING:
-    import pyarrow as pa
+    import _csv
 
-SAMPLE_BYTES = 256 << 10
 TYPES = ("int", "float", "string")
-ARROW_NAMES = {"int": "int64", "float": "double", "string": "string"}
 NULL_CELLS = ("", "NA", "N/A", "NULL", "null")
 """What an unknown number looks like. In a string column these are strings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the file: its name, and 'int', 'float' or 'string'."""
-
-    name: str
-    type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,46 +48,43 @@ class CsvSchema:
 
 def parse_rows(text: str, dialect: Dialect) -> list[list[str]]:
     """The rows of a text that begins at a record, without blank lines."""
-    return [row for row in _reader(text, dialect) if row]
+    plain = text.replace("\r\n", "\n") if "\r" in text else text
+    if "\r" not in plain and not (dialect.quote and dialect.quote in plain):  # thrice as fast, and the same
+        return [line.split(dialect.delimiter) for line in plain.split("\n") if line]
+    with _any_cell_length(text):
+        return [row for row in _reader(text, dialect) if row]
 
 
 def row_line(text: str, dialect: Dialect, index: int) -> int:
     """How many lines of the text stand before row `index`."""
     reader = _reader(text, dialect)
     seen, before = -1, 0
-    for row in reader:
-        seen += bool(row)
-        if seen == index:
-            return before
-        before = reader.line_num
+    with _any_cell_length(text):
+        for row in reader:
+            seen += bool(row)
+            if seen == index:
+                break
+            before = reader.line_num
     return before
 
 
-class _reader(Iterator[list[str]]):
-    """csv.reader over a text, whatever the length of its cells: the module's limit is lifted only meanwhile."""
+def _reader(text: str, dialect: Dialect) -> _csv.Reader:
+    return csv.reader(
+        io.StringIO(text, newline=""),
+        delimiter=dialect.delimiter,
+        quotechar=dialect.quote or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+    )
 
-    def __init__(self, text: str, dialect: Dialect) -> None:
-        self._reader = csv.reader(
-            io.StringIO(text, newline=""),
-            delimiter=dialect.delimiter,
-            quotechar=dialect.quote or None,
-            quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
-        )
-        self._limit = max(len(text), 1 << 17)
 
-    def __iter__(self) -> Iterator[list[str]]:
-        limit = csv.field_size_limit(self._limit)
-        try:
-            yield from self._reader
-        finally:
-            csv.field_size_limit(limit)
-
-    def __next__(self) -> list[str]:
-        return next(self._reader)
-
-    @property
-    def line_num(self) -> int:
-        return self._reader.line_num
+@contextmanager
+def _any_cell_length(text: str) -> Iterator[None]:
+    """The csv module refuses cells above 128 KiB, by a limit of the whole process: lifted only meanwhile."""
+    limit = csv.field_size_limit(max(len(text), 1 << 17))
+    try:
+        yield
+    finally:
+        csv.field_size_limit(limit)
 
 
 def to_int(cell: str) -> int:
@@ -116,6 +105,14 @@ def to_float(cell: str) -> float:
 CONVERTERS: Mapping[str, Callable[[str], Any]] = {"int": to_int, "float": to_float, "string": str}
 
 
+def convert_all(type: str, cells: Sequence[str]) -> list[Any]:
+    """The values of a number column without nulls, quickly. Raises ValueError where a cell is none of that type."""
+    values = list(map(int if type == "int" else float, cells))
+    if "_" in "".join(cells) or (type == "int" and not (min(values) >= -(1 << 63) and max(values) < 1 << 63)):
+        raise ValueError(f"not all are {type}")
+    return values
+
+
 def infer_types(names: Sequence[str], rows: Sequence[Sequence[str]], nulls: Sequence[str]) -> list[Column]:
     """Columns with the narrowest type that fits every cell of these rows; without any value: string."""
     columns = []
@@ -134,17 +131,6 @@ def _narrowest(cells: Sequence[str]) -> str:
             continue
         return name
     return "string"
-
-
-def apply_types(columns: Sequence[Column], types: Mapping[str, str]) -> tuple[Column, ...]:
-    """The columns with the types that the user named. Raises UsageError for an unknown column or type."""
-    names = [column.name for column in columns]
-    for name, type in types.items():
-        if name not in names:
-            raise UsageError(f"types names no column of the input: {name!r}; {near(name, names)}")
-        if type not in TYPES:
-            raise UsageError(f"types={{{name!r}: {type!r}}}: no such type; {near(type, TYPES)}")
-    return tuple(Column(column.name, types.get(column.name, column.type)) for column in columns)
 
 
 def check_names(names: Sequence[str], path: str) -> None:
@@ -172,10 +158,3 @@ def check_same_header(first: Sequence[str], first_path: str, other: Sequence[str
     raise InputError(
         f"{path} has {len(other)} columns, but {first_path} has {len(first)}; all files of a dataset have one header"
     )
-
-
-def arrow_types(columns: Sequence[Column]) -> dict[str, pa.DataType]:
-    import pyarrow as pa
-
-    types = {"int": pa.int64(), "float": pa.float64(), "string": pa.string()}
-    return {column.name: types[column.type] for column in columns}

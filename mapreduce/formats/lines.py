@@ -74,7 +74,7 @@ def line_starts(data: bytes) -> list[int]:
 class LineFormat(Format):
     """A format whose records are lines: it cuts evenly and says what a block of lines is."""
 
-    encoding: str
+    encoding: str = "utf-8"
 
     def __post_init__(self) -> None:
         check_encoding(self.encoding)

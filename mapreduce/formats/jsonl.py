@@ -1,0 +1,292 @@
+"""How are JSON lines read? A record is a line's value, as Python's json module reads it; blank lines are skipped.
+
+Where every value is an object there are columns too. Their names and types are found once, from the first lines of the
+first file; a key that appears only later is no column. What fits no simple type is a 'json' column: the values' text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from mapreduce.errors import InputError, UsageError
+from mapreduce.formats.base import Block, Extent, InputFile, Split
+from mapreduce.formats.bytes_io import decode, is_utf8
+from mapreduce.formats.columns import (
+    SAMPLE_BYTES,
+    Column,
+    apply_types,
+    arrow_types,
+    check_selection,
+    check_string_lists,
+    features_of,
+)
+from mapreduce.formats.lines import LineFormat, Lines, line_starts
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+TYPES = ("int", "float", "bool", "string", "json")
+BLANKS = " \t\r"
+BLANK_BYTES = b" \t\r\n"
+MAX_ARROW_BYTES = (1 << 31) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class JsonColumns:
+    """The columns of a block: those of `arrow`, and of X and y."""
+
+    columns: tuple[Column, ...] = ()
+    features: tuple[str, ...] = ()
+    target: str | None = None
+    all: tuple[Column, ...] = ()
+
+
+class JsonBlock(Block):
+    """Whole lines of JSON, at least one of them with a value."""
+
+    def __init__(self, lines: Lines, encoding: str, columns: JsonColumns) -> None:
+        self.bytes = lines.bytes
+        self._lines = lines
+        self._encoding = encoding
+        self._columns = columns
+        self._length: int | None = None
+
+    @property
+    def data(self) -> bytes:
+        return self._lines.data
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = sum(1 for line in self.data.split(b"\n") if line.strip(BLANK_BYTES))
+        return self._length
+
+    def records(self) -> Iterator[Any]:
+        return iter(self._values())
+
+    def _values(self) -> list[Any]:
+        lines = [line for line in self._text().split("\n") if line.strip(BLANKS)]
+        try:
+            return [json.loads(line) for line in lines]
+        except (ValueError, RecursionError):
+            self._refuse_malformed(lines)
+            raise
+
+    def _text(self) -> str:
+        return decode(self.data, self._encoding, self._lines.file, self._lines.offset)
+
+    def _refuse_malformed(self, lines: list[str]) -> None:
+        for index, line in enumerate(lines):
+            try:
+                json.loads(line)
+            except json.JSONDecodeError as error:
+                at = self._start(index) + len(line[: error.pos].encode(self._encoding))
+                place = f"{self._lines.line_place(at)}, byte {self._lines.offset + at}"
+                raise InputError(
+                    f"{place}: not JSON: {error.msg}: {_shown(line[max(0, error.pos - 20) :])}; "
+                    f"each line must be one JSON value"
+                ) from None
+            except (ValueError, RecursionError) as error:
+                raise InputError(f"{self.place(index)}: cannot be read: {error}") from None
+
+    def _start(self, index: int) -> int:
+        """The byte of the data at which the line of record `index` begins."""
+        starts = line_starts(self.data)
+        ends = [*starts[1:], len(self.data)]
+        lines = zip(starts, ends, strict=True)
+        return [start for start, end in lines if self.data[start:end].strip(BLANK_BYTES)][index]
+
+    def place(self, index: int) -> str:
+        start = self._start(index)
+        return f"{self._lines.line_place(start)}, byte {self._lines.offset + start}"
+
+    @property
+    def arrow(self) -> pa.RecordBatch:
+        return self._batch(self._columns.columns)
+
+    @property
+    def X(self) -> np.ndarray[Any, Any]:
+        from mapreduce.formats.features import numeric_matrix
+
+        if not self._columns.features:
+            raise InputError(f"{self._lines.file.path}: no number column to serve as a feature")
+        batch = self._batch([column for column in self._columns.all if column.name in self._columns.features])
+        return numeric_matrix(batch, self._columns.features, self.place)
+
+    @property
+    def y(self) -> np.ndarray[Any, Any]:
+        from mapreduce.formats.features import numeric_column
+
+        target = self._columns.target
+        if target is None:
+            raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
+        return numeric_column(
+            self._batch([column for column in self._columns.all if column.name == target]), target, self.place
+        )
+
+    def _batch(self, columns: Sequence[Column]) -> pa.RecordBatch:
+        """By Arrow's parser where it certainly reads what Python's reads; else by way of the values."""
+        import pyarrow as pa
+
+        data = self.data if is_utf8(self._encoding) else self._text().encode()
+        if columns and _has_an_object_a_line(data) and all(column.type != "json" for column in columns):
+            if not data.isascii():
+                self._text()
+            try:
+                batch = parse_columns(data, columns)
+            except pa.ArrowInvalid:
+                return self._batch_of_values(columns)
+            if batch.num_rows == len(self):
+                return batch
+        return self._batch_of_values(columns)
+
+    def _batch_of_values(self, columns: Sequence[Column]) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        values = self._values()
+        for index, value in enumerate(values):
+            if not isinstance(value, dict):
+                raise InputError(
+                    f"{self.place(index)}: {_shown(value)} is no object, so it has no columns; use records()"
+                )
+        if not columns:
+            raise InputError(f"{self._lines.file.path}: the first lines name no columns; use records()")
+        types = arrow_types(columns)
+        arrays = [pa.array(self._cells(values, column), types[column.name]) for column in columns]
+        return pa.RecordBatch.from_arrays(arrays, names=[column.name for column in columns])
+
+    def _cells(self, values: list[dict[str, Any]], column: Column) -> list[Any]:
+        cells = []
+        for index, value in enumerate(values):
+            cell = value.get(column.name)
+            try:
+                cells.append(None if cell is None else convert(cell, column.type))
+            except ValueError:
+                other = "float" if isinstance(cell, int | float) and not isinstance(cell, bool) else "json"
+                raise InputError(
+                    f"{self.place(index)}, field {column.name!r}: {_shown(cell)} is not of type {column.type}; "
+                    f"mend it, or set types={{{column.name!r}: {other!r}}}"
+                ) from None
+        return cells
+
+
+def convert(cell: Any, type: str) -> Any:
+    """A JSON value as a column of this type holds it. Raises ValueError."""
+    kind = type_of(cell)
+    if type == "json":
+        return json.dumps(cell)
+    if type == "float" and kind in ("int", "float"):
+        return float(cell)
+    if kind != type:
+        raise ValueError(f"{cell!r} is not of type {type}")
+    if kind == "string":
+        cell.encode()  # half a surrogate pair is no text; UnicodeEncodeError is a ValueError
+    return cell
+
+
+def type_of(cell: Any) -> str:
+    """The narrowest column type for a JSON value."""
+    if isinstance(cell, bool):
+        return "bool"
+    if isinstance(cell, int):
+        return "int" if -(1 << 63) <= cell < 1 << 63 else "float"
+    return "float" if isinstance(cell, float) else "string" if isinstance(cell, str) else "json"
+
+
+def infer_columns(values: Sequence[Any]) -> tuple[Column, ...]:
+    """A column for every key of these objects, in order of appearance; none if a value is no object."""
+    types: dict[str, set[str]] = {}
+    for value in values:
+        if not isinstance(value, dict):
+            return ()
+        for name, cell in value.items():
+            seen = types.setdefault(name, set())
+            if cell is not None:
+                seen.add(type_of(cell))
+    return tuple(Column(name, _narrowest(seen)) for name, seen in types.items())
+
+
+def _narrowest(types: set[str]) -> str:
+    if len(types) == 1:
+        return next(iter(types))
+    return "string" if not types else "float" if types == {"int", "float"} else "json"
+
+
+def _has_an_object_a_line(data: bytes) -> bool:
+    """Every line begins with { and ends with }: then no value spans lines, and rows as many as lines are lines."""
+    body = data.removesuffix(b"\n")
+    return body[:1] == b"{" and body[-1:] == b"}" and body.count(b"}\n{") == body.count(b"\n")
+
+
+def parse_columns(data: bytes, columns: Sequence[Column]) -> pa.RecordBatch:
+    """These columns of lines of objects, by Arrow. Raises pa.ArrowInvalid."""
+    import pyarrow as pa
+    import pyarrow.json as pj
+
+    schema = pa.schema(list(arrow_types(columns).items()))
+    table = pj.read_json(
+        pa.BufferReader(data),
+        pj.ReadOptions(use_threads=False, block_size=min(len(data) + 1, MAX_ARROW_BYTES)),
+        pj.ParseOptions(explicit_schema=schema, unexpected_field_behavior="ignore"),
+    )
+    return table.combine_chunks().to_batches()[0]
+
+
+def _shown(value: object, limit: int = 80) -> str:
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+@dataclass(frozen=True, slots=True)
+class JsonLines(LineFormat):
+    """Files with a JSON value a line.
+
+    columns   which keys `arrow` holds; None: all that the first lines have
+    types     {'id': 'string'}: 'int', 'float', 'bool', 'string' or 'json', instead of what the first lines suggest
+    target    y's key
+    features  X's keys; None: all with numbers but the target
+    """
+
+    columns: Sequence[str] | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    target: str | None = None
+    features: Sequence[str] | None = None
+    encoding: str = "utf-8"
+    schema: JsonColumns = JsonColumns()  # what `resolve` found
+
+    name: ClassVar[str] = "jsonl"
+    suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson")
+
+    def __post_init__(self) -> None:
+        LineFormat.__post_init__(self)
+        check_string_lists(columns=self.columns, features=self.features)
+
+    def resolve(self, files: Sequence[InputFile]) -> Self:
+        """Reads the first lines of the first file that has any."""
+        values = self._first_values(files)
+        found = infer_columns(values)
+        if not found and (self.columns or self.types or self.target or self.features) and values:
+            raise InputError(f"{files[0].path}: its lines are no JSON objects, so there are no columns to name")
+        if not found:
+            return self
+        columns = apply_types(found, self.types, TYPES)
+        check_selection(columns, self.columns)
+        selected = [column for column in columns if self.columns is None or column.name in self.columns]
+        features = features_of(columns, self.columns, self.features, self.target)
+        return replace(self, schema=JsonColumns(tuple(selected), features, self.target, columns))
+
+    def _first_values(self, files: Sequence[InputFile]) -> list[Any]:
+        for file in files:
+            if file.size > 0:
+                split = Split(0, file, Extent(0, file.size, file.size))
+                for block in self.read_blocks(split, SAMPLE_BYTES):
+                    return list(block.records())
+        return []
+
+    def block_of(self, lines: Lines) -> JsonBlock | None:
+        if lines.data[:1] != b"{" and not lines.data.strip(BLANK_BYTES):
+            return None
+        return JsonBlock(lines, self.encoding, self.schema)
