@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NoReturn, Self
 from zlib import crc32
 
 from mapreduce.errors import InternalError
 from mapreduce.storage.segment_format import (
-    FRAME_BYTES,
+    HEADER_BYTES,
     Codec,
     Entry,
     Frame,
@@ -60,7 +59,7 @@ class SegmentWriter:
         self._frames = self._records = self._memory = self._checksum = 0  # of the partition being written
         self._start = self._end = 0
         self._file: BinaryIO | None = None
-        with self._guarded():
+        with explained(store, path, HEADER_BYTES):
             self._file = store.create(path + TEMPORARY)
         self._put(encode_header())
         self._start = self._end
@@ -86,13 +85,15 @@ class SegmentWriter:
         self._put(tail)
         file = self._file
         assert file is not None
-        with self._guarded():
+        try:
             file.flush()
             if sync:
                 os.fsync(file.fileno())
             file.close()
             self.store.rename(self.path + TEMPORARY, self.path)
-            self._file = None
+        except BaseException:
+            self._fail(0)
+        self._file = None
         records = sum(entry.records for entry in self._entries)
         return SegmentInfo(self.path, self._end, records, crc32(tail))
 
@@ -122,21 +123,20 @@ class SegmentWriter:
             self._frames = self._records = self._memory = self._checksum = 0
             self._start = self._end
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        with explained(self.store, self.path, self._end + FRAME_BYTES):
-            try:
-                yield
-            except BaseException:
-                self.abort()
-                raise
-
     def _put(self, data: bytes | memoryview) -> None:
         if self._file is None:
             raise InternalError(f"{self.path} is written after it was finished or aborted")
-        with self._guarded():
+        try:
             self._file.write(data)
+        except BaseException:
+            self._fail(len(data))
         self._end += len(data)
+
+    def _fail(self, needed_bytes: int) -> NoReturn:
+        """Remove what was written and raise again what is being handled, in words."""
+        self.abort()
+        with explained(self.store, self.path, self._end + needed_bytes):
+            raise
 
 
 def _compressed(frame: Frame) -> tuple[Codec, bytes | memoryview]:
@@ -145,7 +145,7 @@ def _compressed(frame: Frame) -> tuple[Codec, bytes | memoryview]:
     pa = sys.modules.get("pyarrow")
     if pa is None or len(payload) < MIN_COMPRESSED_BYTES:
         return Codec.RAW, payload
-    compressed = memoryview(pa.compress(payload, codec="lz4"))
+    compressed: bytes = pa.compress(payload, codec="lz4", asbytes=True)  # a Buffer of pyarrow 26 has a false length
     if len(compressed) > MAX_STORED_SHARE * len(payload):
         return Codec.RAW, payload
     return Codec.LZ4, compressed
