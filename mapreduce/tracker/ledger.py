@@ -126,6 +126,10 @@ class Ledger:
                 return TaskId(book.number, index)
         return None
 
+    def has_inputs(self, task: TaskId) -> bool:
+        """Whether all that the task needs is committed: what was lost meanwhile keeps a backup from starting."""
+        return not self._books[task.stage].inputs_missing(task.index)
+
     def start(self, task: TaskId) -> AttemptId:
         """Another attempt of a ready or running task."""
         book, index = self._books[task.stage], task.index
@@ -168,14 +172,15 @@ class Ledger:
         return book.states[index] == _READY
 
     def hold_back(self, task: TaskId) -> None:
-        """A ready task rests. The caller promises a `rest_over`, even if the task should become something else."""
+        """A ready task rests. The caller promises a `rest_over`, even if the task should be done before."""
         self._move(self._books[task.stage], task.index, TaskCause.HELD_BACK)
 
     def rest_over(self, task: TaskId) -> None:
+        """The task is ready, or waits if an input was lost meanwhile. No harm if it no longer rests."""
         book, index = self._books[task.stage], task.index
         if book.states[index] == _RESTING:
             self._move(book, index, TaskCause.REST_OVER)
-        heappush(book.heap, index)  # if it waits for an input meanwhile, the queue must know it again later
+            self._ready_again(book, index)
 
     def fail(self, task: TaskId) -> None:
         self._move(self._books[task.stage], task.index, TaskCause.BUDGET_SPENT)

@@ -1,16 +1,15 @@
 """What may happen to a task and to an attempt, and what may not?
 
-    a task                                   INPUT_LOST
-             .--------------------------------------------------------------.
-             v                                                              |
-          WAITING --INPUTS_COMPLETE--> READY <--REST_OVER-- RESTING         |
-                                       |  ^ `----HELD_BACK----^             |
-                       ATTEMPT_STARTED |  | LAST_ATTEMPT_DIED               |
-                                       v  |                                 |
-                                      RUNNING --BUDGET_SPENT--> FAILED    READY, RESTING
-                                       |
-                     ATTEMPT_COMMITTED v
-                                      DONE --OUTPUT_LOST--> READY
+    a task
+                       INPUT_LOST                HELD_BACK
+          WAITING <------------------- READY ---------------> RESTING
+             `-----INPUTS_COMPLETE----> ^ | <-----REST_OVER----'
+                                        | | ATTEMPT_STARTED
+                      LAST_ATTEMPT_DIED | v
+                                      RUNNING --BUDGET_SPENT--> FAILED
+                                        |
+                      ATTEMPT_COMMITTED v
+                                       DONE --OUTPUT_LOST--> READY
 
     an attempt      QUEUED --TURN_CAME--> RUNNING --> COMMITTED, FAILED or LOST
                        `------CANCEL---------`------> CANCELLING --> CANCELLED, DISCARDED, ... or after all COMMITTED
@@ -67,7 +66,8 @@ TASK_TABLE: dict[tuple[TaskState, TaskCause], TaskState] = {
     (_T.READY, _C.INPUT_LOST): _T.WAITING,
     (_T.READY, _C.ATTEMPT_COMMITTED): _T.DONE,  # replay, or an attempt that finished before it could be cancelled
     (_T.RESTING, _C.REST_OVER): _T.READY,
-    (_T.RESTING, _C.INPUT_LOST): _T.WAITING,
+    (_T.RESTING, _C.INPUT_LOST): _T.RESTING,  # whether it must wait is seen when it has rested
+    (_T.RESTING, _C.INPUTS_COMPLETE): _T.RESTING,
     (_T.RESTING, _C.ATTEMPT_COMMITTED): _T.DONE,  # an attempt given up for its silence finished after all
     (_T.RUNNING, _C.ATTEMPT_STARTED): _T.RUNNING,  # a backup attempt
     (_T.RUNNING, _C.ATTEMPT_COMMITTED): _T.DONE,

@@ -245,8 +245,9 @@ class Tracker:
         if self._outcome is None and self._slots.idle:
             self._assign()
             for attempt in choose_backups(self._slots.attempts(), self._time, self.policy):
-                if self._slots.idle and len(self._wanted[attempt.id.task]) == 1:
-                    self._start(attempt.id.task, next(iter(self._slots.idle)))
+                task = attempt.id.task
+                if self._slots.idle and len(self._wanted[task]) == 1 and self._ledger.has_inputs(task):
+                    self._start(task, next(iter(self._slots.idle)))
 
     def _after_the_end(self, event: Event) -> None:
         """Nothing more is decided; but what still finishes leaves an output that somebody must remove."""
@@ -328,6 +329,8 @@ class Tracker:
     def _relieve_queues(self) -> None:
         """Nothing is ready and workers are idle: they take over what is queued behind others."""
         while self._slots.idle and (queued := self._slots.longest_queued()) is not None:
+            if not self._ledger.has_inputs(queued.id.task):
+                return
             self._start(queued.id.task, next(iter(self._slots.idle)))
             self._cancel(queued, "an idle worker takes it over")
 
