@@ -151,7 +151,7 @@ def _hash_column(keys: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
     if pa.types.is_dictionary(kind):
         if keys.null_count or keys.dictionary.null_count:
             return _hash_column(keys.dictionary_decode())
-        return np.take(_hash_column(keys.dictionary), keys.indices.to_numpy(zero_copy_only=False))
+        return np.asarray(np.take(_hash_column(keys.dictionary), keys.indices.to_numpy(zero_copy_only=False)))
     if pa.types.is_null(kind):
         return np.full(len(keys), HASH_OF_NONE, np.uint64)
     if keys.null_count:
