@@ -1,7 +1,7 @@
 """Which lines are there, each once? As `sort -u`.
 
-    map     (line)        -> (line, None)
-    reduce  (line, Nones) -> line
+map     (line)        -> (line, None)
+reduce  (line, Nones) -> line
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How are the values of a column distributed? Counts in bins of equal width.
 
-    map     (row)          -> (lower edge of its bin, 1)
-    reduce  (edge, counts) -> the sum
+map     (row)          -> (lower edge of its bin, 1)
+reduce  (edge, counts) -> the sum
 """
 
 from __future__ import annotations

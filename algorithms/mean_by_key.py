@@ -1,7 +1,7 @@
 """What is the mean of a column in each group? `SELECT key, AVG(value) GROUP BY key`, a block at a time.
 
-    map     (block)        -> the columns key and value
-    reduce  (key, values)  -> sum / count: sums and counts travel, never means of means
+map     (block)        -> the columns key and value
+reduce  (key, values)  -> sum / count: sums and counts travel, never means of means
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How often does each sequence of n words occur?
 
-    map     (line)           -> (n-gram, 1) for each run of n words in the line
-    reduce  (n-gram, counts) -> the sum
+map     (line)           -> (n-gram, 1) for each run of n words in the line
+reduce  (n-gram, counts) -> the sum
 """
 
 from __future__ import annotations

@@ -17,11 +17,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mapreduce.dataflow.package import pack_job
-from mapreduce.engines.prepare import Prepared, prepare
+from mapreduce.engines.prepare import MadeFrom, Prepared, prepare
 from mapreduce.errors import InternalError, MapReduceError, UsageError, near
-from mapreduce.job import Fold, Job, check_job
+from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
-from mapreduce.settings import available_cpus, settings_from
+from mapreduce.settings import Settings, available_cpus, settings_from
 from mapreduce.tracker.driver import run_job
 from mapreduce.tracker.observer import Observer
 
@@ -65,7 +65,7 @@ class Engine:
 
     def run(
         self,
-        job: Job | Fold,
+        job: Job | Fold | Chain,
         dataset: Dataset,
         *,
         output: str | Path | None = None,
@@ -81,8 +81,37 @@ class Engine:
         """
         started = time.monotonic()
         check_job(job)
-        asked = {"workers": self.workers, "memory": self.memory_bytes, **settings}
-        prepared = prepare(job, dataset, settings_from(asked), output, self._next_job_id())
+        asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
+        if isinstance(job, Chain):
+            return self._run_chain(job, dataset, asked, output, observer)
+        return self._run_one(job, dataset, asked, output, observer, started, None)
+
+    def _run_chain(
+        self, chain: Chain, dataset: Dataset, settings: Settings, output: str | Path | None, observer: Observer | None
+    ) -> Result:
+        """Run the jobs of a chain; only the last one writes to `output`, in the chain's name and for the chain's input."""
+        started = time.monotonic()
+        *first, last = chain.jobs()
+        made_from = MadeFrom(chain, dataset.plan(settings.split_bytes))
+        done = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from).already_complete()
+        if done is not None:
+            return done
+        between = replace(settings, output_format=None, sort=False, fresh=False)
+        for job in first:
+            dataset = self._run_one(job, dataset, between, None, observer, started, None).dataset()
+        return self._run_one(last, dataset, settings, output, observer, started, made_from)
+
+    def _run_one(
+        self,
+        job: Job | Fold,
+        dataset: Dataset,
+        settings: Settings,
+        output: str | Path | None,
+        observer: Observer | None,
+        started: float,
+        made_from: MadeFrom | None,
+    ) -> Result:
+        prepared = prepare(job, dataset, settings, output, self._next_job_id(), made_from)
         try:
             result = prepared.already_complete()
             if result is None:
@@ -126,17 +155,18 @@ class Engine:
     def _executor(self, prepared: Prepared) -> Executor:
         """An executor of this engine's kind for one job; the pool behind it is kept."""
         if self.kind == "inline":
+            from mapreduce.dataflow.attempt import run_attempt
             from mapreduce.engines.inline import InlineExecutor
 
-            return InlineExecutor(prepared.context)
+            return InlineExecutor(prepared.context, run_attempt)
         from mapreduce.engines.local import LocalExecutor
         from mapreduce.workers.pool import Pool
 
         package = pack_job(prepared.context)
         if self._executors is None:
-            self._executors = Pool(self.workers, memory_bytes=self.memory_bytes)
+            self._executors = Pool(self.workers)
             self._resources.callback(self._executors.close)
-        return LocalExecutor(self._executors, package)
+        return LocalExecutor(self._executors, package, self.memory_bytes)
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
         prepared.claim()
@@ -160,7 +190,7 @@ class Engine:
 
 
 def run(
-    job: Job | Fold,
+    job: Job | Fold | Chain,
     dataset: Dataset,
     *,
     output: str | Path | None = None,

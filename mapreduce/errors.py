@@ -32,6 +32,10 @@ class InputError(MapReduceError):
     exit_code = 2
 
 
+class EmptyInputError(InputError):
+    """A fold has no block to map and no `zero()` to finish from. Other jobs take empty input as it is."""
+
+
 class ResourceError(MapReduceError):
     """The machine lacks something: space, permission, memory. Whoever owns the machine acts."""
 

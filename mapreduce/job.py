@@ -98,6 +98,14 @@ class Fold(_Task):
         return partial
 
 
+class Chain:
+    """Jobs one after the other: the output of each is the dataset of the next, and the last one's is the result.
+
+    A subclass takes its settings in the constructor and gives the jobs in `jobs`.
+    """
+
+    def jobs(self) -> list[Job | Fold]:
+        raise NotImplementedError
 
 
 def method_of(job: _Task, name: str) -> Any:
@@ -107,7 +115,11 @@ def method_of(job: _Task, name: str) -> Any:
 
 def check_job(job: object) -> None:
     """Refuse what is not a job, before anything runs. Raises UsageError with the remedy."""
-    if isinstance(job, type) and issubclass(job, _Task):
+    if isinstance(job, Chain):
+        for link in job.jobs():
+            check_job(link)
+        return
+    if isinstance(job, type) and issubclass(job, _Task | Chain):
         raise UsageError(f"{job.__name__} is a class; pass an instance: {job.__name__}()")
     name = type(job).__name__
     if isinstance(job, Fold):

@@ -163,7 +163,8 @@ def _load_failure(name: str, error: Exception) -> JobError:
 
 
 def _class_in(module: types.ModuleType, attribute: str, kind: Kind, place: str) -> type[Any]:
-    candidates = {name: value for name, value in vars(module).items() if _is_candidate(value, module, kind)}
+    members = vars(module).items()
+    candidates: dict[str, type[Any]] = {name: value for name, value in members if _is_candidate(value, module, kind)}
     if not attribute:
         if len(candidates) == 1:
             return next(iter(candidates.values()))

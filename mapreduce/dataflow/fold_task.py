@@ -22,7 +22,7 @@ from typing import Any
 from mapreduce.dataflow.attempt import Attempt, FoldMapSpec, FoldReduceSpec
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.results import Output
-from mapreduce.errors import JobError, OutputLostError
+from mapreduce.errors import EmptyInputError, OutputLostError
 from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.store import LocalStore
 
@@ -95,7 +95,7 @@ def run_reduce(attempt: Attempt, spec: FoldReduceSpec) -> Output:
         return _keep(attempt, result)
     if not result:
         if not callable(getattr(job, "zero", None)):
-            raise JobError(f"the input has no records, and {type(job).__name__} has no zero() to finish from")
+            raise EmptyInputError(f"the input has no records, and {type(job).__name__} has no zero() to finish from")
         result = [job.zero()]
     return _keep(attempt, [job.finish(result[0])])
 

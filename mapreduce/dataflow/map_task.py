@@ -61,9 +61,7 @@ class MappedPairs:
         self.rows: Buffer = self._row_buffer()
         self.columns: Any = None  # a ColumnsBuffer, once there are columns: Arrow is loaded only then
 
-    def take(
-        self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception], Exception] | None = None
-    ) -> None:
+    def take(self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception], Exception] | None = None) -> None:
         steps = self.rows.add_pairs(pairs)
         while True:
             try:
@@ -155,7 +153,6 @@ def _run_map_only(attempt: Attempt, spec: MapSpec) -> Output:
         raise
 
 
-
 def _blocks(attempt: Attempt, split: Split) -> Iterator[Block]:
     """The split's blocks; progress is noted, and a cancelled attempt ends, between them."""
     context, monitor = attempt.context, attempt.monitor
@@ -169,12 +166,12 @@ def _blocks(attempt: Attempt, split: Split) -> Iterator[Block]:
 
 
 def _lines(attempt: Attempt, split: Split) -> Iterator[bytes]:
-    """The lines of a split as bytes with their ends, for jobs that take the whole split as a stream."""
+    """The bytes of a split, in pieces of whole lines, for jobs that take the whole split as a stream."""
     for block in _blocks(attempt, split):
         data = getattr(block, "data", None)
         if data is None:
             raise JobError("streaming reads text; use --format text")
-        yield from bytes(data).splitlines(keepends=True)
+        yield data
 
 
 def _columns_of(attempt: Attempt, block: Block) -> tuple[Any, Any]:

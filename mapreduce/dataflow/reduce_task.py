@@ -12,23 +12,19 @@ Nothing here holds a partition, or the values of a key: pairs stream from the se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from itertools import chain, groupby
+from typing import Any
 
 from mapreduce.dataflow.attempt import Attempt, ReduceSpec
-from mapreduce.dataflow.batches import ColumnBatch
+from mapreduce.dataflow.batches import Batch, ColumnBatch
 from mapreduce.dataflow.mapped import own_words, shorten
 from mapreduce.dataflow.merge import Run, group_pairs, merge_pairs
-from mapreduce.dataflow.order import same_key
 from mapreduce.dataflow.output import PartWriter
 from mapreduce.dataflow.reduction import Reduction, reduction_of
 from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.spill import open_runs
 from mapreduce.errors import OutputLostError
 from mapreduce.reducers import Monoid
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 COLUMNS_FROM_BYTES = 32 << 20
 """Input of a job from which partials made by row are merged as columns: below, loading Arrow costs more than it saves."""
@@ -111,6 +107,12 @@ def _write_partials(attempt: Attempt, monoid: Monoid, runs: Sequence[Run], write
             return
     pairs = _counted(attempt, merge_pairs([run for _, run in present]))
     writer.write_pairs(_merged(pairs, monoid))
+
+
+def _peeked(run: Run) -> tuple[Batch | None, Run]:
+    """A run's first batch, and the run with that batch still in it."""
+    first = next(run, None)
+    return first, run if first is None else chain((first,), run)
 
 
 def _merged(pairs: Iterator[tuple[Any, Any]], monoid: Monoid) -> Iterator[tuple[Any, Any]]:

@@ -23,6 +23,10 @@ CombineGroup = Callable[[Any, Iterator[Any]], Iterable[Any]]
 """(key, values) -> fewer values of the same key."""
 
 
+CombineRun = Callable[[Iterator[tuple[Any, Any]]], Iterable[tuple[Any, Any]]]
+"""Pairs of a whole sorted run -> fewer pairs."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reduction:
     """How pairs of this job are combined, ordered and reduced."""
@@ -32,6 +36,7 @@ class Reduction:
     combine: CombineGroup | None
     value_order: Callable[[Any, Any], Any] | None
     drops_repeats: bool = False
+    combine_stream: CombineRun | None = None
 
     @property
     def passes_pairs(self) -> bool:
@@ -43,6 +48,8 @@ def reduction_of(job: Job) -> Reduction:
     """Read a job's `reduce`, `combine` and `value_order`. Raises UsageError for what is neither method nor reducer."""
     reduce = job.reduce
     value_order = getattr(job, "value_order", None)
+    if hasattr(job, "reduce_stream"):
+        return Reduction(None, None, None, value_order, combine_stream=getattr(job, "combine_stream", None))
     if isinstance(reduce, Monoid):
         if value_order is None:
             return Reduction(reduce, None, None, None)

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import (
+    EmptyInputError,
     InputError,
     JobError,
     LostWorkerError,
@@ -59,6 +60,7 @@ class FailureKind(Enum):
 
     USER = "user"  # the job's own code raised
     INPUT = "input"  # the data is wrong
+    EMPTY = "empty"  # there is no data
     USAGE = "usage"  # the job or a setting is wrong
     RESOURCE = "resource"  # no space, no permission
     LOST = "lost"  # the worker died
@@ -73,6 +75,7 @@ class FailureKind(Enum):
 
 _ERROR_CLASSES: dict[FailureKind, type[MapReduceError]] = {
     FailureKind.USER: JobError,
+    FailureKind.EMPTY: EmptyInputError,  # before INPUT, of which it is a kind
     FailureKind.INPUT: InputError,
     FailureKind.USAGE: UsageError,
     FailureKind.RESOURCE: ResourceError,

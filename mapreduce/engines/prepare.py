@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,22 @@ logger = logging.getLogger(__name__)
 RECORDS = "records"
 
 
-def prepare(job: Job | Fold, dataset: Dataset, settings: Settings, output: str | Path | None, job_id: str) -> Prepared:
+@dataclass(frozen=True, slots=True)
+class MadeFrom:
+    """What an output says that it was made from: the job and input themselves, or those of the chain they end."""
+
+    job: Any
+    planned: PlannedInput
+
+
+def prepare(
+    job: Job | Fold,
+    dataset: Dataset,
+    settings: Settings,
+    output: str | Path | None,
+    job_id: str,
+    made_from: MadeFrom | None = None,
+) -> Prepared:
     """Cut the input and plan the tasks. Reads no more than headers; writes nothing, except a temporary folder."""
     output_format = settings.output_format or (RECORDS if output is None else _own_format(job))
     suffix = suffix_of(output_format)
@@ -58,7 +73,7 @@ def prepare(job: Job | Fold, dataset: Dataset, settings: Settings, output: str |
     )
     plan = _plan(job, planned, partitions, sort=settings.sort or bool(getattr(job, "sorted_output", False)))
     work = JobWork(context, planned.splits, [stage.name for stage in plan.stages])
-    return Prepared(planned, context, plan, work, temporary=output is None)
+    return Prepared(made_from or MadeFrom(job, planned), context, plan, work, temporary=output is None)
 
 
 def _own_format(job: Any) -> str:
@@ -80,7 +95,9 @@ def _plan(job: Job | Fold, planned: PlannedInput, partitions: int, *, sort: bool
         return plan_fold(maps)
     if is_map_only(job):
         if sort:
-            raise UsageError(f"{type(job).__name__} has no reduce, so its output cannot be sorted; give it mr.Identity()")
+            raise UsageError(
+                f"{type(job).__name__} has no reduce, so its output cannot be sorted; give it mr.Identity()"
+            )
         return plan_map_only(maps)
     sample = len(choose_sampled(planned.splits)) if sort and partitions > 1 else 0
     return plan_keyed(maps, partitions, sample)
@@ -90,7 +107,7 @@ def _plan(job: Job | Fold, planned: PlannedInput, partitions: int, *, sort: bool
 class Prepared:
     """One job, ready to run."""
 
-    planned: PlannedInput
+    made_from: MadeFrom
     context: JobContext
     plan: Plan
     work: JobWork
@@ -109,8 +126,11 @@ class Prepared:
         from mapreduce.dataflow.manifest import fingerprint, read_manifest, same_inputs
 
         root = self.folder.root
-        split_bytes = self.context.settings.split_bytes or default_split_bytes(self.context.input_bytes)
-        self.made_by = fingerprint(self.context, split_bytes)
+        origin = self.made_from
+        split_bytes = self.context.settings.split_bytes or default_split_bytes(origin.planned.bytes)
+        partitions = self.context.partitions if origin.job is self.context.job else self.context.settings.reducers or 0
+        described = replace(self.context, job=origin.job, format=origin.planned.format, partitions=partitions)
+        self.made_by = fingerprint(described, split_bytes)
         if self.context.settings.fresh:
             return None
         if root.exists() and not root.is_dir():
@@ -122,7 +142,7 @@ class Prepared:
                     f"the output {root} exists, and another job or other settings made it; "
                     "use --fresh (fresh=True) to replace it, or choose another output folder"
                 )
-            if not same_inputs(manifest, self.planned.files):
+            if not same_inputs(manifest, self.made_from.planned.files):
                 raise UsageError(
                     f"the output {root} exists, but the input has changed since; "
                     "use --fresh (fresh=True) to replace it, or choose another output folder"
@@ -148,7 +168,7 @@ class Prepared:
         if not self.temporary:
             from mapreduce.storage.content_hash import InputHasher
 
-            self.hasher = InputHasher([file.path for file in self.planned.files])
+            self.hasher = InputHasher([file.path for file in self.made_from.planned.files])
 
     def finish(self, outcome: JobOutcome) -> Result:
         """Commit the output and make the Result."""
@@ -208,7 +228,7 @@ class Prepared:
             "peak_memory_bytes": outcome.stats.peak_memory_bytes,
             "failed_attempts": outcome.failed_attempts,
         }
-        write_manifest(self.context, self.planned.files, self.hasher.hashes(), self.made_by, figures)
+        write_manifest(self.context, self.made_from.planned.files, self.hasher.hashes(), self.made_by, figures)
 
 
 VALUE_FILE = "part-00000.value"

@@ -11,11 +11,11 @@ and the split size alone. Every record belongs to exactly one split, whatever th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
-from mapreduce.errors import InputError
+from mapreduce.errors import InputError, near
 
 if TYPE_CHECKING:
     import numpy as np
@@ -128,9 +128,15 @@ class RecordWriter(ABC):
 
 
 def column_of(batch: pa.RecordBatch, column: str) -> pa.Array:
-    from mapreduce.errors import near
-
     names = batch.schema.names
     if column not in names:
         raise InputError(f"no column {column!r}; {near(column, names)}")
     return batch.column(column)
+
+
+def cell(row: Mapping[str, Any], column: str) -> Any:
+    """A row's value by column name. Raises InputError with near names, where `row[column]` would only say KeyError."""
+    try:
+        return row[column]
+    except KeyError:
+        raise InputError(f"no column {column!r}; {near(column, list(row))}") from None

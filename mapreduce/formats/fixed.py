@@ -87,6 +87,6 @@ class Fixed(Format):
     def _refuse_rest(self, file: InputFile, size: int) -> None:
         rest = size % self.width
         raise InputError(
-            f"{file.path}: {size} bytes are not a multiple of the record width {self.width}: the last record, from byte "
-            f"{size - rest}, has {rest}; is the file cut off, or the width another?"
+            f"{file.path}: {size} bytes are not a multiple of the record width {self.width}: the last record, from "
+            f"byte {size - rest}, has {rest}; is the file cut off, or the width another?"
         )

@@ -122,7 +122,8 @@ class Libsvm(LineFormat):
     suffixes: ClassVar[tuple[str, ...]] = (".libsvm", ".svm", ".svmlight")
 
     def __post_init__(self) -> None:
-        if self.features is not None and (not isinstance(self.features, int) or self.features < 1):
+        features: object = self.features
+        if features is not None and not (isinstance(features, int) and features >= 1):
             raise UsageError(f"features is {self.features!r}; for libsvm it is the number of X's columns, such as 100")
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 
-from mapreduce.kernels.cache import cache_path
 from mapreduce.kernels.catalogue import GROUPS
 from mapreduce.kernels.load import compile_now, kernels_wanted
 

@@ -14,7 +14,7 @@ import tempfile
 import zlib
 from dataclasses import dataclass
 
-from mapreduce.kernels.catalogue import source_of
+from mapreduce.kernels.catalogue import GROUPS
 
 _MAGIC = b"MRKERN01"
 _SHARED_SOURCES = ("intrinsics.py", "catalogue.py", "compile.py")
@@ -43,8 +43,8 @@ def cache_path(group: str) -> str:
 
     digest = hashlib.blake2b(digest_size=12)
     here = os.path.dirname(__file__)
-    for path in (source_of(group), *(os.path.join(here, name) for name in _SHARED_SOURCES)):
-        with open(path, "rb") as file:
+    for name in (*_SHARED_SOURCES, *(f"source_{group}.py" for group in GROUPS)):  # sources import each other
+        with open(os.path.join(here, name), "rb") as file:
             digest.update(file.read())
     features = llvm.get_host_cpu_features().flatten()
     machine = f"{llvm.get_host_cpu_name()} {features} {llvm.get_process_triple()}"

@@ -6,22 +6,20 @@ and pointers: B bytes, I uint32, i int32, L int64, Q uint64, D float64. Every ke
 
 from __future__ import annotations
 
-import os
+_STRING_TABLE = {"move_words": "QqQq", "list_words": "QqqLL", "copy_words": "QqBLB"}
 
 GROUPS: dict[str, dict[str, str]] = {
-    "words": {
-        "add_words": "BqqQLBLQLB",
-        "move_words": "QqQq",
-        "list_words": "QqqLL",
-        "copy_words": "QqBLB",
+    "words": {"add_words": "BqqQLBLQLB", **_STRING_TABLE},
+    "csv": {"parse_rows": "BqqqqLLL", "count_lines": "Bq"},
+    "groups": {
+        "number_ints": "LqqQLLiL",
+        "move_ints": "QqQq",
+        "number_strings": "BqiqqQLBi",
+        "add_floats": "iDqDL",
+        "add_ints": "iLqLL",
+        **_STRING_TABLE,
     },
-    "csv": {
-        "parse_rows": "BqqqqLLL",
-        "count_lines": "Bq",
-    },
+    "hashes": {"crc_strings": "BiqI"},
+    "records": {"order_records": "LLqqqqQQBLL", "gather_records": "LLqqLqq"},
+    "nearest": {"assign_rows": "DqqDqiDLDD"},
 }
-
-
-def source_of(group: str) -> str:
-    """Path of the file that holds a group's kernels."""
-    return os.path.join(os.path.dirname(__file__), f"source_{group}.py")

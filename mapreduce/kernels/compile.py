@@ -7,7 +7,9 @@ Needs numba (0.4 s to import, seconds to compile), so it runs once per machine a
 from __future__ import annotations
 
 import importlib
+from typing import Any
 
+from mapreduce.errors import InternalError
 from mapreduce.kernels.cache import Object
 from mapreduce.kernels.catalogue import GROUPS
 
@@ -31,6 +33,18 @@ def compile_group(group: str) -> list[Object]:
     for name, letters in GROUPS[group].items():
         arguments = [scalars[x] if x in scalars else types.CPointer(pointers[x]) for x in letters]
         # error_model numpy: division by zero gives inf instead of a Python exception, which could not be raised here
-        kernel = numba.cfunc(types.int64(*arguments), error_model="numpy")(getattr(source, name))
+        options = {"error_model": "numpy", "forceinline": True}
+        kernel = numba.cfunc(types.int64(*arguments), **options)(getattr(source, name))
+        _check_symbols(name, kernel._library._final_module)
         objects.append(Object(name, kernel._wrapper_name, kernel._library._get_compiled_object()))
     return objects
+
+
+_KNOWN_SYMBOLS = ("memset", "memcpy", "memmove")  # of the C library; LLVM makes loops into them
+
+
+def _check_symbols(kernel: str, module: Any) -> None:
+    """A process that loads the object has no numba in it: a kernel that could raise would crash there."""
+    for function in module.functions:
+        if function.is_declaration and not function.name.startswith(("llvm.", *_KNOWN_SYMBOLS)):
+            raise InternalError(f"kernel {kernel} refers to {function.name}: a helper is not inlined, or it may raise")

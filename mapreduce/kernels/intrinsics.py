@@ -8,10 +8,15 @@ compiling only.
 from __future__ import annotations
 
 from llvmlite import ir
+from numba import njit
 from numba.core import types
 from numba.extending import intrinsic
 
+# A call that is not inlined hands an error code back, and the code for raising it needs symbols of numba.
+inlined = njit(forceinline=True, error_model="numpy")
+
 _BYTES = ir.VectorType(ir.IntType(8), 64)
+_HALF = ir.VectorType(ir.IntType(8), 16)
 _I1, _I8, _I32, _I64, _I128 = (ir.IntType(bits) for bits in (1, 8, 32, 64, 128))
 
 
@@ -33,6 +38,13 @@ def _mask(builder, bits):
     return builder.bitcast(bits, _I64)
 
 
+def _prefetch(builder, address):
+    kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
+    function = builder.module.globals.get("llvm.prefetch.p0")
+    function = function or ir.Function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [address, ir.Constant(_I32, 0), ir.Constant(_I32, 3), ir.Constant(_I32, 1)])
+
+
 @intrinsic
 def load64(typing, data, index):
     """The 8 bytes at data[index:], little-endian, at any alignment."""
@@ -42,29 +54,6 @@ def load64(typing, data, index):
         return builder.load(address, align=1)
 
     return types.uint64(data, types.int64), build
-
-
-@intrinsic
-def load_big64(typing, data, index):
-    """The 8 bytes at data[index:], big-endian: they compare as the bytes do."""
-
-    def build(context, builder, signature, args):
-        address = builder.bitcast(builder.gep(args[0], [args[1]]), _I64.as_pointer())
-        return builder.bswap(builder.load(address, align=1))
-
-    return types.uint64(data, types.int64), build
-
-
-@intrinsic
-def copy16(typing, target, to, source, at):
-    """Copy 16 bytes: source[at:] to target[to:]."""
-
-    def build(context, builder, signature, args):
-        value = builder.load(builder.bitcast(builder.gep(args[2], [args[3]]), _I128.as_pointer()), align=1)
-        builder.store(value, builder.bitcast(builder.gep(args[0], [args[1]]), _I128.as_pointer()), align=1)
-        return context.get_dummy_value()
-
-    return types.void(target, types.int64, source, types.int64), build
 
 
 @intrinsic
@@ -140,11 +129,7 @@ def prefetch(typing, pointer, index):
     """Begin to load the cache line of pointer[index]; never faults."""
 
     def build(context, builder, signature, args):
-        address = builder.bitcast(builder.gep(args[0], [args[1]]), _I8.as_pointer())
-        kind = ir.FunctionType(ir.VoidType(), [_I8.as_pointer(), _I32, _I32, _I32])
-        function = builder.module.globals.get("llvm.prefetch.p0")
-        function = function or ir.Function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [address, ir.Constant(_I32, 0), ir.Constant(_I32, 3), ir.Constant(_I32, 1)])
+        _prefetch(builder, builder.bitcast(builder.gep(args[0], [args[1]]), _I8.as_pointer()))
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64), build
@@ -199,8 +184,8 @@ def put_bytes16(typing, address, data, index):
     """Copy the 16 bytes at data[index:] to an address that came as an integer."""
 
     def build(context, builder, signature, args):
-        value = builder.load(builder.bitcast(builder.gep(args[1], [args[2]]), _I128.as_pointer()), align=1)
-        builder.store(value, builder.inttoptr(args[0], _I128.as_pointer()), align=1)
+        value = builder.load(builder.bitcast(builder.gep(args[1], [args[2]]), _HALF.as_pointer()), align=1)
+        builder.store(value, builder.inttoptr(args[0], _HALF.as_pointer()), align=1)
         return context.get_dummy_value()
 
     return types.void(types.int64, data, types.int64), build
@@ -235,3 +220,47 @@ def as_float64(typing, bits):
         return builder.bitcast(args[0], ir.DoubleType())
 
     return types.float64(types.uint64), build
+
+
+@intrinsic
+def big32_at(typing, address):
+    """The 4 bytes at an address, big-endian: they compare as the bytes do."""
+
+    def build(context, builder, signature, args):
+        value = builder.load(builder.inttoptr(args[0], _I32.as_pointer()), align=1)
+        return builder.zext(builder.bswap(value), _I64)
+
+    return types.uint64(types.int64), build
+
+
+@intrinsic
+def uint8_at(typing, address):
+    """The byte at an address."""
+
+    def build(context, builder, signature, args):
+        return builder.load(builder.inttoptr(args[0], _I8.as_pointer()))
+
+    return types.uint8(types.int64), build
+
+
+@intrinsic
+def move16(typing, to, source):
+    """Copy 16 bytes from one address to another."""
+
+    def build(context, builder, signature, args):
+        value = builder.load(builder.inttoptr(args[1], _HALF.as_pointer()), align=1)
+        builder.store(value, builder.inttoptr(args[0], _HALF.as_pointer()), align=1)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64), build
+
+
+@intrinsic
+def prefetch_at(typing, address):
+    """Begin to load the cache line at an address; never faults."""
+
+    def build(context, builder, signature, args):
+        _prefetch(builder, builder.inttoptr(args[0], _I8.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), build

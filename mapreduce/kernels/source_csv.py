@@ -14,12 +14,12 @@ quote ends at the next single quote. Blank lines are no rows.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mapreduce.kernels.intrinsics import (
     as_float64,
     equal_mask,
     high_product,
+    inlined,
     leading_zeros,
     load64,
     ones,
@@ -68,7 +68,7 @@ ROW, CAPACITY, LISTED, LIST_SIZE = range(4)
 LIST = 4
 
 
-@njit
+@inlined
 def digits_at(data, at):
     """(digits among the 8 bytes at data[at:] before the first other, their value)."""
     word = load64(data, at) ^ ZEROS
@@ -80,7 +80,7 @@ def digits_at(data, at):
     return count, np.int64((word * M3) >> np.uint64(32))
 
 
-@njit
+@inlined
 def rounded(digits, power):
     """(True, digits * 10**power to the nearest double, ties to even) for 0 < digits < 2^63; (False, 0) in rare doubt."""
     if power < -FAR or power > FAR:
@@ -110,10 +110,9 @@ def rounded(digits, power):
     return True, as_float64((np.uint64(exponent) << np.uint64(52)) | (mantissa & np.uint64((1 << 52) - 1)))
 
 
-@njit
+@inlined
 def float_at(data, at):
     """(end, value) of a plain decimal at data[at:]; end is -1 where it is not plain."""
-    start = at
     negative = data[at] == MINUS
     at += negative
     whole, value = digits_at(data, at)
@@ -142,7 +141,7 @@ def float_at(data, at):
     return at, -number if negative else number
 
 
-@njit
+@inlined
 def int_at(data, at):
     """(end, value) of an integer of at most 15 digits at data[at:]; end is -1 for others."""
     negative = data[at] == MINUS
@@ -160,7 +159,7 @@ def int_at(data, at):
     return at, -value if negative else value
 
 
-@njit
+@inlined
 def plain_end(data, at, n, delimiter):
     """Where an unquoted cell ends: at a delimiter, LF or CRLF, or the end of data."""
     while at + 64 <= n:
@@ -175,7 +174,7 @@ def plain_end(data, at, n, delimiter):
     return at
 
 
-@njit
+@inlined
 def quoted_end(data, at, n):
     """Index just behind the closing quote of the cell whose opening quote is at data[at]; -1 if it never closes."""
     at += 1
@@ -189,7 +188,7 @@ def quoted_end(data, at, n):
     return -1
 
 
-@njit
+@inlined
 def ends_cell(data, at, n, delimiter):
     if at >= n:
         return True
@@ -199,7 +198,7 @@ def ends_cell(data, at, n, delimiter):
     return byte == CR and (at + 1 == n or data[at + 1] == LF)
 
 
-@njit
+@inlined
 def cell_end(data, at, n, delimiter):
     """Where the cell at data[at:] ends (before CR of CRLF); -1 where its quotes are wrong."""
     if at < n and data[at] == QUOTE:
@@ -211,7 +210,7 @@ def cell_end(data, at, n, delimiter):
     return end
 
 
-@njit
+@inlined
 def copy_string(data, at, end, n, plan, base):
     """Append the cell's text, without its quotes, to the column's bytes."""
     to = plan[base + BYTES] + plan[base + USED]
@@ -236,7 +235,7 @@ def copy_string(data, at, end, n, plan, base):
     plan[base + USED] += to - start
 
 
-@njit
+@inlined
 def list_cell(data, at, end, state, listed, column):
     """Leave a number to Python: its text is data[start:end] without quotes."""
     if at < end and data[at] == QUOTE:
@@ -250,7 +249,7 @@ def list_cell(data, at, end, state, listed, column):
     state[LISTED] += 1
 
 
-@njit
+@inlined
 def slow_float(data, at, end):
     """(True, value) of spaces, sign, digits, point, digits, exponent, spaces where that is exact; else (False, 0)."""
     if at < end and data[at] == QUOTE:
@@ -307,7 +306,7 @@ def slow_float(data, at, end):
     return True, -number if negative else number
 
 
-@njit
+@inlined
 def number_cell(data, at, n, delimiter, plan, base, state, listed, column):
     """Store the number of a cell and return where the cell ends; -1 where its quotes are wrong."""
     kind = plan[base + KIND]

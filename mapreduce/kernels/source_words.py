@@ -6,19 +6,19 @@
    longer words compare by 64-bit hash, then by their bytes in the arena.
 
 Table: open addressing, linear probing, slots of 4 x uint64:
-    short word: bytes 0-7 | bytes 8-15   | length + (number << 32) | count
-    long word:  hash      | arena offset | length + (number << 32) | count
-A meta of 0 is an empty slot: no word has length 0. Numbers count distinct words in order of first occurrence.
+    short word: bytes 0-7 | bytes 8-15   | length + 1 + (number << 32) | count
+    long word:  hash      | arena offset | length + 1 + (number << 32) | count
+A third integer of 0 is an empty slot. Numbers count distinct words in order of first occurrence.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from mapreduce.kernels.intrinsics import (
     fold_product,
     high_mask,
+    inlined,
     load64,
     ones,
     space_mask,
@@ -36,7 +36,7 @@ SLOT_MASK, DISTINCT, LIMIT, ARENA_USED, ARENA_SIZE, BAD_BYTE = range(6)
 EDGES = 4096  # edges found per batch; `edges` has room for EDGES + 128
 
 
-@njit(inline="never")
+@inlined
 def decode_at(data, at, n):
     """The code point at data[at] + (its length << 32), -1 if no valid UTF-8 starts there. data[at] >= 128."""
     lead = np.int64(data[at])
@@ -58,7 +58,7 @@ def decode_at(data, at, n):
     return code + (length << 32)
 
 
-@njit
+@inlined
 def is_wide_space(code):
     if code > 0x3000:
         return False
@@ -75,7 +75,7 @@ def is_wide_space(code):
     )
 
 
-@njit(inline="never")
+@inlined
 def mark_wide(data, pos, n, high, marks, progress):
     """Validate the characters that begin in data[pos:pos+64]; set the bits of spaces in marks[0], overflow in marks[1].
 
@@ -101,7 +101,7 @@ def mark_wide(data, pos, n, high, marks, progress):
     return -1
 
 
-@njit(inline="never")
+@inlined
 def find_edges(data, pos, n, edges, found, marks, progress, tail):
     """Append where words start and end to edges until the batch is full or data ends. Returns the next position.
 
@@ -140,7 +140,7 @@ def find_edges(data, pos, n, edges, found, marks, progress, tail):
     return pos
 
 
-@njit
+@inlined
 def hash_long(data, at, length):
     """64-bit hash of more than 16 bytes."""
     h = K1 ^ np.uint64(length)
@@ -151,12 +151,12 @@ def hash_long(data, at, length):
     return fold_product(load64(data, last) ^ h ^ K1, load64(data, last + 8) ^ K2)
 
 
-@njit
+@inlined
 def hash_short(low, high, length):
     return fold_product(low ^ K1, high ^ K2 ^ (np.uint64(length) << np.uint64(56)))
 
 
-@njit
+@inlined
 def load_short(data, at, length, n):
     """Up to 8 bytes as an integer, without reading past data[n]."""
     if at + 8 <= n:
@@ -167,7 +167,7 @@ def load_short(data, at, length, n):
     return value
 
 
-@njit
+@inlined
 def same_bytes(a, at, b, bt, length):
     """Do more than 16 bytes agree?"""
     last = length - 8
@@ -179,65 +179,76 @@ def same_bytes(a, at, b, bt, length):
     return load64(a, at + last) == load64(b, bt + last)
 
 
-@njit(inline="never")
-def count_long(data, at, length, table, state, arena):
-    """Count one word of more than 16 bytes. Returns False where table or arena must grow first."""
+@inlined
+def long_slot(data, at, length, table, state, arena):
+    """The place in the table of a string of more than 16 bytes, new or old; -1 where table or arena must grow first."""
     h = hash_long(data, at, length)
+    tag = np.uint64(length + 1)
     slot = np.int64(h) & state[SLOT_MASK]
     while True:
         base = slot * 4
         meta = table[base + 2]
         if meta == U0:
             break
-        if table[base] == h and (meta & LOW32) == np.uint64(length):
+        if table[base] == h and (meta & LOW32) == tag:
             if same_bytes(data, at, arena, np.int64(table[base + 1]), length):
-                table[base + 3] += U1
-                return True
+                return base
         slot = (slot + 1) & state[SLOT_MASK]
     used = state[ARENA_USED]
     if state[DISTINCT] >= state[LIMIT] or used + length > state[ARENA_SIZE]:
-        return False
+        return -1
     for i in range(length):
         arena[used + i] = data[at + i]
     table[base] = h
     table[base + 1] = np.uint64(used)
-    table[base + 2] = np.uint64(length) | (np.uint64(state[DISTINCT]) << U32)
-    table[base + 3] = U1
+    table[base + 2] = tag | (np.uint64(state[DISTINCT]) << U32)
+    table[base + 3] = U0
     state[ARENA_USED] = used + length
     state[DISTINCT] += 1
-    return True
+    return base
 
 
-@njit(inline="never")
+@inlined
+def short_slot(low, high, length, table, state):
+    """The place in the table of a string of up to 16 bytes, new or old; -1 where the table must grow first."""
+    mask = state[SLOT_MASK]
+    tag = np.uint64(length + 1)
+    slot = np.int64(hash_short(low, high, length)) & mask
+    while True:
+        base = slot * 4
+        meta = table[base + 2]
+        if table[base] == low and table[base + 1] == high and (meta & LOW32) == tag:
+            return base
+        if meta == U0:
+            if state[DISTINCT] >= state[LIMIT]:
+                return -1
+            table[base] = low
+            table[base + 1] = high
+            table[base + 2] = tag | (np.uint64(state[DISTINCT]) << U32)
+            table[base + 3] = U0
+            state[DISTINCT] += 1
+            return base
+        slot = (slot + 1) & mask
+
+
+@inlined
+def string_slot(data, at, length, n, table, state, arena):
+    """The place in the table of the string data[at:at+length]; data ends at n."""
+    if length > 16:
+        return long_slot(data, at, length, table, state, arena)
+    low = load_short(data, at, min(length, 8), n)
+    high = load_short(data, at + 8, length - 8, n) if length > 8 else U0
+    return short_slot(low, high, length, table, state)
+
+
+@inlined
 def count_batch(data, n, edges, found, table, state, arena):
     """Count the words between edges. Returns the index of the first edge not done."""
-    mask = state[SLOT_MASK]
     for e in range(0, found, 2):
-        at = edges[e]
-        length = edges[e + 1] - at
-        if length > 16:
-            if not count_long(data, at, length, table, state, arena):
-                return e
-            continue
-        low = load_short(data, at, min(length, 8), n)
-        high = load_short(data, at + 8, length - 8, n) if length > 8 else U0
-        slot = np.int64(hash_short(low, high, length)) & mask
-        while True:
-            base = slot * 4
-            meta = table[base + 2]
-            if table[base] == low and table[base + 1] == high and (meta & LOW32) == np.uint64(length):
-                table[base + 3] += U1
-                break
-            if meta == U0:
-                if state[DISTINCT] >= state[LIMIT]:
-                    return e
-                table[base] = low
-                table[base + 1] = high
-                table[base + 2] = np.uint64(length) | (np.uint64(state[DISTINCT]) << U32)
-                table[base + 3] = U1
-                state[DISTINCT] += 1
-                break
-            slot = (slot + 1) & mask
+        base = string_slot(data, edges[e], edges[e + 1] - edges[e], n, table, state, arena)
+        if base < 0:
+            return e
+        table[base + 3] += U1
     return found
 
 
@@ -273,7 +284,7 @@ def move_words(old, old_slots, table, mask):
         meta = old[4 * i + 2]
         if meta == U0:
             continue
-        length = np.int64(meta & LOW32)
+        length = np.int64(meta & LOW32) - 1
         h = old[4 * i] if length > 16 else hash_short(old[4 * i], old[4 * i + 1], length)
         slot = np.int64(h) & mask
         while table[4 * slot + 2] != U0:
@@ -289,7 +300,7 @@ def list_words(table, slots, distinct, offsets, counts):
         meta = table[4 * i + 2]
         if meta != U0:
             number = np.int64(meta >> U32)
-            offsets[number + 1] = np.int64(meta & LOW32)
+            offsets[number + 1] = np.int64(meta & LOW32) - 1
             counts[number] = np.int64(table[4 * i + 3])
     offsets[0] = 0
     for i in range(distinct):
@@ -303,7 +314,7 @@ def copy_words(table, slots, arena, offsets, out):
         meta = table[4 * i + 2]
         if meta == U0:
             continue
-        length = np.int64(meta & LOW32)
+        length = np.int64(meta & LOW32) - 1
         to = offsets[np.int64(meta >> U32)]
         if length > 16:
             at = np.int64(table[4 * i + 1])

@@ -171,7 +171,8 @@ class Progress:
 
     def _is_at(self, sample: WorkerSample, number: int) -> bool:
         """A sample of an attempt that has ended meanwhile must not be counted twice."""
-        return sample.attempt in self._running and sample.attempt is not None and sample.attempt.task.stage == number
+        attempt = sample.attempt
+        return attempt is not None and attempt in self._running and attempt.task.stage == number
 
     def _stage_figures(self, number: int, time: float) -> StageFigures:
         stage = self.stages[number]

@@ -14,7 +14,7 @@ from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import AttemptId, WorkerId
 
 SLOTS = 2
-"""Attempts that a worker holds at once: one runs, the next waits in the worker, which so never waits for the tracker."""
+"""Attempts that a worker holds at once: one runs, the next waits there, so that the worker never waits for us."""
 
 
 class Ready(NamedTuple):
@@ -98,13 +98,18 @@ Report = Ready | Finished | Failed | Cancelled | Progress | Lost | LogLines | No
 class Executor(Protocol):
     """Runs the attempts of one job. Only `wait` blocks."""
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether attempts run inside `wait`, in the caller's thread, which Ctrl-C must then reach."""
+        ...
+
     def workers(self) -> Sequence[WorkerId]:
         """Those ready now. Others come later, as Ready reports."""
         ...
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
-        """Run the attempt on the worker, after what it has already. Needs less than SLOTS there. A dead worker and a spec
-        that cannot be carried are no error here: the next `wait` reports them."""
+        """Run the attempt on the worker, after what it has already. Needs less than SLOTS there. A dead worker, or a spec
+        that can't be carried, is no error here: the next `wait` reports it."""
         ...
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:

@@ -1,0 +1,25 @@
+"""Which jobs and algorithms come ready made? Their names, and where each is; nothing is loaded until it is used."""
+
+from __future__ import annotations
+
+JOBS: dict[str, str] = {
+    "wordcount": "algorithms.wordcount:WordCount",
+    "wordcount_columns": "algorithms.wordcount:WordCountColumns",
+    "grep": "algorithms.grep:Grep",
+    "distinct": "algorithms.distinct:Distinct",
+    "sort": "algorithms.sort:SortLines",
+    "sort_records": "algorithms.sort:SortRecords",
+    "inverted_index": "algorithms.inverted_index:InvertedIndex",
+    "ngrams": "algorithms.ngrams:NGrams",
+    "cooccurrence": "algorithms.cooccurrence:CoOccurrence",
+    "top_k": "algorithms.top_k:TopK",
+    "histogram": "algorithms.histogram:Histogram",
+    "join": "algorithms.join:Join",
+    "mean_by_key": "algorithms.mean_by_key:MeanByKey",
+}
+
+ESTIMATORS: dict[str, str] = {
+    "linear_regression": "algorithms.linear_regression:LinearRegression",
+    "logistic_regression": "algorithms.logistic_regression:LogisticRegression",
+    "kmeans": "algorithms.kmeans:KMeans",
+}

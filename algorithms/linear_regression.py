@@ -1,0 +1,154 @@
+"""Least squares: theta minimises sum (y - b - theta'x)^2, and needs one pass over the data.
+
+    map     block   -> n, means and centred scatter of [X y]
+    reduce  a, b    -> of both together
+    finish  theta solves S_xx theta = S_xy,  b = mean(y) - theta'mean(x)
+
+The sums are centred before they are squared, and merged by Chan, Golub and LeVeque's formula: with d = m_b - m_a,
+
+    m = m_a + d n_b / n        S = S_a + S_b + d d' n_a n_b / n
+
+Raw sums of squares would lose as many digits as the mean exceeds the standard deviation. (The exact version of these
+sums, with nothing lost at all, is another module's.)
+
+Sources: C.-T. Chu et al., Map-Reduce for Machine Learning on Multicore, NIPS 2006, section 3; T. Chan, G. Golub and
+R. LeVeque, Algorithms for Computing the Sample Variance, 1983.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+import mapreduce as mr
+from algorithms.estimator import Array, Estimator, RegressionMetrics, check_block, names_of
+
+COLLINEAR = 1e-12
+"""Smallest eigenvalue of the correlation matrix, against its largest, at which columns count as collinear: below, fewer
+than about 4 of 16 digits of theta would be right."""
+
+
+@dataclass(frozen=True, slots=True)
+class GramSums:
+    """All that least squares needs to know about a set of rows: how many, their means, their centred scatter.
+
+    `mean` is (d + 1,), `scatter` (d + 1, d + 1); the last column is the target.
+    """
+
+    rows: int
+    mean: Array
+    scatter: Array
+
+    @classmethod
+    def of(cls, X: Array, y: Array) -> Self:
+        Z = np.column_stack([X, y])
+        mean = Z.mean(axis=0)
+        Z -= mean
+        return cls(len(Z), mean, Z.T @ Z)
+
+    def __add__(self, other: Self) -> Self:
+        rows = self.rows + other.rows
+        step = other.mean - self.mean
+        mean = self.mean + step * (other.rows / rows)
+        scatter = self.scatter + other.scatter + np.outer(step, step) * (self.rows * other.rows / rows)
+        return type(self)(rows, mean, scatter)
+
+
+class LeastSquares(mr.Fold):
+    """The sums of all rows."""
+
+    def map(self, block: Any) -> GramSums:
+        X = block.X
+        check_block(X, block)
+        return GramSums.of(X.toarray() if hasattr(X, "toarray") else X, block.y)
+
+    def reduce(self, a: GramSums, b: GramSums) -> GramSums:
+        return a + b
+
+
+class LinearRegression(Estimator):
+    """Ordinary least squares, with `alpha` > 0 ridge regression: + alpha |theta|^2, the intercept not penalised."""
+
+    name: ClassVar[str] = "linear_regression"
+    learned: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "n_", "r2_", "sigma_")
+
+    coef_: Array
+    intercept_: float
+    n_: int
+    r2_: float
+    sigma_: float
+
+    def __init__(self, alpha: float = 0.0, fit_intercept: bool = True) -> None:
+        self.alpha = alpha
+        self.fit_intercept = fit_intercept
+
+    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, observer: Any) -> None:
+        if self.alpha < 0:
+            raise mr.UsageError(f"alpha is {self.alpha}; it must not be negative")
+        try:
+            sums = engine.run(LeastSquares(), dataset, observer=observer).value
+        except mr.EmptyInputError:
+            raise mr.InputError("the input has no rows to learn from") from None
+        self.feature_names_ = names_of(dataset, len(sums.mean) - 1)
+        self._solve(sums)
+
+    def _solve(self, sums: GramSums) -> None:
+        scatter, mean, rows = sums.scatter, sums.mean, sums.rows
+        if not self.fit_intercept:
+            scatter = scatter + rows * np.outer(mean, mean)
+        xx, xy, yy = scatter[:-1, :-1], scatter[:-1, -1], scatter[-1, -1]
+        theta = solve(xx + self.alpha * np.eye(len(xx)), xy, self.feature_names_)
+        residual = max(0.0, float(yy - 2 * theta @ xy + theta @ xx @ theta))
+        free = rows - len(theta) - int(self.fit_intercept)
+        self.coef_ = theta
+        self.intercept_ = float(mean[-1] - theta @ mean[:-1]) if self.fit_intercept else 0.0
+        self.n_ = rows
+        self.r2_ = float(1 - residual / yy) if yy > 0 else float("nan")
+        self.sigma_ = float(np.sqrt(residual / free)) if free > 0 else float("nan")
+
+    def predict(self, X: Any) -> Array:
+        """X (rows, features) times theta, plus the intercept: (rows,)."""
+        self._check_fitted()
+        return np.asarray(X @ self.coef_ + self.intercept_)
+
+    def metrics(self) -> mr.Fold:
+        return RegressionMetrics(self)
+
+    def score(self, X: Any, y: Any) -> float:
+        """R2 on arrays."""
+        error = np.asarray(y) - self.predict(np.asarray(X))
+        return float(1 - error @ error / ((y - np.mean(y)) ** 2).sum())
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "coef": dict(zip(self.feature_names_, self.coef_.tolist(), strict=True)),
+            "intercept": self.intercept_,
+            "n": self.n_,
+            "r2": self.r2_,
+            "sigma": self.sigma_,
+        }
+
+
+def solve(A: Array, b: Array, names: list[str]) -> Array:
+    """x of A x = b for a symmetric positive definite A, scaled to unit diagonal first.
+
+    Raises InputError that names a constant column, or the columns that are collinear.
+    """
+    scale = np.sqrt(np.diag(A))
+    constant = [name for name, size in zip(names, scale, strict=True) if not size > 0]
+    if constant:
+        raise mr.InputError(
+            f"column {constant[0]!r} is constant, so its coefficient is not determined; leave it out (--features), or set alpha"
+        )
+    scaled = A / np.outer(scale, scale)
+    values, vectors = np.linalg.eigh(scaled)
+    if values[0] <= COLLINEAR * values[-1]:
+        weights = np.abs(vectors[:, 0])
+        involved = [name for name, weight in zip(names, weights, strict=True) if weight > 0.05 * weights.max()]
+        raise mr.InputError(
+            f"columns {', '.join(map(repr, involved))} are collinear, so their coefficients are not determined; "
+            "leave one out (--features), or set alpha"
+        )
+    return np.asarray(vectors @ ((vectors.T @ (b / scale)) / values) / scale)

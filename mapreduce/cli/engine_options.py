@@ -1,0 +1,122 @@
+"""Which options have all commands that run a job in common, and what are they called?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mapreduce.errors import UsageError
+from mapreduce.settings import parse_size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OUTPUT_FORMATS = ("tsv", "csv", "jsonl", "parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How to run, and how much to say. None and False stand for: not asked."""
+
+    workers: int | None
+    memory: int | None
+    split_size: int | None
+    inline: bool
+    fresh: bool
+    json: bool
+    quiet: bool
+    verbosity: int
+    reducers: int | None = None
+    sort: bool = False
+    output: Path | None = None
+    output_format: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """What the engine is asked for, by the engine's names."""
+        asked = {
+            "split_size": self.split_size,
+            "reducers": self.reducers,
+            "sort": self.sort or None,
+            "fresh": self.fresh or None,
+            "output_format": self.output_format,
+        }
+        return {name: value for name, value in asked.items() if value is not None}
+
+
+class SizeType(click.ParamType):
+    """Bytes, written 64MB, 512MiB or 2G."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            return parse_size(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+POSITIVE = click.IntRange(min=1)
+SIZE = SizeType()
+
+_COMMON = (
+    click.option("--workers", type=POSITIVE, metavar="N", help="Worker processes. Default: the CPUs available."),
+    click.option("--memory", type=SIZE, metavar="SIZE", help="Bound on each worker's memory. Default: 1G."),
+    click.option(
+        "--split-size", type=SIZE, metavar="SIZE", help="Input of a map task. Default: from the input's size."
+    ),
+    click.option("--inline", is_flag=True, help="Run in this process, one task at a time: for pdb."),
+    click.option("--fresh", is_flag=True, help="Replace an output that exists."),
+    click.option("--json", is_flag=True, help="The summary as one JSON object: on stdout with -o, else on stderr."),
+    click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
+    click.option("-v", "--verbose", "verbosity", count=True, help="Show the log; -vv everything, and tracebacks."),
+)
+
+_KEYED = (
+    click.option("--reducers", type=POSITIVE, metavar="N", help="Parts of the output. Default: from the input's size."),
+    click.option("--sort", is_flag=True, help="Sort the output by key, over all parts."),
+)
+
+_OUTPUT = (
+    click.option("-o", "--output", type=click.Path(path_type=None), metavar="DIR", help="Folder for the results."),
+    click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), metavar="F", help="tsv, csv, jsonl or parquet."),
+)
+
+
+def with_engine_options(*, keyed: bool = False, output: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate a command: its function gets one argument `options: EngineOptions` for all of these."""
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        chosen = (*(_OUTPUT if output else ()), *(_KEYED if keyed else ()), *_COMMON)
+
+        @wraps(function)
+        def called(**given: Any) -> Any:
+            names = EngineOptions.__dataclass_fields__
+            mine = {name: given.pop(name) for name in list(given) if name in names}
+            if mine.get("output") is not None:
+                from pathlib import Path
+
+                mine["output"] = Path(mine["output"])
+            options = EngineOptions(**mine)
+            _set_up(options)
+            return function(options=options, **given)
+
+        wrapped: Any = called
+        for option in reversed(chosen):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorate
+
+
+def _set_up(options: EngineOptions) -> None:
+    from mapreduce.cli.messages import set_verbosity
+
+    set_verbosity(options.verbosity)
+    if options.verbosity:
+        from mapreduce.logs import configure
+
+        configure(options.verbosity)

@@ -1,0 +1,110 @@
+"""What does the command `mapreduce` do? Finds the command, runs it, and turns what went wrong into a message and a code.
+
+Exit codes: 0 done, 1 the job's own code failed (or ours), 2 wrong usage, input or resources, 130 interrupted,
+141 the reader of our output went away, 143 terminated. Standard output holds results and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from mapreduce.cli.lazy_group import LazyGroup
+from mapreduce.errors import MapReduceError
+
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143
+
+COMMANDS = {
+    "run": "mapreduce.cli.run_command:run_command",
+    "jobs": "mapreduce.cli.show_commands:jobs_command",
+    "show": "mapreduce.cli.show_commands:show_command",
+    "fit": "mapreduce.cli.model_commands:fit_command",
+    "predict": "mapreduce.cli.model_commands:predict_command",
+    "evaluate": "mapreduce.cli.model_commands:evaluate_command",
+    "stream": "mapreduce.cli.stream_command:stream_command",
+}
+
+
+class TerminatedError(KeyboardInterrupt):
+    """SIGTERM: ends everything the way Ctrl-C does."""
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found = version("mapreduce-engine")
+    except PackageNotFoundError:
+        found = "(not installed)"
+    click.echo(f"mapreduce {found}")
+    ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    targets=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="`mapreduce COMMAND -h` explains a command and gives examples.",
+)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
+def app() -> None:
+    """Run map/reduce jobs and fit models on files, on all cores of this machine.
+
+    \b
+    mapreduce run wordcount books/*.txt -o counts/
+    mapreduce fit linear_regression houses.csv --target price -o model/
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Raises nothing."""
+    from mapreduce.cli.messages import show_error, show_usage_error
+
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        code = app.main(
+            args=None if arguments is None else list(arguments), prog_name="mapreduce", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except click.UsageError as error:
+        return show_usage_error(error)
+    except click.ClickException as error:
+        return show_error(error.format_message(), 2)
+    except MapReduceError as error:
+        return show_error(error, error.exit_code)
+    except BrokenPipeError:
+        _silence_stdout()
+        return BROKEN_PIPE
+    except TerminatedError:
+        return show_error("terminated", TERMINATED)
+    except (KeyboardInterrupt, click.Abort):
+        return show_error("interrupted", INTERRUPTED)
+    except Exception as error:
+        return show_error(error, 1)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise TerminatedError
+
+
+def _silence_stdout() -> None:
+    """The interpreter flushes stdout when it ends, and must not meet the broken pipe again."""
+    handle = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(handle, sys.stdout.fileno())
+    os.close(handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

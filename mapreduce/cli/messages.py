@@ -1,0 +1,74 @@
+"""What does a person read when something went wrong? One message on stderr; of their own code, their own traceback."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+
+import click
+
+from mapreduce.errors import JobError, MapReduceError, near
+
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+_verbosity = 0
+
+
+def set_verbosity(verbosity: int) -> None:
+    """With 2 and more every error comes with its traceback."""
+    global _verbosity
+    _verbosity = verbosity
+
+
+def say(text: str) -> None:
+    """A line on stderr."""
+    click.echo(text, err=True)
+
+
+def show_error(error: BaseException | str, code: int) -> int:
+    """Print an error; returns the exit code."""
+    if isinstance(error, BaseException):
+        _show_traceback(error)
+    text = str(error) if isinstance(error, MapReduceError | str) else _unexpected(error)
+    say(f"{click.style('error:', fg='red', bold=True)} {text}")
+    return code
+
+
+def show_usage_error(error: click.UsageError) -> int:
+    """Print what is wrong with the command line, with near names and where to read on."""
+    text = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        known = [name for parameter in error.ctx.command.params for name in parameter.opts if name.startswith("--")]
+        text = f"no option {error.option_name}; {near(error.option_name, known)}"
+    elif isinstance(error, click.MissingParameter) and error.param is not None:
+        text = f"{error.param.make_metavar(error.ctx) if error.ctx else error.param.name} is missing"  # type: ignore[arg-type]
+    path = error.ctx.command_path if error.ctx is not None else "mapreduce"
+    return show_error(f"{text}\ntry: {path} -h", 2)
+
+
+def user_traceback(text: str) -> str:
+    """A traceback without the frames of this package before the first of the user's. All of it if none is the user's."""
+    lines = text.rstrip("\n").splitlines()
+    start = next((index for index, line in enumerate(lines) if line.startswith("Traceback (")), None)
+    if start is None:
+        return "\n".join(lines)
+    frame_starts = [index for index in range(start + 1, len(lines)) if lines[index].startswith('  File "')]
+    for index in frame_starts:
+        if not lines[index].startswith((f'  File "{PACKAGE}', '  File "<frozen')):
+            return "\n".join([*lines[: start + 1], *lines[index:]])
+    return "\n".join(lines)
+
+
+def _show_traceback(error: BaseException) -> None:
+    if _verbosity >= 2 or not isinstance(error, MapReduceError | click.ClickException | KeyboardInterrupt):
+        say("".join(traceback.format_exception(error)).rstrip("\n"))
+        return
+    if not isinstance(error, JobError):
+        return
+    failure = getattr(error, "failure", None)
+    texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
+    for text in filter(None, texts):
+        say(user_traceback(text))
+
+
+def _unexpected(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error} (this is a fault in mapreduce itself; please report it)"

@@ -1,0 +1,96 @@
+"""Where does a result go? To stdout as lines, or to the folder of -o; a fold's value as text or JSON."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.cli.messages import say
+from mapreduce.cli.watch import tell_summary, watched_engine
+from mapreduce.errors import UsageError
+from mapreduce.job import Fold
+
+if TYPE_CHECKING:
+    from mapreduce.dataset import Dataset
+
+    from mapreduce.cli.engine_options import EngineOptions
+    from mapreduce.job import Job
+    from mapreduce.result import Result
+
+
+def check_printable(options: EngineOptions) -> None:
+    """Refuse, before anything runs, what could not be printed. Raises UsageError."""
+    if options.output is None and options.output_format == "parquet":
+        raise UsageError("Parquet can't be printed; name a folder for it with -o DIR")
+
+
+def run_and_tell(job: Job | Fold, dataset: Dataset, options: EngineOptions) -> None:
+    """Run the job, give out its result, and tell the summary."""
+    with watched_engine(options) as engine:
+        result = engine.run(job, dataset, output=options.output)
+        summary = engine.summary
+    extra: dict[str, Any] = {"already_complete": result.already_complete, "output": options.output}
+    if isinstance(job, Fold):
+        extra["value"] = plain(result.value)
+    if options.output is None:
+        print_result(result, job, options)
+    if options.output is not None and not options.quiet and not options.json:
+        if result.already_complete:
+            say(f"already complete: {options.output} (--fresh runs it again)")
+        else:
+            say(f"wrote {options.output}")
+    tell_summary(summary, options, extra)
+
+
+def print_result(result: Result, job: Job | Fold, options: EngineOptions) -> None:
+    """Print to stdout. A reader that goes away ends it (BrokenPipeError)."""
+    if isinstance(job, Fold):
+        if not options.json:
+            sys.stdout.write(value_text(result.value))
+        sys.stdout.flush()
+        return
+    from mapreduce.formats.writers import open_writer
+
+    sys.stdout.flush()
+    writer = open_writer(options.output_format or "tsv", sys.stdout.buffer)
+    for key, value in result.records():
+        writer.write(key, value)
+    writer.close()
+    sys.stdout.buffer.flush()
+
+
+def value_text(value: Any) -> str:
+    """A fold's value as lines: name<TAB>value for mappings and dataclasses, else as Python prints it."""
+    page = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    if isinstance(page, Mapping):
+        return "".join(f"{name}\t{_cell(entry)}\n" for name, entry in page.items())
+    return f"{_cell(page)}\n"
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON can hold it: arrays as lists, dataclasses as objects, anything else as text."""
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else repr(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple | set | frozenset | Iterator):
+        return [plain(entry) for entry in value]
+    to_list = getattr(value, "tolist", None)  # numpy's arrays and scalars
+    return plain(to_list()) if callable(to_list) else str(value)
+
+
+def _cell(value: Any) -> str:
+    item = plain(value)
+    return item if isinstance(item, str) else repr(item) if isinstance(item, float) else _json(item)
+
+
+def _json(item: Any) -> str:
+    import json
+
+    return json.dumps(item, ensure_ascii=False)

@@ -1,0 +1,78 @@
+"""Who shows a job while it runs, and what it came to? One observer for the view, one for the summary."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.cli.messages import say
+from mapreduce.engine import Engine
+from mapreduce.report.summary import JobSummary, SummaryObserver, merge_summaries
+from mapreduce.tracker.observer import Observer, Observers
+
+if TYPE_CHECKING:
+    from mapreduce.dataset import Dataset
+
+    from mapreduce.cli.engine_options import EngineOptions
+    from mapreduce.job import Fold, Job
+    from mapreduce.result import Result
+
+
+class WatchedEngine(Engine):
+    """An engine whose jobs are shown and summed up, with the command line's settings."""
+
+    def __init__(self, options: EngineOptions, view: Observer) -> None:
+        super().__init__("inline" if options.inline else "local", workers=options.workers, memory=options.memory)
+        self._settings = options.settings()
+        self._summaries = SummaryObserver()
+        self._watchers = Observers([view, self._summaries])
+
+    def run(self, job: Job | Fold, dataset: Dataset, *, observer: Observer | None = None, **settings: Any) -> Result:
+        watchers = self._watchers if observer is None else Observers([self._watchers, observer])
+        return super().run(job, dataset, observer=watchers, **{**self._settings, **settings})
+
+    @property
+    def summary(self) -> JobSummary | None:
+        """Of all jobs so far together; None before the first has ended."""
+        return merge_summaries(self._summaries.summaries)
+
+
+@contextmanager
+def watched_engine(options: EngineOptions) -> Iterator[WatchedEngine]:
+    """An engine to run jobs on; the view is gone and the workers have ended afterwards, whatever happens."""
+    view = _make_view(options)
+    try:
+        with WatchedEngine(options, view) as engine:
+            yield engine
+    finally:
+        close = getattr(view, "close", None)
+        if close is not None:
+            close()
+
+
+def tell_summary(summary: JobSummary | None, options: EngineOptions, extra: dict[str, Any] | None = None) -> None:
+    """Print the summary: as JSON on stdout where results went to files, else on stderr; as text unless quiet."""
+    if options.json:
+        page = {**(extra or {}), **(summary.to_json() if summary else {})}
+        text = json.dumps(page, default=str)
+        if options.output is not None:
+            sys.stdout.write(text + "\n")
+        else:
+            say(text)
+    elif summary is not None and not options.quiet:
+        say(summary.to_text())
+
+
+def _make_view(options: EngineOptions) -> Observer:
+    if options.quiet:
+        return Observer()
+    if sys.stderr.isatty():
+        from mapreduce.report.live import LiveView
+
+        return LiveView()
+    from mapreduce.report.lines import LineReporter
+
+    return LineReporter(sys.stderr)

@@ -1,0 +1,156 @@
+"""What does the driver keep about a job while it runs? Committed outputs, counters, times and failures.
+
+A task costs its committed output, some 300 bytes, and 4 bytes for its seconds; failures are bounded in number.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from mapreduce.counters import Counters
+from mapreduce.dataflow.results import AttemptResult, Failure, Output, TaskStats
+from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.tracker.commands import Outcome, OutcomeKind
+from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
+from mapreduce.tracker.plan import NeedsKind, Plan
+
+MAX_FAILURES_KEPT = 100
+_NOTHING: Mapping[TaskId, Output] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Sums of TaskStats; peak memory is a maximum."""
+
+    bytes_in: int = 0
+    records_in: int = 0
+    records_out: int = 0
+    bytes_out: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
+    spills: int = 0
+
+    def add(self, stats: TaskStats) -> None:
+        self.bytes_in += stats.bytes_in
+        self.records_in += stats.records_in
+        self.records_out += stats.records_out
+        self.bytes_out += stats.bytes_out
+        self.seconds += stats.seconds
+        self.cpu_seconds += stats.cpu_seconds
+        self.peak_memory_bytes = max(self.peak_memory_bytes, stats.peak_memory_bytes)
+        self.spills += stats.spills
+
+    def as_stats(self) -> TaskStats:
+        return TaskStats(
+            self.bytes_in,
+            self.records_in,
+            self.records_out,
+            self.bytes_out,
+            self.seconds,
+            self.cpu_seconds,
+            self.peak_memory_bytes,
+            self.spills,
+        )
+
+
+@dataclass(slots=True)
+class _Stage:
+    """One stage's outputs and times."""
+
+    name: str
+    task_seconds: array[float]
+    outputs: dict[TaskId, Output] = field(default_factory=dict)
+    first_start: float = 0.0
+    last_commit: float = 0.0
+
+
+class Books:
+    """Entries come from the driver in the order in which things happen."""
+
+    def __init__(self, plan: Plan, started: float) -> None:
+        self._plan = plan
+        self._started = started
+        self._stages = [_Stage(stage.name, array("f", bytes(4 * stage.tasks))) for stage in plan.stages]
+        self._totals = _Totals()
+        self._counters: dict[str, int] = {}
+        self._counted: dict[TaskId, dict[str, int]] = {}  # counters of tasks that counted something
+        self._failures: list[FailureReport] = []
+        self._last_failure: FailureReport | None = None
+        self._failed_attempts = 0
+        self._lost_workers = 0
+
+    def needed(self, task: TaskId) -> Mapping[TaskId, Output]:
+        """Committed outputs of the tasks that `task` needs, in their order where they are a group."""
+        kind = self._plan.stages[task.stage].needs.kind
+        if kind is NeedsKind.NONE:
+            return _NOTHING
+        outputs = self._stages[task.stage - 1].outputs
+        if kind is NeedsKind.ALL:
+            return MappingProxyType(outputs)
+        return {needed: outputs[needed] for needed in self._plan.needs_of(task)}
+
+    def attempt_started(self, attempt: AttemptId, time: float) -> None:
+        stage = self._stages[attempt.task.stage]
+        if not stage.first_start:
+            stage.first_start = time - self._started
+
+    def committed(self, attempt: AttemptId, result: AttemptResult, time: float) -> None:
+        """An output counts. If it takes the place of one that was lost, so do its counters."""
+        task = attempt.task
+        stage = self._stages[task.stage]
+        stage.outputs[task] = result.output
+        stage.task_seconds[task.index] = result.stats.seconds
+        stage.last_commit = max(0.0, time - self._started)
+        self._totals.add(result.stats)
+        if task in self._counted:
+            for name, amount in self._counted.pop(task).items():
+                self._counters[name] -= amount
+        if result.counters:
+            self._counted[task] = result.counters
+            for name, amount in result.counters.items():
+                self._counters[name] = self._counters.get(name, 0) + amount
+
+    def failed(self, attempt: AttemptId, worker: WorkerId, failure: Failure, time: float) -> None:
+        name = self._plan.task_name(attempt.task)
+        self._last_failure = FailureReport(name, attempt, worker, failure, time - self._started)
+        self._failed_attempts += 1
+        if len(self._failures) < MAX_FAILURES_KEPT:
+            self._failures.append(self._last_failure)
+
+    def worker_lost(self) -> None:
+        self._lost_workers += 1
+
+    def close(self, outcome: Outcome, time: float) -> JobOutcome:
+        """The end of the job."""
+        return JobOutcome(
+            kind=outcome.kind,
+            reason=outcome.reason,
+            failure=self._decisive(outcome, time),
+            failures=tuple(self._failures),
+            failed_attempts=self._failed_attempts,
+            lost_workers=self._lost_workers,
+            counters=Counters({name: amount for name, amount in self._counters.items() if amount}),
+            stats=self._totals.as_stats(),
+            stages=tuple(
+                StageTimes(stage.name, stage.first_start, stage.last_commit, stage.task_seconds)
+                for stage in self._stages
+            ),
+            seconds=time - self._started,
+            outputs=self._stages[-1].outputs,
+        )
+
+    def _decisive(self, outcome: Outcome, time: float) -> FailureReport | None:
+        if outcome.kind is OutcomeKind.SUCCEEDED or outcome.failure is None:
+            return None
+        last = self._last_failure
+        if last is not None and last.failure is outcome.failure:
+            return last
+        task = outcome.task or TaskId(0, 0)
+        name = self._plan.task_name(task) if outcome.task else "the job"
+        attempt = last.attempt if last is not None and last.attempt.task == task else AttemptId(task, 0)
+        worker = last.worker if last is not None else WorkerId(0)
+        return FailureReport(name, attempt, worker, outcome.failure, time - self._started)

@@ -1,0 +1,325 @@
+"""Where do clock, tracker and workers meet? In this one loop.
+
+    executor --report--> event --> tracker.handle --> commands --> executor, work, journal
+                                        |
+                                        +--> observer
+
+The driver decides nothing. It turns reports into events, in the order in which they came, and carries out the commands,
+in the order in which they were given. All reports that are there are handled before the executor is waited for again, so
+the starts that they lead to travel together. It waits for reports and for nothing else; a wait ends after a fifth of a
+second, for the clock and for Ctrl-C.
+
+Order of a commit: the journal first, then the output. If the tracker dies in between, the journal gives the same Commit
+again, which is harmless; the other way round an output would be final that nobody remembers.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, Protocol
+
+from mapreduce.dataflow.results import FailureKind, Output, failure_from
+from mapreduce.errors import MapReduceError, OutputLostError
+from mapreduce.ids import AttemptId, TaskId
+from mapreduce.settings import Settings
+from mapreduce.tracker.books import Books
+from mapreduce.tracker.commands import CancelAttempt, Commit, Discard, FinishJob, Outcome, OutcomeKind, StartAttempt
+from mapreduce.tracker.events import (
+    AllWorkersGone,
+    AttemptCancelled,
+    AttemptFailed,
+    AttemptFinished,
+    AttemptProgressed,
+    Event,
+    OutputLost,
+    Stop,
+    Tick,
+    WorkerJoined,
+    WorkerLost,
+)
+from mapreduce.tracker.executor import (
+    Cancelled,
+    Executor,
+    Failed,
+    Finished,
+    LogLines,
+    Lost,
+    NoWorkers,
+    Progress,
+    Ready,
+    Report,
+    WorkerSample,
+)
+from mapreduce.tracker.interrupts import Interrupts
+from mapreduce.tracker.journal import is_kept
+from mapreduce.tracker.observer import Observer
+from mapreduce.tracker.outcome import JobOutcome
+from mapreduce.tracker.plan import Plan
+from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.recovery import lost_failure
+from mapreduce.tracker.scheduling import Preferences
+from mapreduce.tracker.tracker import Tracker
+
+MAX_WAIT_SECONDS = 0.2
+TICK_SECONDS = 0.5
+"""A tick at least so often: displays move on while nothing is reported."""
+
+END_SECONDS = 0.5
+"""At the end of a job, what still runs has so long to say what it leaves behind."""
+
+_log = logging.getLogger(__name__)
+
+
+class JobWork(Protocol):
+    """What the tasks of a job are, and what it means to commit one."""
+
+    def spec(self, attempt: AttemptId, outputs: Mapping[TaskId, Output]) -> Any:
+        """Describe the attempt to its worker. `outputs` are those of the tasks that it needs; read only, and now."""
+        ...
+
+    def commit(self, attempt: AttemptId, output: Output) -> None:
+        """Make the output final. Twice is harmless."""
+        ...
+
+    def discard(self, attempt: AttemptId, output: Output) -> None:
+        """Remove what an attempt left that nobody needs. Twice is harmless."""
+        ...
+
+
+class Journal(Protocol):
+    """Takes the events that must survive this process, see `journal.is_kept`."""
+
+    def append(self, event: Event) -> None: ...
+
+
+def run_job(
+    plan: Plan,
+    work: JobWork,
+    executor: Executor,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    observer: Observer | None = None,
+    journal: Journal | None = None,
+    past: Sequence[Event] = (),
+    settings: Settings | None = None,
+    policy: Policy | None = None,
+    preferences: Preferences | None = None,
+    input_bytes: int = 0,
+    workers: int = 0,
+) -> JobOutcome:
+    """Run the tasks of `plan` to their end, whichever that is; `past` are the events of an earlier run's journal.
+
+    Ensures that no attempt of the job runs when it returns or raises. Raises KeyboardInterrupt or SystemExit after it has
+    stopped the job for Ctrl-C or SIGTERM, and InternalError; a job that fails is an outcome, not an exception.
+    """
+    tracker = Tracker(plan, policy or policy_of(settings or Settings()), preferences)
+    driver = Driver(tracker, work, executor, clock, observer or Observer(), journal)
+    # Where attempts run on this very thread, the user's code gets its Ctrl-C as ever.
+    with nullcontext(Interrupts()) if executor.runs_here else Interrupts() as interrupts:
+        return driver.run(past, interrupts, input_bytes, workers)
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The tracker's figures from the user's."""
+    policy = Policy(max_attempts=settings.max_attempts, timeout_seconds=settings.task_timeout_seconds)
+    return replace(policy, backup_seconds=min(policy.backup_seconds, policy.timeout_seconds / 2))
+
+
+class Driver:
+    """One run of one job."""
+
+    def __init__(
+        self,
+        tracker: Tracker,
+        work: JobWork,
+        executor: Executor,
+        clock: Callable[[], float],
+        observer: Observer,
+        journal: Journal | None,
+    ) -> None:
+        self._tracker = tracker
+        self._work = work
+        self._executor = executor
+        self._clock = clock
+        self._observer = observer
+        self._journal = journal
+        self._now = clock()
+        self._ticked = self._now
+        self._books = Books(tracker.plan, self._now)
+        self._consequences: list[Event] = []  # of commands that could not be carried out
+        self._outcome: Outcome | None = None
+
+    def run(self, past: Sequence[Event], interrupts: Interrupts, input_bytes: int, workers: int) -> JobOutcome:
+        self._observe("started", self._tracker.plan, input_bytes, workers, self._now)
+        try:
+            self._replay(past)
+            for worker in self._executor.workers():
+                self._tell(WorkerJoined(self._now, worker))
+            while self._outcome is None:
+                self._step()
+                if interrupts.noted and self._outcome is None:
+                    self._tell(Stop(self._now, interrupts.reason))
+            self._let_go()
+        except BaseException as error:
+            # The books stay true for who watches; the exception goes on to who called.
+            reason = "interrupted by Ctrl-C" if isinstance(error, KeyboardInterrupt) else repr(error)
+            self._executor.close()
+            kind = OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.STOPPED
+            self._observe("finished", self._books.close(Outcome(kind, reason), self._clock()))
+            raise
+        self._executor.close()
+        outcome = self._books.close(self._outcome, self._clock())
+        self._observe("finished", outcome)
+        return outcome
+
+    def _replay(self, past: Sequence[Event]) -> None:
+        """Bring tracker, outputs and observer to where an earlier run ended."""
+        for event in past:
+            self._tell(event, journaled=True)
+        if not past:  # a plan without tasks is done before anything happens
+            self._tell(Tick(self._now))
+
+    def _step(self) -> None:
+        """Wait for reports and handle them, then the time that has passed."""
+        samples: list[WorkerSample] = []
+        reports = self._executor.wait(self._patience())
+        self._now = self._clock()
+        for report in reports:
+            if isinstance(report, Finished):
+                self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
+            else:
+                self._hear(report, samples)
+        if samples:
+            self._observe("sampled", samples)
+        wake = self._tracker.wake_time()
+        if (wake is not None and wake <= self._now) or self._now - self._ticked >= TICK_SECONDS:
+            self._ticked = self._now
+            self._tell(Tick(self._now))
+
+    def _patience(self) -> float:
+        wake = self._tracker.wake_time()
+        return MAX_WAIT_SECONDS if wake is None else min(MAX_WAIT_SECONDS, max(0.0, wake - self._clock()))
+
+    def _let_go(self) -> None:
+        """The job has ended; hear what is still running, for it may leave an output that must be removed."""
+        deadline = self._clock() + END_SECONDS
+        while self._tracker.attempts_held() and self._clock() < deadline:
+            for report in self._executor.wait(max(0.0, deadline - self._clock())):
+                if isinstance(report, Finished):
+                    self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
+                else:
+                    self._hear(report, [])
+            self._now = self._clock()
+
+    # --- reports to events
+
+    def _hear(self, report: Report, samples: list[WorkerSample]) -> None:
+        now = self._now
+        match report:
+            case Progress(sample):
+                self._progressed(sample, samples)
+            case LogLines(worker, attempt, text):
+                self._observe("logged", worker, attempt, text)
+            case Failed(worker, attempt, failure):
+                self._books.failed(attempt, worker, failure, now)
+                self._tell(AttemptFailed(now, attempt, worker, failure))
+            case Cancelled(worker, attempt):
+                self._tell(AttemptCancelled(now, attempt, worker))
+            case Ready(worker):
+                self._tell(WorkerJoined(now, worker))
+            case Lost(worker, reason, running):
+                self._books.worker_lost()
+                if running is not None:
+                    self._books.failed(running, worker, lost_failure(reason), now)
+                self._tell(WorkerLost(now, worker, reason))
+            case NoWorkers(reason):
+                self._tell(AllWorkersGone(now, reason))
+
+    def _progressed(self, sample: WorkerSample, samples: list[WorkerSample]) -> None:
+        attempt = sample.attempt
+        if attempt is None:
+            samples.append(sample)
+            return
+        samples.append(replace(sample, task=self._tracker.plan.task_name(attempt.task)))
+        work_done = sample.bytes_in + sample.records_in
+        self._tell(AttemptProgressed(self._now, attempt, sample.worker, work_done))
+
+    # --- events to commands, commands to deeds
+
+    def _tell(self, event: Event, *, journaled: bool = False) -> None:
+        """Give the tracker an event, carry out what it wants, and tell it what could not be carried out."""
+        self._handle(event, journaled)
+        while self._consequences:
+            self._handle(self._consequences.pop(0), journaled=False)
+
+    def _handle(self, event: Event, journaled: bool) -> None:
+        commands = self._tracker.handle(event)
+        try:
+            if self._journal is not None and not journaled and is_kept(event, commands):
+                self._journal.append(event)
+            for command in commands:
+                if isinstance(command, StartAttempt):
+                    self._start(command)
+                elif isinstance(command, Commit):
+                    self._commit(command)
+                else:
+                    self._end_attempt(command)
+        except (MapReduceError, OSError) as error:  # no space left, no permission: the job can't go on
+            self._give_up(error)
+        try:
+            self._observer.handled(event, commands)
+        except Exception as error:
+            self._blind(error)
+
+    def _start(self, command: StartAttempt) -> None:
+        attempt, worker = command.attempt, command.worker
+        self._books.attempt_started(attempt, self._now)
+        try:
+            spec = self._work.spec(attempt, self._books.needed(attempt.task))
+        except Exception as error:
+            failure = failure_from(error)
+            self._books.failed(attempt, worker, failure, self._now)
+            self._consequences.append(AttemptFailed(self._now, attempt, worker, failure))
+            return
+        self._executor.start(attempt, worker, spec)
+
+    def _commit(self, command: Commit) -> None:
+        try:
+            self._work.commit(command.attempt, command.result.output)
+        except OutputLostError:
+            self._consequences.append(OutputLost(self._now, command.attempt.task))
+            return
+        self._books.committed(command.attempt, command.result, self._now)
+
+    def _end_attempt(self, command: CancelAttempt | Discard | FinishJob) -> None:
+        if isinstance(command, CancelAttempt):
+            self._executor.cancel(command.attempt, command.worker)
+        elif isinstance(command, Discard):
+            self._work.discard(command.attempt, command.output)
+        elif self._outcome is None:
+            self._outcome = command.outcome
+
+    def _give_up(self, error: Exception) -> None:
+        if self._outcome is None or self._outcome.kind is OutcomeKind.SUCCEEDED:
+            failure = failure_from(error)
+            if isinstance(error, OSError):
+                failure = replace(failure, kind=FailureKind.RESOURCE)
+            self._outcome = Outcome(OutcomeKind.FAILED, str(error), failure=failure)
+            self._consequences.append(Stop(self._now, str(error)))
+
+    # --- those who watch
+
+    def _observe(self, call: str, *arguments: Any) -> None:
+        try:
+            getattr(self._observer, call)(*arguments)
+        except Exception as error:
+            self._blind(error)
+
+    def _blind(self, error: Exception) -> None:
+        """Watching never changes what happens: an observer that raises sees no more, and the log says why."""
+        _log.warning("the display or log of this job failed and is off: %r", error, exc_info=error)
+        self._observer = Observer()

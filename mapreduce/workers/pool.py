@@ -1,0 +1,370 @@
+"""Who keeps the worker processes: starts them, talks to them, notices their end, replaces and ends them?
+
+    caller's process                                                   worker processes
+    +------------------------------------------+
+    |  driver --start, cancel--> Pool          |   channel (socket pair)    +------------------------------+
+    |    ^                        | member 0  <=====BEGIN START CANCEL=====>|  main thread: attempts       |
+    |    |                        |           |<====FINISHED PROGRESS LOG===|  watch thread                |
+    |    +-------reports----------+           |                             |  stdout+stderr -> log pipe   |
+    |                             |  pid fd <- - - - - its end - - - - - - -|                              |
+    |                             |  log pipe<- - - - -its last words- - - -+------------------------------+
+    |                             | member 1  <====...
+    +------------------------------------------+
+
+Pool: one object, one thread, no globals. Its only wait is `wait`, on all channels and all process descriptors at once,
+so nothing that a worker does or suffers goes unnoticed, and nothing is ever polled. It never blocks on a worker: what a
+channel does not take at once waits in the member's outbox, which holds what two attempts need and no more.
+
+Member: what the pool knows of one worker. It starts, says HELLO, is ready, holds up to two attempts, and ends. Its end
+shows as the end of its channel or on its process descriptor, whichever comes first; then everything that it still sent
+is read, it is buried (its process group killed, its exit status taken), its end is reported once, and a new member with
+a new number takes its place.
+
+Worker: see `worker`. It ends by itself when its channel does, so a pool that is killed leaves no orphan. Nobody but the
+pool ever holds the pool's end of a channel: see `process`.
+
+What bounds the replacing: workers that end before they have finished anything count; after three in a row no more are
+made, and when none is left the pool says so, with the last words of the last. A job's begin clears the count.
+
+What bounds a cancel: a worker that has not let go of a cancelled attempt after a second is killed and replaced.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import selectors
+import signal
+import time
+from collections.abc import Sequence
+
+from mapreduce.errors import ResourceError
+from mapreduce.ids import AttemptId, WorkerId
+from mapreduce.settings import MiB
+from mapreduce.tracker.executor import (
+    Cancelled,
+    Failed,
+    Finished,
+    LogLines,
+    Lost,
+    NoWorkers,
+    Progress,
+    Ready,
+    Report,
+    WorkerSample,
+)
+from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_limit, decode_result, encode
+from mapreduce.workers.process import Entry, Process, Start, start_worker
+
+CANCEL_SECONDS = 1.0
+CLOSE_SECONDS = 0.5
+MAX_IDLE_DEATHS = 3
+LAST_WORDS_LINES = 15
+
+
+class Member:
+    """What the pool knows of one worker."""
+
+    __slots__ = (
+        "attempts", "cpu_at", "cpu_seconds", "ended_because", "id", "inbox", "job", "outbox", "process", "ready",
+        "sample", "writing",
+    )  # fmt: skip
+
+    def __init__(self, worker: WorkerId, process: Process) -> None:
+        self.id = worker
+        self.process = process
+        self.inbox = Inbox()
+        self.outbox = bytearray()
+        self.writing = False  # the selector waits for room in its channel
+        self.ready = False
+        self.job = 0  # whose package it has
+        self.attempts: dict[
+            AttemptId, float | None
+        ] = {}  # in order, each with the time by which a cancel must be obeyed
+        self.sample: WorkerSample | None = None
+        self.cpu_seconds = self.cpu_at = 0.0
+        self.ended_because = ""
+
+
+class Pool:
+    """`workers` processes that live until `close`, for any number of jobs, one after the other. Not for two threads at
+    once. Reports of attempts of a job that is over are dropped."""
+
+    def __init__(
+        self, workers: int, *, memory_bytes: int = 0, entry: Entry | None = None, start: Start | None = None
+    ) -> None:
+        """Start the processes; returns before they are ready. Raises ResourceError if the system allows not one.
+
+        `memory_bytes` is what each may use, 0 for any amount; `start` forces a way to begin, for tests."""
+        self._size = workers
+        self._memory_bytes = memory_bytes
+        self._entry = entry or Entry()
+        self._way = start
+        self._owner = os.getpid()
+        self._selector = selectors.DefaultSelector()
+        self._members: dict[WorkerId, Member] = {}
+        self._to_send: dict[WorkerId, Member] = {}
+        self._reports: list[Report] = []
+        self._next_id = 0
+        self._idle_deaths = 0
+        self._last_words = ""
+        self._job = 0
+        self._begin = b""
+        self._cancels = 0  # attempts with a deadline
+        self._fill()
+
+    # --- what an executor does with it
+
+    def begin(self, package: object, memory_bytes: int | None = None) -> int:
+        """A new job, and its number. `package` is unpacked in each worker before its first attempt; `memory_bytes` is
+        what a worker may use, 0 for any amount, None for the pool's. The job before must have been settled."""
+        limit_bytes = self._memory_bytes if memory_bytes is None else memory_bytes
+        self._job += 1
+        self._idle_deaths = 0
+        self._begin = encode(Kind.BEGIN, self._job, None, pickle.dumps((pickle.dumps(package, 5), limit_bytes), 5))
+        self.wait(0)  # whoever died meanwhile is replaced now
+        self._fill()
+        return self._job
+
+    def ready(self) -> Sequence[WorkerId]:
+        """Workers that have said hello."""
+        return [member.id for member in self._members.values() if member.ready]
+
+    def start(self, attempt: AttemptId, worker: WorkerId, spec: bytes) -> None:
+        """Queue an attempt of the current job for a worker; it is sent by the next `wait`. Its end is reported, or the
+        worker's: if that has been reported already, nothing happens."""
+        member = self._members.get(worker)
+        if member is None:
+            return
+        if member.job != self._job:
+            member.job = self._job
+            member.outbox += self._begin
+        member.attempts[attempt] = None
+        member.outbox += encode(Kind.START, self._job, attempt, spec)
+        self._to_send[worker] = member
+
+    def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
+        """Ask for the attempt's end, now and within CANCEL_SECONDS. Harmless if it is over."""
+        member = self._members.get(worker)
+        if member is None or member.attempts.get(attempt, 0.0) is not None:
+            return
+        member.attempts[attempt] = time.monotonic() + CANCEL_SECONDS
+        self._cancels += 1
+        member.outbox += encode(Kind.CANCEL, self._job, attempt)
+        self._to_send[worker] = member
+
+    def wait(self, timeout_seconds: float) -> list[Report]:
+        """Reports in order; waits for the first of them, but not longer than told."""
+        for member in list(self._to_send.values()):
+            self._send(member)
+        self._to_send.clear()
+        if self._cancels:
+            timeout_seconds = min(timeout_seconds, self._enforce_cancels())
+        if self._reports:
+            timeout_seconds = 0
+        for key, mask in self._selector.select(timeout_seconds):
+            member = key.data
+            if member.id not in self._members:
+                continue  # its other descriptor came first
+            if key.fd == member.process.pid_fd:
+                self._bury(member)
+            else:
+                if mask & selectors.EVENT_WRITE:
+                    self._send(member)
+                if mask & selectors.EVENT_READ and self._receive(member) == 0:
+                    self._bury(member)
+        reports, self._reports = self._reports, []
+        return reports
+
+    def settle(self, seconds: float) -> None:
+        """End the current job: cancel what still runs, and kill workers that don't let go of it in time."""
+        deadline = time.monotonic() + seconds
+        for member in self._members.values():
+            for attempt in list(member.attempts):
+                self.cancel(attempt, member.id)
+        while any(member.attempts for member in self._members.values()):
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self.wait(left)
+        for member in [member for member in self._members.values() if member.attempts]:
+            self._kill(member, "did not let go of a job that is over")
+        self._job += 1  # whatever still comes is late
+        self._reports.clear()
+
+    def close(self) -> None:
+        """End all workers and what they started, at the latest after CLOSE_SECONDS. A second call is harmless."""
+        members, self._members = list(self._members.values()), {}
+        if os.getpid() != self._owner:  # a fork of ours: the workers are not its children
+            return
+        for member in members:
+            member.process.signal_group(signal.SIGTERM)
+        deadline = time.monotonic() + CLOSE_SECONDS
+        for member in members:
+            member.process.ended_within(deadline - time.monotonic())
+            self._unregister(member)
+            member.process.bury()
+        self._selector.close()
+
+    # --- members
+
+    def _fill(self) -> None:
+        while len(self._members) < self._size and self._idle_deaths < MAX_IDLE_DEATHS:
+            try:
+                process = start_worker(self._entry, self._way)
+            except ResourceError as error:
+                self._idle_deaths = MAX_IDLE_DEATHS  # fewer will do, until the next job begins
+                if not self._members and not self._job:
+                    raise
+                self._last_words = str(error)
+                break
+            member = Member(WorkerId(self._next_id), process)
+            self._next_id += 1
+            self._members[member.id] = member
+            self._selector.register(process.channel, selectors.EVENT_READ, member)
+            if process.pid_fd >= 0:
+                self._selector.register(process.pid_fd, selectors.EVENT_READ, member)
+        if not self._members:
+            self._reports.append(NoWorkers(self._why_none()))
+
+    def _why_none(self) -> str:
+        last = "\n".join(self._last_words.strip().splitlines()[-LAST_WORDS_LINES:])
+        return f"workers die at their start, {MAX_IDLE_DEATHS} in a row; the last one said:\n{last or '(nothing)'}"
+
+    def _kill(self, member: Member, reason: str) -> None:
+        member.ended_because = reason
+        member.process.signal_group(signal.SIGKILL)
+        self._bury(member)
+
+    def _bury(self, member: Member) -> None:
+        """The worker has ended, or its channel has: report what it still sent, then its end, and replace it."""
+        if not member.process.ended_within(0.05):
+            member.ended_because = member.ended_because or "closed its channel to the tracker"
+        while self._receive(member) > 0:
+            pass
+        del self._members[member.id]
+        self._to_send.pop(member.id, None)
+        self._unregister(member)
+        words = member.process.last_words()
+        member.process.bury()
+        running = next(iter(member.attempts), None)
+        self._cancels -= sum(due is not None for due in member.attempts.values())
+        if words:
+            self._last_words = words
+            self._reports.append(LogLines(member.id, running, words if words.endswith("\n") else words + "\n"))
+        self._idle_deaths = 0 if member.attempts else self._idle_deaths + 1
+        if member.ready:
+            self._reports.append(Lost(member.id, _why(member), running))
+        elif not words:
+            self._last_words = _why(member)
+        self._fill()
+
+    def _unregister(self, member: Member) -> None:
+        self._selector.unregister(member.process.channel)
+        if member.process.pid_fd >= 0:
+            self._selector.unregister(member.process.pid_fd)
+
+    def _enforce_cancels(self) -> float:
+        """Kill workers that ignored a cancel for too long. Seconds until the next one would be."""
+        now = time.monotonic()
+        earliest = now + CANCEL_SECONDS
+        for member in list(self._members.values()):
+            due = min((due for due in member.attempts.values() if due is not None), default=None)
+            if due is not None and due <= now:
+                self._kill(member, f"did not end a cancelled attempt within {CANCEL_SECONDS:g} s")
+            elif due is not None:
+                earliest = min(earliest, due)
+        return earliest - now
+
+    # --- channels
+
+    def _send(self, member: Member) -> None:
+        """Send what the channel takes; the selector waits for room for the rest."""
+        try:
+            sent = member.process.channel.send(member.outbox)
+            del member.outbox[:sent]
+        except BlockingIOError:
+            pass  # full: the rest goes when there is room
+        except OSError:
+            member.outbox.clear()  # it has ended, which its descriptors show
+        if bool(member.outbox) != member.writing:
+            member.writing = bool(member.outbox)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if member.writing else 0)
+            self._selector.modify(member.process.channel, events, member)
+
+    def _receive(self, member: Member) -> int:
+        """Read once. How many bytes: 0 if the channel has ended, -1 if there is nothing to read."""
+        try:
+            data = member.process.channel.recv(member.inbox.wanted)
+        except BlockingIOError:
+            return -1
+        except OSError:  # reset by its end
+            return 0
+        for message in member.inbox.feed(data):
+            if message.kind == Kind.HELLO:
+                member.ready = True
+                self._reports.append(Ready(member.id, member.process.pid))
+            else:
+                self._hear(member, message)
+        return len(data)
+
+    def _hear(self, member: Member, message: Message) -> None:
+        attempt = message.attempt
+        kind = message.kind
+        if attempt is None or message.job != self._job:
+            self._hear_late(member, message)
+        elif kind == Kind.FINISHED:
+            self._over(member, attempt)
+            self._reports.append(Finished(member.id, attempt, decode_result(message.body)))
+        elif kind == Kind.PROGRESS:
+            self._reports.append(Progress(self._sampled(member, message)))
+        elif kind == Kind.LOG:
+            self._reports.append(LogLines(member.id, attempt, message.body.decode(errors="backslashreplace")))
+        elif kind == Kind.FAILED:
+            self._over(member, attempt)
+            self._reports.append(Failed(member.id, attempt, pickle.loads(message.body)))
+        elif kind == Kind.CANCELLED:
+            self._over(member, attempt)
+            self._reports.append(Cancelled(member.id, attempt))
+        elif kind == Kind.OVER_LIMIT:
+            member.ended_because = f"was ended for its memory: {decode_limit(message.body)}"
+
+    def _hear_late(self, member: Member, message: Message) -> None:
+        """Of a job that is over: only that the attempt is, too."""
+        if message.attempt is not None and message.kind in (Kind.FINISHED, Kind.FAILED, Kind.CANCELLED):
+            self._over(member, message.attempt)
+
+    def _over(self, member: Member, attempt: AttemptId) -> None:
+        self._idle_deaths = 0
+        if member.attempts.pop(attempt, None) is not None:
+            self._cancels -= 1
+
+    def _sampled(self, member: Member, message: Message) -> WorkerSample:
+        figures = decode_figures(message.body)
+        now = time.monotonic()
+        passed, used = now - member.cpu_at, figures.cpu_seconds - member.cpu_seconds
+        percent = 100 * used / passed if member.cpu_at and passed > 0 else 0.0
+        member.cpu_at, member.cpu_seconds = now, figures.cpu_seconds
+        member.sample = WorkerSample(
+            member.id,
+            member.process.pid,
+            figures.memory_bytes,
+            percent,
+            message.attempt,
+            figures.bytes_in,
+            figures.records_in,
+        )
+        return member.sample
+
+
+def _why(member: Member) -> str:
+    """The reason of a worker's end, for people."""
+    sample = member.sample
+    ended = member.ended_because or member.process.how_it_ended()
+    memory = (
+        "" if sample is None or "memory" in ended else f"; it used {sample.memory_bytes / MiB:,.0f} MiB when last seen"
+    )
+    hint = ""
+    if ended == "was killed by SIGKILL":
+        hint = "; if nobody did so by hand the kernel ran out of memory: use fewer --workers or less --memory for each"
+    return f"worker {member.id} (process {member.process.pid}) {ended}{memory}{hint}"
