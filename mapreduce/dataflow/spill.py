@@ -1,0 +1,242 @@
+"""What if a map task's pairs don't fit in its memory, or a reduce task's runs don't?
+
+Map side: each time its buffer is full, an attempt spills a sorted run of every partition to a file. At the end the runs
+are merged, partition by partition, into the attempt's one segment file. One run simply becomes that file.
+
+```text
+buffer -> run 0 -.
+buffer -> run 1 --+-> merged, FAN_IN at a time -> segment: partition 0 | partition 1 | ...
+buffer -> run 2 -'
+```
+
+Reduce side: a merge holds a frame of each run. Where the frames of all segments are more than memory allows, runs that
+stand next to each other are first merged into longer ones on disk, so their order, and the result, stay the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from mapreduce.dataflow.attempt import Attempt, ReduceSpec
+from mapreduce.dataflow.batches import Batch, RowBatch
+from mapreduce.dataflow.merge import CHUNK_PAIRS, Run, group_pairs, merge_pairs, merge_rows
+from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
+from mapreduce.dataflow.reduction import CombineGroup, Reduction
+from mapreduce.dataflow.results import Output
+from mapreduce.dataflow.runs import FRAME_MEMORY_BYTES, RunWriter, decode_frame, open_run
+from mapreduce.storage.paths import JobPaths
+from mapreduce.storage.segment_reader import open_segment
+from mapreduce.storage.segment_writer import SegmentInfo
+from mapreduce.storage.store import LocalStore, Store
+
+FAN_IN = 64
+"""Runs of a map attempt merged at a time: their frames take 16 MiB."""
+
+MERGE_COPIES = 2
+"""A merge holds a run's frame and, for a moment, the pairs that it takes from it."""
+
+MergeRuns = Callable[[Sequence[Run]], Iterator[Batch]]
+
+
+def merging_of(reduction: Reduction) -> MergeRuns:
+    """How runs of this job become one run: combined where it has a combiner or a named reducer."""
+    monoid, combine, value_order = reduction.monoid, reduction.combine, reduction.value_order
+    if monoid is not None:
+        return lambda runs: merge_partials(runs, monoid)
+    if combine is not None:
+        return lambda runs: _combined(merge_pairs(runs, value_order), combine)
+    if value_order is not None:
+        return lambda runs: merge_rows(runs, value_order)
+    return merge_batches
+
+
+def _combined(pairs: Iterator[tuple[Any, Any]], combine: CombineGroup) -> Iterator[RowBatch]:
+    combined = ((key, value) for key, values in group_pairs(pairs) for value in combine(key, values))
+    while chunk := list(islice(combined, CHUNK_PAIRS)):
+        yield RowBatch([key for key, _ in chunk], [value for _, value in chunk])
+
+
+class SpilledRuns:
+    """The runs of one attempt, in order, each a file of all partitions; `finish` makes one file of them.
+
+    `remove` takes away what is left; call it when the attempt fails. Raises ResourceError where the disk is full.
+    """
+
+    def __init__(self, store: Store, partitions: int, merge: MergeRuns, name: Callable[[int], str]) -> None:
+        self.store = store
+        self.partitions = partitions
+        self.merge = merge
+        self.name = name  # of the n-th run
+        self.count = 0
+        self.runs: list[_Spilled] = []
+
+    def add(self, batches: Iterable[tuple[int, Batch]]) -> None:
+        """Write a run: (partition, sorted batch) with ascending partitions. At FAN_IN of a level, they are merged."""
+        with RunWriter(self.store, self._next_name(), self.partitions) as writer:
+            for partition, batch in batches:
+                writer.write(partition, batch)
+            info = writer.finish()
+        self.runs.append(_Spilled(info, 0))
+        while len(self.runs) >= FAN_IN and len({run.level for run in self.runs[-FAN_IN:]}) == 1:
+            last = self.runs[-FAN_IN:]
+            merged = self._merged(last, self._next_name())
+            del self.runs[-FAN_IN:]
+            self.runs.append(_Spilled(merged, last[0].level + 1))
+
+    def finish(self, path: str) -> SegmentInfo:
+        """Make all runs one segment file at `path`."""
+        if len(self.runs) == 1:
+            (run,) = self.runs
+            self.store.rename(run.info.path, path)
+            self.runs = []
+            return SegmentInfo(path, run.info.bytes, run.info.records, run.info.checksum)
+        info = self._merged(self.runs, path)
+        self.runs = []
+        return info
+
+    def remove(self) -> None:
+        for run in self.runs:
+            self.store.remove(run.info.path)
+        self.runs = []
+
+    def _next_name(self) -> str:
+        self.count += 1
+        return self.name(self.count - 1)
+
+    def _merged(self, spilled: Sequence[_Spilled], path: str) -> SegmentInfo:
+        segments = [open_segment(self.store, run.info.path) for run in spilled]
+        with RunWriter(self.store, path, self.partitions) as writer:
+            for partition in range(self.partitions):
+                holders = [segment for segment in segments if segment.entries[partition].records]
+                if holders:
+                    for batch in self.merge([map(decode_frame, segment.frames(partition)) for segment in holders]):
+                        writer.write(partition, batch)
+            info = writer.finish()
+        for run in spilled:
+            self.store.remove(run.info.path)
+        return info
+
+
+@dataclass(frozen=True, slots=True)
+class _Spilled:
+    info: SegmentInfo
+    level: int  # how often it has been merged
+
+
+class SegmentBuilder:
+    """Makes the one segment file of a map attempt from its runs. `remove` on failure leaves nothing behind."""
+
+    def __init__(self, attempt: Attempt, reduction: Reduction) -> None:
+        self.attempt = attempt
+        self.paths = JobPaths(attempt.context.root)
+        self.spilled = SpilledRuns(
+            LocalStore(attempt.context.root),
+            attempt.context.partitions,
+            merging_of(reduction),
+            lambda number: self.paths.spill(attempt.id, number),
+        )
+
+    def add_run(self, batches: Iterable[tuple[int, Batch]]) -> None:
+        """Write (partition, sorted batch), partitions ascending."""
+        try:
+            self.spilled.add(batches)
+        except BaseException:
+            self.remove()
+            raise
+
+    def finish(self) -> Output:
+        """The segment file; its name holds the attempt, so nobody reads it before the attempt is reported."""
+        monitor = self.attempt.monitor
+        if self.spilled.count > 1:
+            monitor.spills += self.spilled.count
+        try:
+            info = self.spilled.finish(self.paths.segment(self.attempt.id))
+        except BaseException:
+            self.remove()
+            raise
+        monitor.records_out += info.records
+        return Output(path=info.path, checksum=info.checksum, bytes=info.bytes)
+
+    def remove(self) -> None:
+        """Remove the runs that are on disk. Harmless after `finish`."""
+        self.spilled.remove()
+
+
+def open_runs(attempt: Attempt, spec: ReduceSpec, reduction: Reduction) -> list[Run]:
+    """The runs of a reduce task's partition, in order of map task, few enough to be merged within its memory.
+
+    Raises OutputLostError, whose `path` names the segment.
+    """
+    paths = JobPaths(attempt.context.root)
+    return runs_within(
+        LocalStore(attempt.context.root),
+        spec.segments,
+        spec.partition,
+        attempt.context.buffer_bytes,
+        merging_of(reduction),
+        lambda number: paths.spill(attempt.id, number),
+    )
+
+
+def runs_within(
+    store: Store,
+    segments: Sequence[str],
+    partition: int,
+    memory_bytes: int,
+    merge: MergeRuns,
+    name: Callable[[int], str],
+) -> list[Run]:
+    """One partition's run of each segment that has any; neighbours merged into files `name(n)` while all their frames
+    would take more than `memory_bytes`. Those files are removed once read."""
+    sources = [
+        _Source(open_run(store, path, partition), memory) for path, memory in _frames(store, segments, partition)
+    ]
+    number = 0
+    while len(sources) > 2 and sum(source.memory for source in sources) > memory_bytes:
+        merged: list[_Source] = []
+        for group in _neighbours(sources, memory_bytes):
+            if len(group) == 1:
+                merged += group
+                continue
+            with RunWriter(store, name(number), 1) as writer:
+                for batch in merge([source.run for source in group]):
+                    writer.write(0, batch)
+                info = writer.finish()
+            merged.append(_Source(_read_once(store, info.path), MERGE_COPIES * FRAME_MEMORY_BYTES))
+            number += 1
+        sources = merged
+    return [source.run for source in sources]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    run: Run
+    memory: int  # what a merge holds of it
+
+
+def _frames(store: Store, segments: Sequence[str], partition: int) -> Iterator[tuple[str, int]]:
+    for path in segments:
+        entry = open_segment(store, path).entries[partition]
+        if entry.records:
+            yield path, entry.memory * MERGE_COPIES
+
+
+def _neighbours(sources: Sequence[_Source], memory_bytes: int) -> Iterator[list[_Source]]:
+    """Cut into groups that can be merged within the memory, of at least two."""
+    group: list[_Source] = []
+    for source in sources:
+        if len(group) >= 2 and sum(member.memory for member in group) + source.memory > memory_bytes:
+            yield group
+            group = []
+        group.append(source)
+    yield group
+
+
+def _read_once(store: Store, path: str) -> Run:
+    try:
+        yield from open_run(store, path, 0)
+    finally:
+        store.remove(path)
