@@ -5,9 +5,9 @@
                                         +--> observer
 
 The driver decides nothing. It turns reports into events, in the order in which they came, and carries out the commands,
-in the order in which they were given. All reports that are there are handled before the executor is waited for again, so
-the starts that they lead to travel together. It waits for reports and for nothing else; a wait ends after a fifth of a
-second, for the clock and for Ctrl-C.
+in the order in which they were given. All reports that are there are handled before the executor is waited for again,
+so the starts that they lead to travel together. It waits for reports and for nothing else; a wait ends after a fifth of
+a second, for the clock and for Ctrl-C.
 
 Order of a commit: the journal first, then the output. If the tracker dies in between, the journal gives the same Commit
 again, which is harmless; the other way round an output would be final that nobody remembers.
@@ -113,8 +113,8 @@ def run_job(
 ) -> JobOutcome:
     """Run the tasks of `plan` to their end, whichever that is; `past` are the events of an earlier run's journal.
 
-    Ensures that no attempt of the job runs when it returns or raises. Raises KeyboardInterrupt or SystemExit after it has
-    stopped the job for Ctrl-C or SIGTERM, and InternalError; a job that fails is an outcome, not an exception.
+    Ensures that no attempt of the job runs when it returns or raises. Raises KeyboardInterrupt or SystemExit after it
+    has stopped the job for Ctrl-C or SIGTERM, and InternalError; a job that fails is an outcome, not an exception.
     """
     tracker = Tracker(plan, policy or policy_of(settings or Settings()), preferences)
     driver = Driver(tracker, work, executor, clock, observer or Observer(), journal)

@@ -108,8 +108,8 @@ class Executor(Protocol):
         ...
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
-        """Run the attempt on the worker, after what it has already. Needs less than SLOTS there. A dead worker, or a spec
-        that can't be carried, is no error here: the next `wait` reports it."""
+        """Run the attempt on the worker, after what it has already. Needs less than SLOTS there. A dead worker, or a
+        spec that can't be carried, is no error here: the next `wait` reports it."""
         ...
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:

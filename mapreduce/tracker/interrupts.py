@@ -1,8 +1,8 @@
 """How does Ctrl-C end a job in order? Not by an exception between any two lines, but as a note that the driver reads.
 
 An exception in the middle of starting or burying a worker would leave a process behind. So while a job runs on other
-processes, SIGINT and SIGTERM leave a note; the driver looks for it several times a second, stops the job and raises what
-the signal means. A second signal does not wait for that.
+processes, SIGINT and SIGTERM leave a note; the driver looks for it several times a second, stops the job and raises
+what the signal means. A second signal does not wait for that.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import Self
 
 
 class Interrupts:
-    """A context in which SIGINT and SIGTERM are noted. Only where they would end the program at once: a handler that the
-    program has set itself stays, and in other threads than the main one nothing is touched."""
+    """A context in which SIGINT and SIGTERM are noted. Only where they would end the program at once: a handler that
+    the program has set itself stays, and in other threads than the main one nothing is touched."""
 
     def __init__(self) -> None:
         self.noted: signal.Signals | None = None

@@ -1,9 +1,9 @@
 """How does a worker process begin, and how is it ended for certain?
 
 Two ways to begin. A fork takes 2 ms and finds every module loaded, but a process that runs threads must not fork: a
-lock that another thread holds at that moment is never released in the child. Then a fresh interpreter is executed (30 ms),
-with the same import path and folder. `choose_start` looks each time: a notebook always runs threads, a script may begin
-to once numpy or pyarrow is loaded, a live display is one.
+lock that another thread holds at that moment is never released in the child. Then a fresh interpreter is executed
+(30 ms), with the same import path and folder. `choose_start` looks each time: a notebook always runs threads, a script
+may do so once numpy or pyarrow is loaded, a live display is one.
 
 Either way a worker leads a session of its own: Ctrl-C at the terminal reaches the tracker alone, and whatever user code
 starts ends with its worker.
