@@ -66,9 +66,9 @@ class Slots:
                 return level
         return None
 
-    def longest_queued(self) -> Attempt | None:
-        """The attempt that has waited longest behind another."""
-        return next(iter(self._queued.values()), None)
+    def queued(self) -> Iterator[Attempt]:
+        """The attempts that wait behind another, the longest waiting first."""
+        return iter(self._queued.values())
 
     def attempts(self) -> Iterator[Attempt]:
         """All attempts that hold a slot."""

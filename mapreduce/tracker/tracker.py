@@ -328,8 +328,10 @@ class Tracker:
 
     def _relieve_queues(self) -> None:
         """Nothing is ready and workers are idle: they take over what is queued behind others."""
-        while self._slots.idle and (queued := self._slots.longest_queued()) is not None:
-            if not self._ledger.has_inputs(queued.id.task):
+        while self._slots.idle:
+            able = (queued for queued in self._slots.queued() if self._ledger.has_inputs(queued.id.task))
+            queued = next(able, None)
+            if queued is None:
                 return
             self._start(queued.id.task, next(iter(self._slots.idle)))
             self._cancel(queued, "an idle worker takes it over")

@@ -153,6 +153,7 @@ def test_a_stalled_attempt_gets_a_backup_when_a_worker_is_idle() -> None:
     scene.progresses("map 0", 11)
     assert scene.passes(59) == []
     assert scene.passes(7) == ["start map 0#1 on 2"]
+    scene.joins(3)
     assert scene.passes(100) == []  # never a third
     assert scene.finishes("map 0#1") == ["commit map 0#1", "cancel map 0 on 1: another attempt was first", "succeeded"]
 
@@ -187,6 +188,7 @@ def test_waiting_in_a_queue_is_not_silence() -> None:
         assert scene.passes(100) == []
     assert scene.finishes("map 0") == ["commit map 0"]
     assert scene.passes(599) == []
+    assert scene.passes(7) == ["cancel map 1 on 1: it made no progress"]
 
 
 def test_a_task_that_always_stalls_ends_the_job() -> None:
@@ -255,22 +257,31 @@ def test_an_output_that_nobody_needs_any_more_is_not_made_again() -> None:
     assert scene.state("reduce-1 0") == "READY"  # its own input is gone, which it will find out
 
 
-def test_no_second_attempt_starts_while_an_input_is_lost() -> None:
+def test_a_queued_reader_of_a_lost_output_is_not_moved_but_its_maker_is() -> None:
     scene = Scene(plan_keyed(1, 3))
     scene.joins(1, 2)
-    assert scene.finishes("map 0") == [
-        "commit map 0",
-        "start reduce 0 on 2",
-        "start reduce 1 on 1",
-        "start reduce 2 on 2",
-    ]
-    scene.loses_output("map 0")  # map 0 runs again, on 1
-    assert scene.finishes("reduce 1") == ["commit reduce 1"]
-    assert scene.finishes("map 0#1") == [
-        "commit map 0#1",
-        "start reduce 2#1 on 1",
+    assert scene.finishes("map 0")[1:] == ["start reduce 0 on 2", "start reduce 1 on 1", "start reduce 2 on 2"]
+    assert scene.loses_output("map 0") == ["start map 0#1 on 1"]
+    assert scene.joins(3) == ["start map 0#2 on 3", "cancel map 0#1 on 1: an idle worker takes it over"]
+    assert scene.finishes("map 0#2") == [
+        "commit map 0#2",
+        "start reduce 2#1 on 3",
         "cancel reduce 2 on 2: an idle worker takes it over",
     ]
+
+
+def test_no_backup_while_an_input_is_lost() -> None:
+    scene = Scene(plan_keyed(1, 1))
+    scene.joins(1)
+    scene.finishes("map 0")
+    scene.joins(2)
+    assert scene.loses_output("map 0") == ["start map 0#1 on 2"]
+    scene.joins(3)
+    assert scene.passes(61) == ["start map 0#2 on 3"]  # stalled, too, and able to run
+    scene.joins(4)
+    assert scene.passes(61) == []
+    scene.finishes("map 0#2")
+    assert scene.passes(7) == ["start reduce 0#1 on 4"]
 
 
 def test_losing_what_is_not_there_changes_nothing() -> None:

@@ -203,7 +203,12 @@ class World(RuleBasedStateMachine):
     def success_means_that_all_is_there(self) -> None:
         if self.outcome is not None and self.outcome.kind is OutcomeKind.SUCCEEDED:
             last = self.plan.last_stage
-            assert self.tracker.done(last) == self.plan.stages[last].tasks
+            assert all(task in self.output for task in self.all_tasks() if task.stage == last)
+
+    @invariant()
+    def done_is_counted_right(self) -> None:
+        for number in range(len(self.plan.stages)):
+            assert self.tracker.done(number) == sum(task.stage == number for task in self.output)
 
     @invariant()
     def work_is_given_out(self) -> None:
