@@ -6,9 +6,9 @@ a split's lines -> mapper -> key<TAB>value lines, sorted by key -> reducer -> ke
                                  combiner (optional, on each sorted run)
 ```
 
-The mapper runs once a split, the reducer once a partition over all of its sorted lines. What stands before the first tab
-of a line is the key, the rest the value; a line without a tab is a key with an empty value. Keys are bytes and compare
-as bytes. Lines `reporter:counter:GROUP,NAME,AMOUNT` on a script's stderr count; what else it says there reaches the
+The mapper runs once a split, the reducer once a partition over all of its sorted lines. What stands before the first
+tab of a line is the key, the rest the value; a line without a tab is a key with an empty value. Keys are bytes and
+compare as bytes. Lines `reporter:counter:GROUP,NAME,AMOUNT` on a script's stderr count; what else it says there reaches the
 job's log. A script that ends with another code than 0 fails its attempt with its last lines.
 """
 
@@ -82,7 +82,7 @@ class Streaming(StreamingMap):
         self.reducer = reducer
 
     def reduce_stream(self, pairs: Iterator[Pair]) -> Iterator[Pair]:
-        """What the reducer makes of a partition's pairs, which come sorted by key. It is not run where there are none."""
+        """What the reducer makes of a partition's pairs, which come sorted by key; it is not run where none are."""
         return self._reduced("reducer", self.reducer, pairs)
 
     def _reduced(self, role: str, command: str | None, pairs: Iterator[Pair]) -> Iterator[Pair]:

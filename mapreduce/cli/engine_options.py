@@ -47,7 +47,7 @@ class EngineOptions:
         return {name: value for name, value in asked.items() if value is not None}
 
 
-class SizeType(click.ParamType):
+class SizeType(click.ParamType[int]):
     """Bytes, written 64MB, 512MiB or 2G."""
 
     name = "size"
@@ -81,16 +81,22 @@ _KEYED = (
 )
 
 _OUTPUT = (
-    click.option("-o", "--output", type=click.Path(path_type=None), metavar="DIR", help="Folder for the results."),
+    click.option("-o", "--output", metavar="DIR", help="Folder for the results."),
     click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), metavar="F", help="tsv, csv, jsonl or parquet."),
 )
 
 
-def with_engine_options(*, keyed: bool = False, output: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """Decorate a command: its function gets one argument `options: EngineOptions` for all of these."""
+def with_engine_options(
+    *, keyed: bool = False, output: bool = False, sort: bool = True
+) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate a command: its function gets one argument `options: EngineOptions` for all of these.
+
+    `keyed`: with --reducers, and with --sort unless that is False; `output`: with -o and --output-format.
+    """
 
     def decorate(function: Callable[..., Any]) -> Any:
-        chosen = (*(_OUTPUT if output else ()), *(_KEYED if keyed else ()), *_COMMON)
+        keyed_options = _KEYED[: 2 if sort else 1] if keyed else ()
+        chosen = (*(_OUTPUT if output else ()), *keyed_options, *_COMMON)
 
         @wraps(function)
         def called(**given: Any) -> Any:

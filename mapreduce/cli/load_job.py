@@ -21,7 +21,7 @@ from typing import Any
 from zlib import crc32
 
 from mapreduce.errors import JobError, UsageError, near
-from mapreduce.job import Fold, Job, check_job
+from mapreduce.job import Chain, Fold, Job, check_job
 
 
 class Kind(Enum):
@@ -49,7 +49,7 @@ def load_algorithm(name: str) -> Found:
     return _load(name, Kind.ALGORITHM)
 
 
-def make_job(found: Found, settings: Mapping[str, Any]) -> Job | Fold:
+def make_job(found: Found, settings: Mapping[str, Any]) -> Job | Fold | Chain:
     """An instance of a job class, checked. An error in the user's constructor counts as the job's own failure."""
     try:
         job = found.cls(**settings)
@@ -188,7 +188,7 @@ def _is_candidate(value: object, module: types.ModuleType, kind: Kind) -> bool:
 def _is_kind(value: object, kind: Kind) -> bool:
     if not isinstance(value, type):
         return False
-    return issubclass(value, Job | Fold) if kind is Kind.JOB else callable(getattr(value, "fit", None))
+    return issubclass(value, Job | Fold | Chain) if kind is Kind.JOB else callable(getattr(value, "fit", None))
 
 
 def _remedy(kind: Kind) -> str:

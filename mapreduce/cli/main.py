@@ -1,4 +1,4 @@
-"""What does the command `mapreduce` do? Finds the command, runs it, and turns what went wrong into a message and a code.
+"""What does `mapreduce` do? Finds the command, runs it, and turns what went wrong into a message and a code.
 
 Exit codes: 0 done, 1 the job's own code failed (or ours), 2 wrong usage, input or resources, 130 interrupted,
 141 the reader of our output went away, 143 terminated. Standard output holds results and nothing else.
@@ -7,11 +7,8 @@ Exit codes: 0 done, 1 the job's own code failed (or ours), 2 wrong usage, input 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import NoReturn
 
 import click
 
@@ -29,10 +26,6 @@ COMMANDS = {
     "evaluate": "mapreduce.cli.model_commands:evaluate_command",
     "stream": "mapreduce.cli.stream_command:stream_command",
 }
-
-
-class TerminatedError(KeyboardInterrupt):
-    """SIGTERM: ends everything the way Ctrl-C does."""
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
@@ -68,9 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises nothing."""
     from mapreduce.cli.messages import show_error, show_usage_error
 
-    previous = signal.getsignal(signal.SIGTERM)
     try:
-        signal.signal(signal.SIGTERM, _terminate)
         code = app.main(
             args=None if arguments is None else list(arguments), prog_name="mapreduce", standalone_mode=False
         )
@@ -85,18 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
-    except TerminatedError:
-        return show_error("terminated", TERMINATED)
+    except SystemExit as ended:  # the driver ends so for SIGTERM
+        return show_error("terminated", TERMINATED) if ended.code == TERMINATED else 1
     except (KeyboardInterrupt, click.Abort):
         return show_error("interrupted", INTERRUPTED)
     except Exception as error:
         return show_error(error, 1)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise TerminatedError
 
 
 def _silence_stdout() -> None:

@@ -40,13 +40,13 @@ def show_usage_error(error: click.UsageError) -> int:
         known = [name for parameter in error.ctx.command.params for name in parameter.opts if name.startswith("--")]
         text = f"no option {error.option_name}; {near(error.option_name, known)}"
     elif isinstance(error, click.MissingParameter) and error.param is not None:
-        text = f"{error.param.make_metavar(error.ctx) if error.ctx else error.param.name} is missing"  # type: ignore[arg-type]
+        text = f"{error.param.make_metavar(error.ctx) if error.ctx else error.param.name} is missing"
     path = error.ctx.command_path if error.ctx is not None else "mapreduce"
     return show_error(f"{text}\ntry: {path} -h", 2)
 
 
 def user_traceback(text: str) -> str:
-    """A traceback without the frames of this package before the first of the user's. All of it if none is the user's."""
+    """A traceback without this package's frames before the first of the user's; '' if none is the user's."""
     lines = text.rstrip("\n").splitlines()
     start = next((index for index, line in enumerate(lines) if line.startswith("Traceback (")), None)
     if start is None:
@@ -55,7 +55,7 @@ def user_traceback(text: str) -> str:
     for index in frame_starts:
         if not lines[index].startswith((f'  File "{PACKAGE}', '  File "<frozen')):
             return "\n".join([*lines[: start + 1], *lines[index:]])
-    return "\n".join(lines)
+    return ""
 
 
 def _show_traceback(error: BaseException) -> None:
@@ -66,8 +66,8 @@ def _show_traceback(error: BaseException) -> None:
         return
     failure = getattr(error, "failure", None)
     texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
-    for text in filter(None, texts):
-        say(user_traceback(text))
+    for text in filter(None, map(user_traceback, texts)):
+        say(text)
 
 
 def _unexpected(error: BaseException) -> str:

@@ -56,9 +56,18 @@ def options_of(target: Callable[..., Any], skip: Iterable[str] = ()) -> list[Opt
 
 
 def bind_options(
-    target: Callable[..., Any], assignments: Sequence[str], *, what: str, flag: str = "--set", skip: Iterable[str] = ()
+    target: Callable[..., Any],
+    assignments: Sequence[str],
+    *,
+    what: str,
+    flag: str = "--set",
+    skip: Iterable[str] = (),
+    partial: bool = False,
 ) -> dict[str, Any]:
-    """Keyword arguments for `target` from NAME=VALUE texts. Raises UsageError: unknown, twice, unparsable, missing."""
+    """Keyword arguments for `target` from NAME=VALUE texts. Raises UsageError: unknown, twice, unparsable, missing.
+
+    `partial`: what is missing comes from elsewhere.
+    """
     options = {option.name: option for option in options_of(target, skip)}
     bound: dict[str, Any] = {}
     for assignment in assignments:
@@ -76,7 +85,7 @@ def bind_options(
         except ValueError as error:
             raise UsageError(f"{flag} {assignment}: {error}") from None
     for option in options.values():
-        if option.required and option.name not in bound:
+        if option.required and option.name not in bound and not partial:
             said = f" ({option.doc})" if option.doc else ""
             kind = option.type_text
             raise UsageError(f"{what} needs {option.name}{said}; add {flag} {option.name}={kind.upper()}")

@@ -13,11 +13,13 @@ from mapreduce.errors import UsageError
 from mapreduce.job import Fold
 
 if TYPE_CHECKING:
-    from mapreduce.dataset import Dataset
-
     from mapreduce.cli.engine_options import EngineOptions
-    from mapreduce.job import Job
+    from mapreduce.dataset import Dataset
+    from mapreduce.job import Chain, Job
     from mapreduce.result import Result
+
+
+COPY_BYTES = 1 << 20
 
 
 def check_printable(options: EngineOptions) -> None:
@@ -26,10 +28,13 @@ def check_printable(options: EngineOptions) -> None:
         raise UsageError("Parquet can't be printed; name a folder for it with -o DIR")
 
 
-def run_and_tell(job: Job | Fold, dataset: Dataset, options: EngineOptions) -> None:
+def run_and_tell(job: Job | Fold | Chain, dataset: Dataset, options: EngineOptions) -> None:
     """Run the job, give out its result, and tell the summary."""
-    with watched_engine(options) as engine:
-        result = engine.run(job, dataset, output=options.output)
+    from mapreduce.cli.inputs import without_stdin
+
+    printing: dict[str, Any] = {"output_format": _printed_format(job, options)} if options.output is None else {}
+    with without_stdin(dataset) as dataset, watched_engine(options) as engine:
+        result = engine.run(job, dataset, output=options.output, **printing)
         summary = engine.summary
     extra: dict[str, Any] = {"already_complete": result.already_complete, "output": options.output}
     if isinstance(job, Fold):
@@ -44,21 +49,31 @@ def run_and_tell(job: Job | Fold, dataset: Dataset, options: EngineOptions) -> N
     tell_summary(summary, options, extra)
 
 
-def print_result(result: Result, job: Job | Fold, options: EngineOptions) -> None:
+def print_result(result: Result, job: Job | Fold | Chain, options: EngineOptions) -> None:
     """Print to stdout. A reader that goes away ends it (BrokenPipeError)."""
     if isinstance(job, Fold):
         if not options.json:
             sys.stdout.write(value_text(result.value))
         sys.stdout.flush()
         return
-    from mapreduce.formats.writers import open_writer
+    from shutil import copyfileobj
 
+    out = sys.stdout.buffer
     sys.stdout.flush()
-    writer = open_writer(options.output_format or "tsv", sys.stdout.buffer)
-    for key, value in result.records():
-        writer.write(key, value)
-    writer.close()
-    sys.stdout.buffer.flush()
+    for number, path in enumerate(result.part_files()):
+        with open(path, "rb") as part:
+            if number and path.suffix == ".csv":
+                part.readline()  # one header is enough; it never holds a newline of its own
+            copyfileobj(part, out, COPY_BYTES)
+    out.flush()
+
+
+def _printed_format(job: Any, options: EngineOptions) -> str | None:
+    """Workers write what is printed, in the format in which it is printed; a fold's value is printed here."""
+    if isinstance(job, Fold):
+        return None
+    own = str(getattr(job, "output_format", "tsv"))
+    return options.output_format or ("tsv" if own == "parquet" else own)
 
 
 def value_text(value: Any) -> str:

@@ -33,8 +33,7 @@ def run_command(
     mapreduce run grep access.log --set pattern='" 500 '
     mapreduce run my_jobs.py:Sessions logs/ --format jsonl -o sessions/ --output-format parquet
     """
-    from mapreduce.cli.inputs import open_input
-
+    from mapreduce.cli.inputs import open_job_input
     from mapreduce.cli.load_job import load_job, make_job
     from mapreduce.cli.options import bind_options
     from mapreduce.cli.results import check_printable, run_and_tell
@@ -42,5 +41,5 @@ def run_command(
     check_printable(options)
     found = load_job(job)
     made = make_job(found, bind_options(found.cls, assignments, what=found.name))
-    dataset = open_input(found.cls, inputs, input_format, reading)
+    dataset = open_job_input(made, inputs, input_format, reading)
     run_and_tell(made, dataset, options)

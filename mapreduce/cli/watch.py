@@ -14,10 +14,11 @@ from mapreduce.report.summary import JobSummary, SummaryObserver, merge_summarie
 from mapreduce.tracker.observer import Observer, Observers
 
 if TYPE_CHECKING:
-    from mapreduce.dataset import Dataset
+    from pathlib import Path
 
     from mapreduce.cli.engine_options import EngineOptions
-    from mapreduce.job import Fold, Job
+    from mapreduce.dataset import Dataset
+    from mapreduce.job import Chain, Fold, Job
     from mapreduce.result import Result
 
 
@@ -30,9 +31,17 @@ class WatchedEngine(Engine):
         self._summaries = SummaryObserver()
         self._watchers = Observers([view, self._summaries])
 
-    def run(self, job: Job | Fold, dataset: Dataset, *, observer: Observer | None = None, **settings: Any) -> Result:
+    def run(
+        self,
+        job: Job | Fold | Chain,
+        dataset: Dataset,
+        *,
+        output: str | Path | None = None,
+        observer: Observer | None = None,
+        **settings: Any,
+    ) -> Result:
         watchers = self._watchers if observer is None else Observers([self._watchers, observer])
-        return super().run(job, dataset, observer=watchers, **{**self._settings, **settings})
+        return super().run(job, dataset, output=output, observer=watchers, **{**self._settings, **settings})
 
     @property
     def summary(self) -> JobSummary | None:

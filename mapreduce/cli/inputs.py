@@ -1,0 +1,108 @@
+"""How does a command read its input? As --format says, else as the job expects, else by the file's suffix.
+
+A job may say how it is read:
+
+    input_format     name of the format (class attribute; 'text' where it says nothing)
+    input_options    options of that format, as a dictionary
+    input_columns    which columns it needs; the others are not parsed
+    dataset(paths, read)   all of it by itself; `read(path)` reads one path as the options of the command line say
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.cli.options import bind_options, options_of
+from mapreduce.errors import UsageError, near
+
+if TYPE_CHECKING:
+    from mapreduce.dataset import Dataset
+
+
+def open_job_input(job: Any, paths: Sequence[str], format_name: str | None, reading: Sequence[str]) -> Dataset:
+    """The input of a job. Raises UsageError for unknown formats and options, InputError for what is not there."""
+    name = str(format_name or getattr(job, "input_format", "text"))
+    options = _options(name, reading)
+    if format_name is None:
+        options = {**(getattr(job, "input_options", None) or {}), **options}
+    columns = getattr(job, "input_columns", None)
+    if columns is not None and "columns" not in options and _takes(name, "columns"):
+        options["columns"] = list(columns)
+
+    def read(*some: str) -> Dataset:
+        from mapreduce.dataset import read as read_paths
+
+        return read_paths(*some, format=name, **options)
+
+    own = getattr(job, "dataset", None)
+    dataset: Dataset = own(list(paths), read) if callable(own) else read(*paths)
+    return dataset
+
+
+def open_table(
+    paths: Sequence[str], format_name: str | None, reading: Sequence[str], **columns: str | int | None
+) -> Dataset:
+    """The input of an algorithm: of any format with columns of numbers, by suffix where none is named.
+
+    `columns` are options of the format that the command gives by itself, as on the command line: target, features.
+    """
+    from mapreduce.dataset import read
+
+    name = format_of(paths, format_name)
+    assignments = [f"{option}={value}" for option, value in columns.items() if value is not None]
+    for option, value in columns.items():
+        if value is not None and not _takes(name, option):
+            raise UsageError(f"{name} files name no {option}; leave out --{option}, or choose another --format")
+    return read(*paths, format=name, **_options(name, [*assignments, *reading]))
+
+
+def format_of(paths: Sequence[str], format_name: str | None = None) -> str:
+    """The format with columns that is named, or that the suffixes stand for. Raises UsageError where there is none."""
+    from mapreduce.formats.inputs import STDIN, find_files
+    from mapreduce.formats.registry import guess_format
+
+    if format_name is not None:
+        return format_name
+    if STDIN in paths:
+        raise UsageError("standard input has no suffix; name its format, such as --format csv")
+    name = guess_format(find_files(paths))
+    if name == "text":
+        raise UsageError(
+            f"the name of {paths[0]} does not say what columns it has; name the format, such as --format csv"
+        )
+    return name
+
+
+@contextmanager
+def without_stdin(dataset: Dataset) -> Iterator[Dataset]:
+    """The dataset with standard input copied to a file, because a task may be run again; the file goes afterwards."""
+    if not dataset.reads_stdin:
+        yield dataset
+        return
+    from tempfile import TemporaryDirectory
+
+    with TemporaryDirectory(prefix="mapreduce-stdin-") as folder:
+        yield dataset.spooled(folder)
+
+
+def _options(format_name: str, reading: Sequence[str]) -> dict[str, Any]:
+    if not reading:
+        return {}
+    return bind_options(_reader(format_name), reading, what=f"format {format_name}", flag="--read", partial=True)
+
+
+def _takes(format_name: str, option: str) -> bool:
+    return any(known.name == option for known in options_of(_reader(format_name)))
+
+
+def _reader(format_name: str) -> Callable[..., Any]:
+    """The function that reads a format: its parameters are the options, with their types."""
+    from mapreduce import dataset
+    from mapreduce.formats.registry import FORMATS
+
+    if format_name not in FORMATS:
+        raise UsageError(f"no format {format_name!r}; {near(format_name, list(FORMATS))}")
+    reader: Callable[..., Any] = getattr(dataset, f"read_{'csv' if format_name == 'tsv' else format_name}")
+    return reader

@@ -1,0 +1,178 @@
+"""What do `fit`, `predict` and `evaluate` do? Make a model from files, apply it to files, and judge it by files.
+
+An algorithm is an estimator: `fit(dataset, engine=...)`, `figures()`, `save(folder)`; a model read back by
+`algorithms.estimator.load_model` has `metrics()`, a fold, and is applied by the job `Predictions(model)`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mapreduce.cli.engine_options import EngineOptions, with_engine_options
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.dataset import Dataset
+
+OWN_TARGET = ("libsvm", "npy")
+"""Formats whose files may hold the target beside the columns."""
+
+_FORMAT = click.option("--format", "input_format", metavar="F", help="How to read the input. Default: by its suffix.")
+_READ = click.option(
+    "--read", "reading", multiple=True, metavar="NAME=VALUE", help="An option of the format: delimiter, types, ..."
+)
+_TARGET = click.option("--target", metavar="COLUMN", help="The column to predict.")
+
+
+@click.command("fit", short_help="Fit a model on files.")
+@click.argument("algorithm", metavar="ALGORITHM")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@_TARGET
+@click.option("--features", metavar="A,B,...", help="The columns to predict from. Default: all numbers but the target.")
+@click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="An option; see `show ALGORITHM`.")
+@click.option("-o", "--output", metavar="MODEL", help="Folder for the model. Default: only its figures, on stdout.")
+@_FORMAT
+@_READ
+@with_engine_options()
+def fit_command(
+    algorithm: str,
+    inputs: tuple[str, ...],
+    target: str | None,
+    features: str | None,
+    assignments: tuple[str, ...],
+    input_format: str | None,
+    reading: tuple[str, ...],
+    options: EngineOptions,
+) -> None:
+    """Fit ALGORITHM on the rows of INPUT; print what was learned, and write the model to -o.
+
+    \b
+    mapreduce fit linear_regression houses.csv --target price -o model/
+    mapreduce fit kmeans points.parquet --features x,y --set k=8
+    """
+    from mapreduce.cli.inputs import format_of, open_table, without_stdin
+    from mapreduce.cli.load_job import load_algorithm
+    from mapreduce.cli.options import bind_options
+    from mapreduce.cli.watch import watched_engine
+
+    found = load_algorithm(algorithm)
+    if (
+        getattr(found.cls, "needs_target", True)
+        and target is None
+        and format_of(inputs, input_format) not in OWN_TARGET
+    ):
+        raise UsageError(f"{algorithm} needs a target; name the column to predict with --target COLUMN")
+    estimator = found.cls(**bind_options(found.cls, assignments, what=algorithm))
+    if options.output is not None:
+        _check_free(options.output, fresh=options.fresh)
+    dataset = open_table(inputs, input_format, reading, target=target, features=features)
+    with without_stdin(dataset) as dataset, watched_engine(options) as engine:
+        estimator.fit(dataset, engine=engine)
+        summary = engine.summary
+    if options.output is not None:
+        estimator.save(options.output)
+    _tell_model(estimator, options, summary)
+
+
+@click.command("predict", short_help="Apply a model to files.")
+@click.argument("model", metavar="MODEL")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@_FORMAT
+@_READ
+@with_engine_options(output=True)
+def predict_command(
+    model: str, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...], options: EngineOptions
+) -> None:
+    """Print the prediction of MODEL for each row of INPUT, in the order of the rows, or write them to -o.
+
+    \b
+    mapreduce predict model/ new_houses.csv -o predictions/
+    """
+    from mapreduce.cli.results import check_printable, run_and_tell
+
+    check_printable(options)
+    loaded, estimators = _load_model(model)
+    dataset = _rows_for(loaded, inputs, input_format, reading, target=None)
+    run_and_tell(estimators.Predictions(loaded), dataset, options)
+
+
+@click.command("evaluate", short_help="Judge a model by files.")
+@click.argument("model", metavar="MODEL")
+@click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@click.option(
+    "--target", metavar="COLUMN", help="The column with the truth. Default: the one that the model was fitted to."
+)
+@_FORMAT
+@_READ
+@with_engine_options()
+def evaluate_command(
+    model: str,
+    inputs: tuple[str, ...],
+    target: str | None,
+    input_format: str | None,
+    reading: tuple[str, ...],
+    options: EngineOptions,
+) -> None:
+    """Print how well MODEL predicts the target of INPUT's rows, a metric a line.
+
+    \b
+    mapreduce evaluate model/ held_out.csv
+    """
+    from mapreduce.cli.results import run_and_tell
+
+    loaded, _ = _load_model(model)
+    known = target or getattr(loaded, "target_name_", None)
+    run_and_tell(loaded.metrics(), _rows_for(loaded, inputs, input_format, reading, target=known), options)
+
+
+def _load_model(folder: str) -> tuple[Any, Any]:
+    from importlib import import_module
+
+    estimators = import_module("algorithms.estimator")
+    return estimators.load_model(folder), estimators
+
+
+def _rows_for(
+    model: Any, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...], *, target: str | None
+) -> Dataset:
+    """The rows with the model's own features, whatever else the files hold."""
+    from mapreduce.cli.inputs import format_of, open_table
+
+    name = format_of(inputs, input_format)
+    names = list(model.feature_names_)
+    if name == "libsvm":  # has no names: as many features as the model has
+        return open_table(inputs, name, reading, features=len(names))
+    if name == "npy":  # neither: every column but the target
+        return open_table(inputs, name, reading, target=target)
+    return open_table(inputs, name, reading, target=target, features=",".join(names))
+
+
+def _check_free(output: Path, *, fresh: bool) -> None:
+    """Before the work, not after it. Raises UsageError."""
+    if output.exists() and not output.is_dir():
+        raise UsageError(f"the output {output} is a file; name a folder")
+    if output.is_dir() and any(output.iterdir()) and not fresh:
+        raise UsageError(f"the output {output} exists; use --fresh to replace it, or choose another folder")
+
+
+def _tell_model(estimator: Any, options: EngineOptions, summary: Any) -> None:
+    from mapreduce.cli.messages import say
+    from mapreduce.cli.results import plain, value_text
+    from mapreduce.cli.watch import tell_summary
+
+    figures = estimator.figures()
+    if options.json:
+        page = {"model": plain(figures), "output": str(options.output) if options.output else None}
+        sys.stdout.write(json.dumps({**page, "summary": summary.to_json() if summary else None}) + "\n")
+        return
+    sys.stdout.write(value_text(figures))
+    sys.stdout.flush()
+    if not options.quiet:
+        if options.output is not None:
+            say(f"wrote {options.output}")
+        tell_summary(summary, options)
