@@ -12,6 +12,8 @@ from mapreduce.formats.compression import Compression, compression_of, is_damage
 from mapreduce.formats.inputs import open_input
 
 UTF8_BOM = codecs.BOM_UTF8
+SHIFTING = ("iso2022", "hz")
+"""Encodings in which what a byte means depends on the bytes before it, even of another line."""
 SKIP_BYTES = 1 << 20
 """How much of a line that belongs to the previous split is held at once while it is skipped."""
 
@@ -120,6 +122,7 @@ def check_encoding(encoding: str) -> None:
     """Refuse an encoding in which a newline byte need not be a newline. Raises UsageError with the remedy."""
     try:
         is_safe = bytes(range(128)).decode(encoding) == "".join(map(chr, range(128)))
+        is_safe &= not codecs.lookup(encoding).name.startswith(SHIFTING)
     except LookupError:
         raise UsageError(f"unknown encoding {encoding!r}; try utf-8, latin-1 or cp1252") from None
     except UnicodeError:
