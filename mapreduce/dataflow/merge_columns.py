@@ -30,7 +30,7 @@ MIN_STRETCH = 64
 
 
 def merge_batches(runs: Sequence[Run]) -> Iterator[Batch]:
-    """All pairs of the runs in order of key, equal keys by run and then as in the run; by column where runs have any."""
+    """All pairs of the runs in order of key, equal keys by run then as in the run; by column where runs have any."""
     cursors = [_Cursor(run, to_rows) for run in runs]
     if not any(cursor.fill(1) and isinstance(cursor.batch, ColumnBatch) for cursor in cursors):
         yield from merge_rows([cursor.unread() for cursor in cursors])
@@ -112,7 +112,7 @@ class _Cursor:
 
 
 class _Window:
-    """Rows of each run, in order of run, below all that come later; then batches of one key, too many to be in sight."""
+    """Rows of each run, in order of run, below all that come later; then batches of a key that goes on out of sight."""
 
     __slots__ = ("equals", "pieces")
 

@@ -110,7 +110,7 @@ class SpilledRuns:
         segments = [open_segment(self.store, run.info.path) for run in spilled]
         with RunWriter(self.store, path, self.partitions) as writer:
             for partition in range(self.partitions):
-                holders = [segment for segment in segments if segment.entries[partition].records]
+                holders = [segment for segment in segments if segment.entry(partition).records]
                 if holders:
                     for batch in self.merge([map(decode_frame, segment.frames(partition)) for segment in holders]):
                         writer.write(partition, batch)
@@ -191,9 +191,7 @@ def runs_within(
 ) -> list[Run]:
     """One partition's run of each segment that has any; neighbours merged into files `name(n)` while all their frames
     would take more than `memory_bytes`. Those files are removed once read."""
-    sources = [
-        _Source(open_run(store, path, partition), memory) for path, memory in _frames(store, segments, partition)
-    ]
+    sources = list(_sources(store, segments, partition))
     number = 0
     while len(sources) > 2 and sum(source.memory for source in sources) > memory_bytes:
         merged: list[_Source] = []
@@ -217,11 +215,12 @@ class _Source:
     memory: int  # what a merge holds of it
 
 
-def _frames(store: Store, segments: Sequence[str], partition: int) -> Iterator[tuple[str, int]]:
+def _sources(store: Store, segments: Sequence[str], partition: int) -> Iterator[_Source]:
     for path in segments:
-        entry = open_segment(store, path).entries[partition]
+        segment = open_segment(store, path)
+        entry = segment.entry(partition)
         if entry.records:
-            yield path, entry.memory * MERGE_COPIES
+            yield _Source(map(decode_frame, segment.frames(partition)), entry.memory * MERGE_COPIES)
 
 
 def _neighbours(sources: Sequence[_Source], memory_bytes: int) -> Iterator[list[_Source]]:

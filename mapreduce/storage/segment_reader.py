@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from zlib import crc32
 
 from mapreduce.storage.segment_format import (
+    ENTRY_BYTES,
     FOOTER_BYTES,
     FRAME_BYTES,
     HEADER_BYTES,
@@ -18,10 +19,11 @@ from mapreduce.storage.segment_format import (
     Entry,
     Frame,
     FrameHeader,
+    check_index,
+    decode_entry,
     decode_footer,
     decode_frame_header,
     decode_header,
-    decode_index,
     lost,
 )
 from mapreduce.storage.store import Store
@@ -36,56 +38,19 @@ class SegmentReader:
 
     store: Store
     path: str
-    entries: list[Entry]
+    index: bytes
+
+    @property
+    def partitions(self) -> int:
+        return len(self.index) // ENTRY_BYTES
+
+    def entry(self, partition: int) -> Entry:
+        """Where a partition lies and what it holds."""
+        return decode_entry(self.index, partition)
 
     def frames(self, partition: int) -> Iterator[Frame]:
         """The partition's frames in order. Raises OutputLostError."""
-        entry = self.entries[partition]
-        offset, end = entry.offset, entry.offset + entry.length
-        data, start, checksum = b"", offset, 0
-        for _ in range(entry.frames):
-            place = f"partition {partition}, byte {offset}"
-            if offset + FRAME_BYTES > start + len(data):
-                data, start = self._read(offset, min(READ_BYTES, end - offset), place), offset
-            encoded = data[offset - start : offset - start + FRAME_BYTES]
-            header = decode_frame_header(encoded, self.path, place)
-            checksum = crc32(encoded, checksum)
-            body = offset + FRAME_BYTES
-            offset = body + header.stored
-            if offset > end:
-                lost(self.path, place, f"frame ends at byte {offset}, its partition at {end}")
-            if offset > start + len(data):
-                wanted = min(header.stored + FRAME_BYTES, end - body)  # the next header comes along
-                data, start = self._read(body, wanted, place), body
-            payload = memoryview(data)[body - start : offset - start]
-            if crc32(payload) != header.payload_crc:
-                lost(self.path, place, "checksum of a frame differs")
-            yield Frame(header.kind, header.records, self._decompressed(header, payload, place))
-        if offset != end or checksum != entry.checksum:
-            lost(self.path, f"partition {partition}, byte {entry.offset}", "checksum of its frame headers differs")
-
-    def _read(self, offset: int, size: int, place: str) -> bytes:
-        try:
-            data = self.store.read(self.path, offset, size)
-        except OSError as error:
-            lost(self.path, place, str(error.strerror))
-        if len(data) != size:
-            lost(self.path, place, f"cut short: {len(data)} of {size} bytes")
-        return data
-
-    def _decompressed(self, header: FrameHeader, payload: memoryview, place: str) -> bytes | memoryview:
-        if header.codec is Codec.RAW:
-            raw: bytes | memoryview = payload
-        else:
-            import pyarrow as pa
-
-            try:
-                raw = memoryview(pa.decompress(payload, decompressed_size=header.raw, codec="lz4"))
-            except (pa.ArrowException, OSError, ValueError) as error:
-                lost(self.path, place, f"can't be decompressed: {error}")
-        if len(raw) != header.raw:
-            lost(self.path, place, f"frame has {len(raw)} bytes, its header says {header.raw}")
-        return raw
+        return _read_frames(self.store, self.path, partition, self.entry(partition))
 
 
 def open_segment(store: Store, path: str) -> SegmentReader:
@@ -105,5 +70,55 @@ def open_segment(store: Store, path: str) -> SegmentReader:
     if index_start >= 0:
         index = tail[index_start : index_start + footer.index_bytes]
     else:
-        index = store.read(path, footer.index_offset, footer.index_bytes)
-    return SegmentReader(store, path, decode_index(index, footer, path))
+        index = _read(store, path, footer.index_offset, footer.index_bytes, "index")
+    check_index(index, footer, path)
+    return SegmentReader(store, path, index)
+
+
+def _read_frames(store: Store, path: str, partition: int, entry: Entry) -> Iterator[Frame]:
+    offset, end = entry.offset, entry.offset + entry.length
+    data, start, checksum = b"", offset, 0
+    for _ in range(entry.frames):
+        place = f"partition {partition}, byte {offset}"
+        if offset + FRAME_BYTES > start + len(data):
+            data, start = _read(store, path, offset, min(READ_BYTES, end - offset), place), offset
+        encoded = data[offset - start : offset - start + FRAME_BYTES]
+        header = decode_frame_header(encoded, path, place)
+        checksum = crc32(encoded, checksum)
+        body = offset + FRAME_BYTES
+        offset = body + header.stored
+        if offset > end:
+            lost(path, place, f"frame ends at byte {offset}, its partition at {end}")
+        if offset > start + len(data):
+            wanted = min(header.stored + FRAME_BYTES, end - body)  # the next header comes along
+            data, start = _read(store, path, body, wanted, place), body
+        payload = memoryview(data)[body - start : offset - start]
+        if crc32(payload) != header.payload_crc:
+            lost(path, place, "checksum of a frame differs")
+        yield Frame(header.kind, header.records, _decompressed(header, payload, path, place))
+    if offset != end or checksum != entry.checksum:
+        lost(path, f"partition {partition}, byte {entry.offset}", "checksum of its frame headers differs")
+
+
+def _read(store: Store, path: str, offset: int, size: int, place: str) -> bytes:
+    try:
+        data = store.read(path, offset, size)
+    except OSError as error:
+        lost(path, place, str(error.strerror))
+    if len(data) != size:
+        lost(path, place, f"cut short: {len(data)} of {size} bytes")
+    return data
+
+
+def _decompressed(header: FrameHeader, payload: memoryview, path: str, place: str) -> bytes | memoryview:
+    raw: bytes | memoryview = payload
+    if header.codec is Codec.LZ4:
+        import pyarrow as pa
+
+        try:
+            raw = memoryview(pa.decompress(payload, decompressed_size=header.raw, codec="lz4"))
+        except (pa.ArrowException, OSError, ValueError) as error:
+            lost(path, place, f"can't be decompressed: {error}")
+    if len(raw) != header.raw:
+        lost(path, place, f"frame has {len(raw)} bytes, its header says {header.raw}")
+    return raw
