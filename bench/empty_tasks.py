@@ -34,9 +34,9 @@ def main() -> None:
     source, output = sys.argv[1:]
     lines = Path(source).read_bytes().splitlines()
     with mr.Engine(workers=2) as engine:
-        records = list(engine.run(Now(), mr.read_text(source)).records)
+        records = list(engine.run(Now(), mr.read_text(source)).records())
         started = time.perf_counter()
-        engine.run(Nothing(), mr.read_text(source), split_bytes=len(lines[0]) + 1)
+        engine.run(Nothing(), mr.read_text(source), split_size=len(lines[0]) + 1)
         seconds = time.perf_counter() - started
     Path(output).write_text(json.dumps({"first_task": records[0][1], "seconds_a_task": seconds / len(lines)}))
 

@@ -40,7 +40,7 @@ EMPTY_TASKS = Question(
     seconds=seconds_a_task,
     rate="tasks/s",
     work=lambda _: 1.0,
-    note="A task a record, 5,000 at 500 KB; seconds are a task's, without start-up. Ours are whole map tasks, committed.",
+    note="A task a record, 5,000 at 500 KB; seconds are a task's, without start-up. Ours are whole map tasks.",
 )
 FIRST_MAP = Question(
     name="first_map",

@@ -55,6 +55,7 @@ class Question:
     answer: Callable[[Path, Measurement], Any]
     difference: Callable[[Any, Any], str | None]
     size: str | None = None  # what is asked for when nobody says otherwise; None: 200MB
+    prepare: Callable[[Path], None] | None = None  # makes what else the contestants need, beside the input
     seconds: Callable[[Path, Measurement], float] = wall_seconds
     rate: str = "MB/s"  # of what `work` says that an input of so many bytes is, per second; empty: not shown
     work: Callable[[int], float] = megabytes

@@ -55,8 +55,10 @@ class Score:
 
 def ask(question: Question, size: int, rounds: int, only: frozenset[str] = frozenset()) -> str:
     """Run everybody and return the table. `only` names the peers wanted; ours always runs."""
-    path = input_file(question.data, size)
-    warm_up = input_file(question.data, WARM_UP_BYTES)
+    path, warm_up = input_file(question.data, size), input_file(question.data, WARM_UP_BYTES)
+    if question.prepare:
+        question.prepare(path)
+        question.prepare(warm_up)
     ours, *peers = question.contestants
     scores = [Score(contestant) for contestant in (ours, *(c for c in peers if not only or c.name in only))]
     for score in scores:

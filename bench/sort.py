@@ -17,7 +17,7 @@ SORT = Question(
     title="Sort of 100-byte records",
     data="records",
     contestants=(
-        ours("run", "sort", "{input}", "-o", "{output}", "--workers", "2", "-q"),
+        ours("run", "sort_records", "{input}", "-o", "{output}", "--workers", "2", "-q"),
         GNU_SORT,
         peer("Polars", "sort_polars", 1.0, "polars"),
     ),

@@ -10,7 +10,7 @@ WORDCOUNT_COLUMNAR = Question(
     title="Word count, columnar",
     data="text",
     contestants=(
-        ours("run", "wordcount", "{input}", "--set", "lane=columns", "-o", "{output}", "--workers", "2", "-q"),
+        ours("run", "wordcount_columns", "{input}", "-o", "{output}", "--workers", "2", "-q"),
         peer("DuckDB", "wordcount_duckdb", 1.0, "duckdb"),
         peer("Polars", "wordcount_polars", 1.2, "polars"),
     ),
