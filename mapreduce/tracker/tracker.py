@@ -250,7 +250,14 @@ class Tracker:
                     self._start(task, next(iter(self._slots.idle)))
 
     def _after_the_end(self, event: Event) -> None:
-        """Nothing more is decided; but what still finishes leaves an output that somebody must remove."""
+        """Nothing more is decided. But attempts still end, and an output that comes now must be removed by somebody."""
+        if isinstance(event, AttemptFinished | AttemptFailed | AttemptCancelled):
+            attempt = self._attempts.get(event.attempt)
+            if attempt is not None:
+                self._release(attempt)
+        elif isinstance(event, WorkerLost) and event.worker in self._slots:
+            for attempt in self._slots.leave(event.worker):
+                del self._attempts[attempt.id]
         if isinstance(event, AttemptFinished) and not self._ledger.is_committed(event.attempt):
             self._commands.append(Discard(event.attempt, event.result.output))
 

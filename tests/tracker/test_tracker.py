@@ -95,7 +95,9 @@ def test_stopping_cancels_what_runs_and_discards_what_still_comes() -> None:
         "cancel map 0 on 1: the job has ended",
         "stopped: interrupted by Ctrl-C",
     ]
+    assert scene.tracker.attempts_held() == [scene.attempt("map 0")]
     assert scene.finishes("map 0") == ["discard map 0"]
+    assert scene.tracker.attempts_held() == []
     assert scene.joins(2) == []
     assert scene.stops() == []
 
