@@ -95,11 +95,12 @@ class Result:
         """
         from mapreduce.dataflow.records import RECORDS, read_parts
 
-        if self._format == RECORDS:
-            return read_parts(self._folder)
-        from mapreduce.formats.writers import read_pairs
+        if self._format == RECORDS:  # a generator of our own: it holds this result, and so the folder, until it ends
+            yield from read_parts(self._folder)
+        else:
+            from mapreduce.formats.writers import read_pairs
 
-        return read_pairs(self._format, self.part_files())
+            yield from read_pairs(self._format, self.part_files())
 
     def part_files(self, name: str = "") -> list[Path]:
         """Part files in order; of a named output with its name."""
