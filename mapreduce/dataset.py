@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mapreduce.errors import UsageError
+from mapreduce.formats.arrays import hold_arrays
 from mapreduce.formats.base import Format, InputFile, Split
 from mapreduce.formats.inputs import STDIN, find_files, spool_stdin
 from mapreduce.formats.memory import hold_in_memory
@@ -38,10 +39,11 @@ class PlannedInput:
     files: tuple[InputFile, ...]
     splits: tuple[Split, ...]
     bytes: int
+    owner: object = field(default=None, compare=False, repr=False)
 
     def as_dataset(self, format: Format) -> Dataset:
         """The same files, read by another format (one that wraps `self.format`, say)."""
-        return Dataset(tuple(file.path for file in self.files), format, found=self.files)
+        return Dataset(tuple(file.path for file in self.files), format, found=self.files, owner=self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,17 @@ class Dataset:
         format = format.resolve(files)
         pieces = [(file, extent) for file in files for extent in format.plan_extents(file, split_bytes)]
         splits = tuple(Split(number, file, extent) for number, (file, extent) in enumerate(pieces))
-        return PlannedInput(format, tuple(files), splits, size)
+        return PlannedInput(format, tuple(files), splits, size, owner=self)
 
     def splits(self, split_bytes: int | None = None) -> list[Split]:
         """The splits of `plan`."""
         return list(self.plan(split_bytes).splits)
+
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of X's columns, in order; None where the format has none. Raises UsageError for columns that are not
+        there."""
+        format, files = self._unresolved()
+        return format.resolve(files).feature_names()
 
     def tagged(self, tag: str) -> Dataset:
         """The same records, each as `Tagged(tag, record)`, so that a job that reads a union knows whose it is."""
@@ -270,6 +278,28 @@ def from_records(records: Iterable[Any]) -> Dataset:
         mr.run(Primes(), mr.from_records(range(100)))
     """
     format, file = hold_in_memory(records)
+    return Dataset((file.path,), format, found=(file,))
+
+
+def from_arrays(X: Any, y: Any = None) -> Dataset:
+    """NumPy arrays in memory, X (rows, features) and y (rows,), as a dataset for folds; a record is a row of X.
+
+    They travel to the workers with the job: meant for what fits in memory several times. Raises InputError for shapes
+    that do not fit.
+    """
+    format, file = hold_arrays(X, y)
+    return Dataset((file.path,), format, found=(file,))
+
+
+def from_arrays(X: Any, y: Any = None) -> Dataset:
+    """Arrays in memory: X (rows, features; NumPy or SciPy sparse) and y (rows,). They travel to the workers with each
+    job; for large arrays and many jobs, `np.save` and `read_npy` or `engine.cache` are cheaper.
+
+    A record is Example(x, y) where there is a y, else a row. Raises UsageError where lengths differ.
+    """
+    from mapreduce.formats.arrays import hold_arrays
+
+    format, file = hold_arrays(X, y)
     return Dataset((file.path,), format, found=(file,))
 
 

@@ -92,6 +92,8 @@ class Engine:
         """Run the jobs of a chain; only the last one writes to `output`, in the chain's name and for the chain's input."""
         started = time.monotonic()
         *first, last = chain.jobs()
+        from mapreduce.dataset import from_records
+
         made_from = MadeFrom(chain, dataset.plan(settings.split_bytes))
         done = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from).already_complete()
         if done is not None:
@@ -164,7 +166,7 @@ class Engine:
 
         package = pack_job(prepared.context)
         if self._executors is None:
-            self._executors = Pool(self.workers)
+            self._executors = Pool(self.workers, memory_bytes=self.memory_bytes)
             self._resources.callback(self._executors.close)
         return LocalExecutor(self._executors, package, self.memory_bytes)
 

@@ -8,8 +8,8 @@ a split's lines -> mapper -> key<TAB>value lines, sorted by key -> reducer -> ke
 
 The mapper runs once a split, the reducer once a partition over all of its sorted lines. What stands before the first
 tab of a line is the key, the rest the value; a line without a tab is a key with an empty value. Keys are bytes and
-compare as bytes. Lines `reporter:counter:GROUP,NAME,AMOUNT` on a script's stderr count; what else it says there reaches the
-job's log. A script that ends with another code than 0 fails its attempt with its last lines.
+compare as bytes. Lines `reporter:counter:GROUP,NAME,AMOUNT` on a script's stderr count; what else it says there reaches
+the job's log. A script that ends with another code than 0 fails its attempt with its last lines.
 """
 
 from __future__ import annotations

@@ -59,7 +59,22 @@ class SizeType(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-POSITIVE = click.IntRange(min=1)
+class CountType(click.ParamType[int]):
+    """A whole number from 1 on."""
+
+    name = "count"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        try:
+            count = int(value)
+        except ValueError:
+            count = 0
+        if count < 1:
+            self.fail(f"{value!r} is not a whole number from 1 on", param, ctx)
+        return count
+
+
+POSITIVE = CountType()
 SIZE = SizeType()
 
 _COMMON = (

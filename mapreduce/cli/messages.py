@@ -10,6 +10,9 @@ import click
 from mapreduce.errors import JobError, MapReduceError, near
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
+_OWN_NAMES = frozenset(cls.__name__ for cls in (JobError, *MapReduceError.__subclasses__()))
+"""Errors that are raised on purpose: their message says all."""
+
 _verbosity = 0
 
 
@@ -64,10 +67,13 @@ def _show_traceback(error: BaseException) -> None:
         return
     if not isinstance(error, JobError):
         return
-    failure = getattr(error, "failure", None)
+    failure = error.failure
     texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
-    for text in filter(None, map(user_traceback, texts)):
-        say(text)
+    on_purpose = failure is not None and failure.type_name in _OWN_NAMES
+    for text in texts:
+        shown = user_traceback(text) or ("" if on_purpose else text.rstrip("\n"))
+        if shown:
+            say(shown)
 
 
 def _unexpected(error: BaseException) -> str:

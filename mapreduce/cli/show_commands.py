@@ -19,7 +19,7 @@ def jobs_command() -> None:
     for kind, heading in ((Kind.JOB, "Jobs, for `mapreduce run`"), (Kind.ALGORITHM, "Algorithms, for `mapreduce fit`")):
         click.echo(f"{heading}:")
         for name, target in builtins_of(kind).items():
-            click.echo(f"  {name:<{width}}  {_first_line(target)}".rstrip())
+            click.echo(_fitting(f"  {name:<{width}}  {_first_line(target)}".rstrip()))
     click.echo("`mapreduce show NAME` prints documentation, options and source.")
 
 
@@ -41,6 +41,15 @@ def show_command(name: str) -> None:
         lines.append(f"Input: {getattr(found.cls, 'input_format', 'text')}")
     lines += ["", "Source:", "", _source(found.cls)]
     click.echo("\n".join(lines).rstrip())
+
+
+def _fitting(line: str) -> str:
+    """The line as a terminal shows it without a break; whole where it goes to a file."""
+    import shutil
+    import sys
+
+    width = shutil.get_terminal_size().columns
+    return line if len(line) <= width or not sys.stdout.isatty() else line[: width - 3] + "..."
 
 
 def _find(name: str) -> Found:

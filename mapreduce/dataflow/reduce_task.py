@@ -12,23 +12,19 @@ Nothing here holds a partition, or the values of a key: pairs stream from the se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain, groupby
 from typing import Any
 
 from mapreduce.dataflow.attempt import Attempt, ReduceSpec
-from mapreduce.dataflow.batches import Batch, ColumnBatch
+from mapreduce.dataflow.batches import ColumnBatch
 from mapreduce.dataflow.mapped import own_words, shorten
-from mapreduce.dataflow.merge import Run, group_pairs, merge_pairs
+from mapreduce.dataflow.merge import Run, group_pairs, merge_pairs, merge_rows
+from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
 from mapreduce.dataflow.output import PartWriter
 from mapreduce.dataflow.reduction import Reduction, reduction_of
 from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.spill import open_runs
 from mapreduce.errors import OutputLostError
 from mapreduce.reducers import Monoid
-
-COLUMNS_FROM_BYTES = 32 << 20
-"""Input of a job from which partials made by row are merged as columns: below, loading Arrow costs more than it saves."""
-
 
 def run(attempt: Attempt, spec: ReduceSpec) -> Output:
     """Merge, reduce and write one partition; the output is a folder of part files."""
@@ -94,41 +90,24 @@ def _reduced(
 
 
 def _write_partials(attempt: Attempt, monoid: Monoid, runs: Sequence[Run], writer: PartWriter) -> None:
-    """Merge the partials of a named reducer: as columns where they have such a form and it pays, else by row."""
-    heads = [_peeked(run) for run in runs]
-    present = [(first, run) for first, run in heads if first is not None]
-    if not present:
-        return
-    already = any(isinstance(first, ColumnBatch) for first, _ in present)
-    if monoid.aggregates and (already or attempt.context.input_bytes >= COLUMNS_FROM_BYTES):
-        from mapreduce.dataflow.reduce_columns import write_columns
-
-        if write_columns(attempt, monoid, [run for _, run in present], writer):
-            return
-    pairs = _counted(attempt, merge_pairs([run for _, run in present]))
-    writer.write_pairs(_merged(pairs, monoid))
-
-
-def _peeked(run: Run) -> tuple[Batch | None, Run]:
-    """A run's first batch, and the run with that batch still in it."""
-    first = next(run, None)
-    return first, run if first is None else chain((first,), run)
-
-
-def _merged(pairs: Iterator[tuple[Any, Any]], monoid: Monoid) -> Iterator[tuple[Any, Any]]:
-    merge, finish = monoid.merge, monoid.finish
-    for key, group in groupby(pairs, key=lambda pair: pair[0]):
-        partial = next(group)[1]
-        for _, other in group:
-            partial = merge(partial, other)
-        yield key, finish(partial)
+    """Merge the partials of a named reducer, and show what each key's partial means."""
+    for batch in merge_partials(runs, monoid):
+        attempt.monitor.check()
+        attempt.monitor.records_in += len(batch)
+        if isinstance(batch, ColumnBatch):
+            keys, *columns = batch.table.columns
+            writer.write_columns(keys, monoid.finish_columns(columns))
+        else:
+            writer.write_pairs(zip(batch.keys, map(monoid.finish, batch.values), strict=True))
 
 
 def _write_passed(attempt: Attempt, reduction: Reduction, runs: Sequence[Run], writer: PartWriter) -> None:
     """Pairs that are only sorted."""
-    from mapreduce.dataflow.merge import merge_rows
-
-    for batch in merge_rows(runs, reduction.value_order):
-        writer.write_pairs(zip(batch.keys, batch.values, strict=True))
-        attempt.monitor.records_in += len(batch)
+    by_value = reduction.value_order is not None
+    for batch in merge_rows(runs, reduction.value_order) if by_value else merge_batches(runs):
         attempt.monitor.check()
+        attempt.monitor.records_in += len(batch)
+        if isinstance(batch, ColumnBatch):
+            writer.write_columns(*batch.table.columns)
+        else:
+            writer.write_pairs(zip(batch.keys, batch.values, strict=True))

@@ -100,6 +100,10 @@ class Format(ABC):
         """Look at the input once, before splitting: header, column types, feature count. Returns a fixed format."""
         return self
 
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of X's columns, of a resolved format; None where the format has no names."""
+        return None
+
     @abstractmethod
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         """Cut a file; [] if it holds no record. Depends on the file and `split_bytes` alone."""

@@ -16,6 +16,8 @@ SHIFTING = ("iso2022", "hz")
 """Encodings in which what a byte means depends on the bytes before it, even of another line."""
 SKIP_BYTES = 1 << 20
 """How much of a line that belongs to the previous split is held at once while it is skipped."""
+PIECE_BYTES = 1 << 26
+"""The most that is asked of a stream at once: decompressors set aside what is asked for, whatever there is."""
 
 
 class ByteReader:
@@ -44,16 +46,21 @@ class ByteReader:
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, fewer only at the end of the file."""
         try:
-            data = self._stream.read(size)
-            while 0 < len(data) < size:  # a raw stream may return less than it has
-                more = self._stream.read(size - len(data))
-                if not more:
-                    break
-                data += more
+            data = self._stream.read(min(size, PIECE_BYTES))
+            if 0 < len(data) < size:
+                data = self._complete(data, size)
         except Exception as error:
             raise self._mended(error) from error
         self.offset += len(data)
         return data
+
+    def _complete(self, data: bytes, size: int) -> bytes:
+        """A stream may return less than was asked for, though there is more."""
+        pieces, missing = [data], size - len(data)
+        while missing and (piece := self._stream.read(min(missing, PIECE_BYTES))):
+            pieces.append(piece)
+            missing -= len(piece)
+        return b"".join(pieces)
 
     def readline(self, limit: int = -1) -> bytes:
         """The bytes up to and including the next newline (or up to `limit`)."""

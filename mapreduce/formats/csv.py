@@ -85,8 +85,8 @@ class Csv(Format):
             elif self.header is True:
                 check_same_header(names, named_by, header, file.path)
             rows = rows or sample
-        if names is None:
-            return self
+        if names is None:  # an empty input has no columns, and is no error
+            return replace(self, schema=CsvSchema((), Dialect(self.delimiter or ",", self.quote, self.encoding)))
         dialect = self.dialect_of(next(file for file in files if file.path == named_by))
         nulls = tuple(dict.fromkeys(("", *self.null_values)))
         columns = apply_types(infer_types(names, rows, nulls), self.types, TYPES)
@@ -98,6 +98,11 @@ class Csv(Format):
     def dialect_of(self, file: InputFile) -> Dialect:
         is_tabbed = uncompressed_name(file.path).lower().endswith((".tsv", ".tab"))
         return Dialect(self.delimiter or ("\t" if is_tabbed else ","), self.quote, self.encoding)
+
+    def feature_names(self) -> tuple[str, ...] | None:
+        if self.schema is None:
+            return None
+        return features_of(self.schema.columns, self.columns, self.features, self.target)
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         """Cuts at true record ends, header left out. Reads a file of several splits once, to follow its quotes."""
@@ -111,6 +116,8 @@ class Csv(Format):
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[CsvBlock]:
         if self.schema is None:
             raise InternalError(f"{split.file.path} is read before its columns are known; call resolve() first")
+        if not self.schema.columns:
+            return
         columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
         features = features_of(self.schema.columns, self.columns, self.features, self.target)
         for lines in self._read_records(split, block_bytes, self.schema.dialect):

@@ -7,6 +7,7 @@ Importing this package imports neither numpy nor pyarrow, llvmlite nor numba.
 
 from mapreduce.kernels.csv_cells import Floats, parse_csv_columns, parse_csv_floats
 from mapreduce.kernels.csv_reference import BadCell, Columns, Fault, Kind
+from mapreduce.kernels.groups import GroupSums, GroupTotals, group_sums
 from mapreduce.kernels.load import available
 from mapreduce.kernels.words import WordCounter, WordCounts, count_words
 
@@ -15,11 +16,14 @@ __all__ = [
     "Columns",
     "Fault",
     "Floats",
+    "GroupSums",
+    "GroupTotals",
     "Kind",
     "WordCounter",
     "WordCounts",
     "available",
     "count_words",
+    "group_sums",
     "parse_csv_columns",
     "parse_csv_floats",
 ]

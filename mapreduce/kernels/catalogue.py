@@ -21,5 +21,5 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "hashes": {"crc_strings": "BiqI"},
     "records": {"order_records": "LLqqqqQQBLL", "gather_records": "LLqqLqq"},
-    "nearest": {"assign_rows": "DqqDqiDLDD"},
+    "nearest": {"assign_rows": "DqqDqiDLDLD"},
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from llvmlite import ir
 from numba import njit
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 # A call that is not inlined hands an error code back, and the code for raising it needs symbols of numba.
@@ -264,3 +264,38 @@ def prefetch_at(typing, address):
         return context.get_dummy_value()
 
     return types.void(types.int64), build
+
+
+@intrinsic
+def nearest_in_lanes(typing, x, at, d, centers, k, least, best):
+    """least[lane], best[lane]: the smallest of sum_j (x[at + j] - centers[j * k + c])^2 over c = lane, lane + 8, ..., and
+    the first c that has it. k is a multiple of 8; eight sums are one vector. NaN is never the smallest.
+    """
+
+    def build(context, builder, signature, args):
+        x, at, d, centers, k, least, best = args
+        squares = ir.VectorType(ir.DoubleType(), 8)
+        indices = ir.VectorType(_I64, 8)
+        best_sum = cgutils.alloca_once_value(builder, ir.Constant(squares, [float("inf")] * 8))
+        best_index = cgutils.alloca_once_value(builder, ir.Constant(indices, list(range(8))))
+        total = cgutils.alloca_once(builder, squares)
+        index = cgutils.alloca_once_value(builder, ir.Constant(indices, list(range(8))))
+        with cgutils.for_range_slice(builder, ir.Constant(_I64, 0), k, ir.Constant(_I64, 8)) as (first, _):
+            builder.store(ir.Constant(squares, [0.0] * 8), total)
+            with cgutils.for_range(builder, d) as row:
+                place = builder.add(builder.mul(row.index, k), first)
+                center = builder.load(builder.bitcast(builder.gep(centers, [place]), squares.as_pointer()), align=8)
+                value = builder.load(builder.gep(x, [builder.add(at, row.index)]))
+                one = builder.insert_element(ir.Constant(squares, ir.Undefined), value, ir.Constant(_I32, 0))
+                all_8 = builder.shuffle_vector(one, one, ir.Constant(ir.VectorType(_I32, 8), [0] * 8))
+                difference = builder.fsub(all_8, center)
+                builder.store(builder.fadd(builder.load(total), builder.fmul(difference, difference)), total)
+            closer = builder.fcmp_ordered("<", builder.load(total), builder.load(best_sum))
+            builder.store(builder.select(closer, builder.load(total), builder.load(best_sum)), best_sum)
+            builder.store(builder.select(closer, builder.load(index), builder.load(best_index)), best_index)
+            builder.store(builder.add(builder.load(index), ir.Constant(indices, [8] * 8)), index)
+        builder.store(builder.load(best_sum), builder.bitcast(least, squares.as_pointer()), align=8)
+        builder.store(builder.load(best_index), builder.bitcast(best, indices.as_pointer()), align=8)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, types.int64, centers, types.int64, least, best), build

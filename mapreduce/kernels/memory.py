@@ -10,7 +10,10 @@ import logging
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _HUGE_PAGE = 2 << 20
 
@@ -37,6 +40,18 @@ class Area:
         """Copy the first `size` bytes of another area."""
         ctypes.memmove(self.address, other.address, size)
 
+    def int64s(self, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The first numbers, seen in place: copy them before the area is used again."""
+        import numpy as np
+
+        return np.frombuffer(self._map, np.int64, count)
+
+    def float64s(self, count: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+        """The first numbers, seen in place: copy them before the area is used again."""
+        import numpy as np
+
+        return np.frombuffer(self._map, np.float64, count)
+
 
 class Int64s(Area):
     """A few named integers shared with a kernel."""
@@ -44,7 +59,7 @@ class Int64s(Area):
     def __init__(self, *values: int) -> None:
         super().__init__(8 * len(values))
         self._values = (ctypes.c_int64 * len(values)).from_address(self.address)
-        self._values[:] = values
+        self._values[:] = list(values)
 
     def __getitem__(self, index: int) -> int:
         return self._values[index]

@@ -10,17 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import InputError
 from mapreduce.kernels.load import Kernels, kernels_of
-from mapreduce.kernels.memory import Area, Int64s, seen
+from mapreduce.kernels.memory import Area, seen
+from mapreduce.kernels.string_table import BAD_BYTE, StringTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# places in the kernels' state, as in source_words.py
-_SLOT_MASK, _DISTINCT, _LIMIT, _ARENA_USED, _ARENA_SIZE, _BAD_BYTE = range(6)
-_SLOT_BYTES = 32
-_FIRST_SLOTS = 1 << 16  # 2 MiB: stays in the second-level cache while the vocabulary is small
-_EDGES = 4096 + 128
-_LARGEST_BLOCK = (1 << 32) - 1  # the table holds a word's length in 32 bits
+_EDGES = 4096 + 128  # as in source_words.py
+_LARGEST_BLOCK = (1 << 32) - 2  # the table holds a word's length in 32 bits
 _LARGEST_STRINGS = (1 << 31) - 1  # bytes that 32-bit offsets of pa.StringArray reach
 
 
@@ -111,70 +108,38 @@ class _Dictionary:
 
 
 class _Table:
-    """The compiled path: owns the memory that source_words.py works in."""
+    """The compiled path."""
 
     def __init__(self, kernels: Kernels) -> None:
         self._kernels = kernels
-        self._slots = _FIRST_SLOTS
-        self._table = Area(self._slots * _SLOT_BYTES)
-        self._arena = Area(1 << 16)
-        self._state = Int64s(self._slots - 1, 0, self._limit, 0, self._arena.size, -1)
+        self._strings = StringTable(kernels)
         self._edges, self._marks, self._progress, self._tail = Area(_EDGES * 8), Area(64), Area(64), Area(64)
 
-    @property
-    def _limit(self) -> int:
-        return self._slots * 5 // 8  # fuller tables probe long
-
     def add(self, data: Any) -> int | None:
+        strings = self._strings
+        work = self._edges.address, self._marks.address, self._progress.address, self._tail.address
         with seen(data) as span:
             if span.size > _LARGEST_BLOCK:
                 raise ValueError(f"a block of {span.size} bytes; give blocks under 4 GiB")
             done = 0
             while True:
-                done = self._kernels["add_words"](
-                    span.address, done, span.size, self._table.address, self._state.address, self._arena.address,
-                    self._edges.address, self._marks.address, self._progress.address, self._tail.address,
-                )  # fmt: skip
+                done = self._kernels["add_words"](span.address, done, span.size, *strings.addresses, *work)
                 if done == span.size:
                     break
-                self._grow(span.size)
-        bad, self._state[_BAD_BYTE] = self._state[_BAD_BYTE], -1
+                strings.grow(span.size)
+        bad, strings.state[BAD_BYTE] = strings.state[BAD_BYTE], -1
         return None if bad < 0 else bad
-
-    def _grow(self, block_bytes: int) -> None:
-        state = self._state
-        if state[_DISTINCT] >= self._limit:
-            old, old_slots = self._table, self._slots
-            self._slots *= 2
-            self._table = Area(self._slots * _SLOT_BYTES)
-            state[_SLOT_MASK], state[_LIMIT] = self._slots - 1, self._limit
-            self._kernels["move_words"](old.address, old_slots, self._table.address, self._slots - 1)
-        else:
-            used, old = state[_ARENA_USED], self._arena
-            self._arena = Area(2 * self._arena.size + block_bytes)
-            self._arena.copy_from(old, used)
-            state[_ARENA_SIZE] = self._arena.size
 
     @property
     def distinct(self) -> int:
-        return self._state[_DISTINCT]
+        return self._strings.distinct
 
     @property
     def bytes(self) -> int:
-        return self._table.size + self._state[_ARENA_USED]
+        return self._strings.bytes
 
     def take(self) -> WordCounts:
-        import numpy as np
         import pyarrow as pa
 
-        distinct, kernels, table = self.distinct, self._kernels, self._table.address
-        offsets, counts = np.empty(distinct + 1, np.int64), np.empty(distinct, np.int64)
-        size = kernels["list_words"](table, self._slots, distinct, offsets.ctypes.data, counts.ctypes.data)
-        out = np.empty(size, np.uint8)
-        kernels["copy_words"](table, self._slots, self._arena.address, offsets.ctypes.data, out.ctypes.data)
-        self._table.clear()
-        self._state[_DISTINCT] = self._state[_ARENA_USED] = 0
-        small = size <= _LARGEST_STRINGS
-        reach = pa.py_buffer(offsets.astype(np.int32) if small else offsets)
-        kind = pa.StringArray if small else pa.LargeStringArray
-        return WordCounts(kind.from_buffers(distinct, reach, pa.py_buffer(out)), pa.array(counts))
+        keys, counts = self._strings.take()
+        return WordCounts(keys, pa.array(counts))

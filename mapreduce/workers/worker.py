@@ -277,7 +277,7 @@ class LogPipe:
                 if len(chunk) < LOG_BYTES:
                     break
         except BlockingIOError:
-            if not self._partial:
+            if not any(chunks):  # nothing was printed: nearly always
                 return b""
         data = b"".join(chunks)
         if to_the_end and data and not data.endswith(b"\n"):

@@ -16,6 +16,7 @@ A law is left out by name only (`columns=False`, `numeric=True` asks for X), wit
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import pickle
@@ -173,6 +174,8 @@ def same(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
         return list(a) == list(b) and all(same(a[key], b[key]) for key in a)
+    if dataclasses.is_dataclass(a):
+        return all(same(getattr(a, field.name), getattr(b, field.name)) for field in dataclasses.fields(a))
     if hasattr(a, "tobytes") and hasattr(a, "dtype"):
         return bool(a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes())
     return bool(a == b)

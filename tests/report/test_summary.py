@@ -1,0 +1,84 @@
+"""Does the summary of a job that has ended say what happened, and is its arithmetic right?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from mapreduce.report.summary import SummaryObserver, merge_summaries, summarise
+from mapreduce.tracker.commands import OutcomeKind
+from tests.report.fakes import outcome, plan
+
+
+def test_parallel_fraction_counts_single_tasks_as_serial() -> None:
+    summary = summarise(outcome(), workers=2)
+    assert summary.parallel_seconds == 7.0  # of the maps; one reduce is no parallel work
+    assert summary.serial_seconds == pytest.approx(1.0)  # 5.0 - the 4.0 in which maps ran
+    assert summary.parallel_fraction == pytest.approx(7 / 8)
+    assert summary.speedup == pytest.approx(8 / 5)
+    assert summary.karp_flatt == pytest.approx((5 / 8 - 1 / 2) / (1 / 2))
+    assert summary.predicted_speedups[2] == pytest.approx(1 / (1 / 8 + 7 / 16))
+    assert list(summary.predicted_speedups) == [2, 4, 8, 16, 32, 64]
+
+
+def test_text() -> None:
+    assert summarise(outcome(), workers=2).to_text().splitlines() == [
+        "succeeded in 5.0 s on 2 workers",
+        "  read     100 MB, 1.0 M records (20.0 MB/s, 200,000 records/s)",
+        "  wrote    400 B, 20 records",
+        "  stage    map: 2 tasks in 4.0 s, the longest 4.0 s",
+        "  stage    reduce: 1 task in 600 ms",
+        "  memory   150 MB at a worker's peak, 2 spills",
+        "  counter  bad lines = 1,234",
+        "  failures 1 failed attempt; all made up for",
+        "           map 0, attempt 1: ValueError: not a number: x at a.txt, byte 10",
+        "  parallel p = 0.875, Karp-Flatt serial fraction 0.250",
+        "  Amdahl   S(2) 1.78  S(4) 2.91  S(8) 4.27  S(16) 5.57  S(32) 6.56  S(64) 7.21",
+    ]
+
+
+def test_a_failed_job_has_no_scaling() -> None:
+    summary = summarise(outcome(OutcomeKind.FAILED), workers=2)
+    assert summary.parallel_fraction is None
+    assert "all made up for" not in summary.to_text()
+    assert "Amdahl" not in summary.to_text()
+
+
+def test_one_worker_has_no_karp_flatt() -> None:
+    summary = summarise(outcome(), workers=1)
+    assert summary.karp_flatt is None
+    assert "  parallel p = 0.875\n" in summary.to_text()
+
+
+def test_json_holds_everything() -> None:
+    page = json.loads(json.dumps(summarise(outcome(), workers=2).to_json()))
+    assert page["outcome"] == "succeeded"
+    assert page["counters"] == {"bad lines": 1234}
+    assert page["stages"][0] == {
+        "name": "map", "tasks": 2, "seconds": 4.0, "task_seconds": 7.0, "longest_task_seconds": 4.0,
+    }  # fmt: skip
+    assert page["failures"][0]["place"] == "a.txt, byte 10"
+    assert page["predicted_speedups"]["64"] == 7.2113
+
+
+def test_a_job_on_no_input() -> None:
+    empty = replace(outcome(), stages=(), seconds=0.0, failures=(), failed_attempts=0)
+    summary = summarise(empty, workers=2)
+    assert summary.parallel_fraction is None
+    assert summary.to_text().startswith("succeeded in 0 ms on 2 workers")
+
+
+def test_jobs_of_a_fit_are_one_summary() -> None:
+    observer = SummaryObserver()
+    for _ in range(3):
+        observer.started(plan(), 0, 2, 0.0)
+        observer.finished(outcome())
+    merged = merge_summaries(observer.summaries)
+    assert merged is not None
+    assert merged.to_text().startswith("3 jobs succeeded in 15.0 s on 2 workers")
+    assert merged.parallel_fraction == pytest.approx(7 / 8)
+    assert [stage.tasks for stage in merged.stages] == [6, 3]
+    assert merged.counters == {"bad lines": 3702}
+    assert merge_summaries([]) is None
