@@ -118,6 +118,16 @@ def read_all(
     return reading
 
 
+def read_form(format: Format, content: bytes, path: Path, form: str = "records") -> Any:
+    """The records, `arrow`, `X` or another form of the one block of a file of these bytes."""
+    path.write_bytes(content)
+    file = input_file(path)
+    resolved = format.resolve([file])
+    (split,) = plan_splits(resolved, file, ONE)
+    (block,) = resolved.read_blocks(split, ONE)
+    return list(block.records()) if form == "records" else getattr(block, form)
+
+
 def plan_splits(format: Format, file: InputFile, split_bytes: int) -> list[Split]:
     extents = format.plan_extents(file, split_bytes)
     assert extents == format.plan_extents(file, split_bytes), "a plan depends on the file and the split size alone"

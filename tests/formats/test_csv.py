@@ -15,17 +15,10 @@ from hypothesis import strategies as st
 
 from mapreduce.errors import InputError, MapReduceError, UsageError
 from mapreduce.formats.csv import Csv
-from tests.formats.laws import ONE, check_empty, check_format, input_file, plan_splits, read_all
+from tests.formats.laws import ONE, check_empty, check_format, input_file, read_all, read_form
 
 BOM = b"\xef\xbb\xbf"
 HOUSES = b"price,rooms,city\n250.5,3,Bonn\n99,2,Aachen\n"
-
-
-def read(format: Csv, content: bytes, path: Path, form: str = "records") -> Any:
-    path.write_bytes(content)
-    resolved = format.resolve([input_file(path)])
-    blocks = [b for s in plan_splits(resolved, input_file(path), ONE) for b in resolved.read_blocks(s, ONE)]
-    return [list(block.records()) if form == "records" else getattr(block, form) for block in blocks][0]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +101,7 @@ def test_numbers_are_the_same_in_every_lane(
         format, content.encode(), path, split_sizes=[split_bytes], block_sizes=[1, 50], numeric=True, target=True
     )
     assert [(row["y"], bits(row["x"])) for row in found] == [(y, bits(x)) for y, x in rows]
-    X = read(format, content.encode(), path, "X")
+    X = read_form(format, content.encode(), path, "X")
     assert [bits(x) for x in X[:, 0].tolist()] == [bits(x) for _, x in rows]
 
 
@@ -148,18 +141,18 @@ def test_other_encodings(tmp_path: Path) -> None:
 
 def test_features_default_to_all_numbers_but_the_target(tmp_path: Path) -> None:
     content = b"n,price,city,rooms\n1,9.5,x,3\n2,8.5,y,4\n"
-    assert read(Csv(target="price"), content, tmp_path / "a.csv", "X").tolist() == [[1.0, 3.0], [2.0, 4.0]]
-    assert read(Csv(target="price"), content, tmp_path / "a.csv", "y").tolist() == [9.5, 8.5]
-    X = read(Csv(target="n", features=["rooms", "price"]), content, tmp_path / "a.csv", "X")
+    assert read_form(Csv(target="price"), content, tmp_path / "a.csv", "X").tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    assert read_form(Csv(target="price"), content, tmp_path / "a.csv", "y").tolist() == [9.5, 8.5]
+    X = read_form(Csv(target="n", features=["rooms", "price"]), content, tmp_path / "a.csv", "X")
     assert X.tolist() == [[3.0, 9.5], [4.0, 8.5]]
     assert X.flags.c_contiguous
 
 
 def test_an_integer_column_may_go_on_as_decimals_in_X(tmp_path: Path) -> None:
     content = b"x\n" + b"1\n" * 200_000 + b"2.5\n"
-    assert read(Csv(), content, tmp_path / "a.csv", "X")[-1, 0] == 2.5
+    assert read_form(Csv(), content, tmp_path / "a.csv", "X")[-1, 0] == 2.5
     with pytest.raises(InputError, match=r"line 200002, column 'x': '2.5' is not an integer.*types=\{'x': 'float'\}"):
-        read(Csv(), content, tmp_path / "a.csv")
+        read_form(Csv(), content, tmp_path / "a.csv")
 
 
 @pytest.mark.parametrize(
@@ -192,7 +185,7 @@ def test_errors(
     format: Csv, content: bytes, form: str, error: type[MapReduceError], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
-        read(format, content, tmp_path / "a.csv", form)
+        read_form(format, content, tmp_path / "a.csv", form)
 
 
 def test_headers_must_agree(tmp_path: Path) -> None:
@@ -214,7 +207,7 @@ def test_options_that_make_no_sense(options: dict[str, Any]) -> None:
 def test_a_cell_may_be_longer_than_the_csv_module_likes(tmp_path: Path) -> None:
     limit = csv.field_size_limit()
     long = b"x" * 300_000
-    rows = read(Csv(header=False), b'"' + long + b'",1\n', tmp_path / "a.csv")
+    rows = read_form(Csv(header=False), b'"' + long + b'",1\n', tmp_path / "a.csv")
     assert rows == [{"f0": long.decode(), "f1": 1}]
     assert csv.field_size_limit() == limit
 

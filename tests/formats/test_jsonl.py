@@ -12,16 +12,9 @@ from hypothesis import strategies as st
 
 from mapreduce.errors import InputError, MapReduceError, UsageError
 from mapreduce.formats.jsonl import JsonLines
-from tests.formats.laws import ONE, check_empty, check_format, input_file, plan_splits
+from tests.formats.laws import check_empty, check_format, read_form
 
 BOM = b"\xef\xbb\xbf"
-
-
-def read(format: JsonLines, content: bytes, path: Path, form: str = "records") -> Any:
-    path.write_bytes(content)
-    resolved = format.resolve([input_file(path)])
-    blocks = [b for s in plan_splits(resolved, input_file(path), ONE) for b in resolved.read_blocks(s, ONE)]
-    return [list(block.records()) if form == "records" else getattr(block, form) for block in blocks][0]
 
 
 scalars = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(alphabet='a"\\\né😀\x00', max_size=6))
@@ -75,14 +68,14 @@ def test_columns_are_the_objects_fields(
     content = "".join(json.dumps(record) + "\n" for record in records).encode()
     format = JsonLines(target="i", features=["f"], types={"f": "float"})
     check_format(format, content, path, split_sizes=[split_bytes], block_sizes=[1, 99], numeric=True, target=True)
-    rows = read(format, content, path, "arrow").to_pylist()
+    rows = read_form(format, content, path, "arrow").to_pylist()
     assert [(row["i"], row["f"]) for row in rows] == [(record["i"], float(record["f"])) for record in records]
     assert [row.get("s") for row in rows] == [record.get("s") for record in records]
 
 
 def test_types_found(tmp_path: Path) -> None:
     content = b'{"i":1,"f":1,"s":"x","b":true,"n":null,"l":[1],"m":1}\n{"f":2.5,"m":"x","late":1}\n'
-    batch = read(JsonLines(), content, tmp_path / "a.jsonl", "arrow")
+    batch = read_form(JsonLines(), content, tmp_path / "a.jsonl", "arrow")
     assert {field.name: str(field.type) for field in batch.schema} == {
         "i": "int64", "f": "double", "s": "string", "b": "bool", "n": "string", "l": "string", "m": "string",
         "late": "int64",
@@ -99,8 +92,8 @@ def test_an_empty_file_and_one_of_blank_lines(tmp_path: Path) -> None:
 
 def test_a_duplicate_key_is_as_in_python(tmp_path: Path) -> None:
     content = b'{"a":1,"a":2}\n'
-    assert read(JsonLines(), content, tmp_path / "a.jsonl") == [{"a": 2}]
-    assert read(JsonLines(), content, tmp_path / "a.jsonl", "arrow").to_pylist() == [{"a": 2}]
+    assert read_form(JsonLines(), content, tmp_path / "a.jsonl") == [{"a": 2}]
+    assert read_form(JsonLines(), content, tmp_path / "a.jsonl", "arrow").to_pylist() == [{"a": 2}]
 
 
 @pytest.mark.parametrize(
@@ -129,4 +122,4 @@ def test_errors(
     format: JsonLines, content: bytes, form: str, error: type[MapReduceError], message: str, tmp_path: Path
 ) -> None:
     with pytest.raises(error, match=message):
-        read(format, content, tmp_path / "a.jsonl", form)
+        read_form(format, content, tmp_path / "a.jsonl", form)

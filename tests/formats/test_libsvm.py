@@ -13,16 +13,9 @@ from hypothesis import strategies as st
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.libsvm import Libsvm
 from mapreduce.formats.libsvm_parse import LabeledPoint, Points, greatest_index, parse_point, parse_points, point_text
-from tests.formats.laws import ONE, check_empty, check_format, input_file, plan_splits
+from tests.formats.laws import check_empty, check_format, input_file, read_form
 
 BOM = b"\xef\xbb\xbf"
-
-
-def read(format: Libsvm, content: bytes, path: Path, form: str) -> Any:
-    path.write_bytes(content)
-    resolved = format.resolve([input_file(path)])
-    blocks = [b for s in plan_splits(resolved, input_file(path), ONE) for b in resolved.read_blocks(s, ONE)]
-    return [list(block.records()) if form == "records" else getattr(block, form) for block in blocks][0]
 
 
 def test_points(tmp_path: Path) -> None:
@@ -34,21 +27,24 @@ def test_points(tmp_path: Path) -> None:
     ]
     check_format(Libsvm(), content, tmp_path / "a.svm", expected=expected, numeric=True, target=True)
     assert expected[0].features == {1: 0.5, 3: 2.0}
-    X = read(Libsvm(), content, tmp_path / "a.svm", "X")
+    X = read_form(Libsvm(), content, tmp_path / "a.svm", "X")
     assert X.shape == (3, 12)
     assert X[0, 0] == 0.5
     assert X[2, 11] == -4
-    assert read(Libsvm(), content, tmp_path / "a.svm", "qids") == [None, None, 7]
+    assert read_form(Libsvm(), content, tmp_path / "a.svm", "qids") == [None, None, 7]
 
 
 def test_zero_based(tmp_path: Path) -> None:
     content = b"1 qid:3 0:1\n2 qid:4 0:1 2:3\n"
     check_format(Libsvm(zero_based=True), content, tmp_path / "a.svm", numeric=True, target=True)
-    assert read(Libsvm(zero_based=True), content, tmp_path / "a.svm", "X").toarray().tolist() == [[1, 0, 0], [1, 0, 3]]
+    assert read_form(Libsvm(zero_based=True), content, tmp_path / "a.svm", "X").toarray().tolist() == [
+        [1, 0, 0],
+        [1, 0, 3],
+    ]
 
 
 number = st.one_of(st.integers(-9, 9).map(str), st.floats().map(repr), st.sampled_from(["+1", "1e3", ".5", "-0", "2."]))
-pairs = st.dictionaries(st.integers(1, 40), number, max_size=5).map(sorted_pairs := lambda d: sorted(d.items()))
+pairs = st.dictionaries(st.integers(1, 40), number, max_size=5).map(lambda found: sorted(found.items()))
 blank = st.sampled_from([" ", "  ", "\t", " \t "])
 
 
@@ -83,8 +79,10 @@ def test_every_point_once_and_both_parsers_agree(
     content = (end.join(lines) + (end if has_last_newline else "")).encode()
     points = [parse_point(text, 1) for line in content.split(b"\n") if (text := point_text(line))]
     path = tmp_path_factory.getbasetemp() / "points.svm"
-    sizes = {"split_sizes": [split_bytes], "block_sizes": [block_bytes]}
-    check_format(Libsvm(), content, path, expected=points, numeric=True, target=True, **sizes)
+    check_format(
+        Libsvm(), content, path, expected=points, split_sizes=[split_bytes], block_sizes=[block_bytes],
+        numeric=True, target=True,
+    )  # fmt: skip
     assert greatest_index(content) == max((index for point in points for index in point.indices), default=-1)
     if points:
         quick, plain = parse_points(content, 1), Points.of(points)
@@ -150,12 +148,12 @@ def test_features_are_those_of_all_files(tmp_path: Path) -> None:
 )
 def test_malformed_lines(content: bytes, message: str, form: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=message):
-        read(Libsvm(features=100), content, tmp_path / "a.svm", form)
+        read_form(Libsvm(features=100), content, tmp_path / "a.svm", form)
 
 
 def test_an_index_beyond_the_features(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a.svm, line 3: index 4 is beyond the 3 features"):
-        read(Libsvm(features=3), b"1 2:3\n1 1:1\n1 3:1 4:5\n", tmp_path / "a.svm", "X")
+        read_form(Libsvm(features=3), b"1 2:3\n1 1:1\n1 3:1 4:5\n", tmp_path / "a.svm", "X")
 
 
 def test_features_must_be_a_number() -> None:

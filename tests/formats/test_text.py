@@ -57,8 +57,8 @@ def test_every_line_once(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "text.txt"
     content = text.encode()
-    sizes = {"split_sizes": [split_bytes], "block_sizes": [block_bytes]}
-    check_format(Text(), content, path, expected=lines_of(content), **sizes)
+    expected = lines_of(content)
+    check_format(Text(), content, path, expected=expected, split_sizes=[split_bytes], block_sizes=[block_bytes])
 
 
 def test_an_empty_file_needs_no_split(tmp_path: Path) -> None:
@@ -67,8 +67,8 @@ def test_an_empty_file_needs_no_split(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "ascii", "shift_jis", "gb18030", "UTF8"])
 def test_encodings_in_which_a_newline_is_a_newline(encoding: str, tmp_path: Path) -> None:
-    text = {"latin-1": "é\nü", "cp1252": "€5\n„x“\n", "shift_jis": "日本\n語", "gb18030": "中文\n字"}.get(encoding, "a\nb")
-    content = text.encode(encoding)
+    texts = {"latin-1": "é\nü", "cp1252": "€5\n„x“\n", "shift_jis": "日本\n語", "gb18030": "中文\n字"}
+    content = texts.get(encoding, "a\nb").encode(encoding)
     check_format(Text(encoding), content, tmp_path / "a.txt", expected=lines_of(content, encoding))
 
 
