@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from mapreduce.errors import UsageError
-from mapreduce.formats.arrays import hold_arrays
 from mapreduce.formats.base import Format, InputFile, Split
 from mapreduce.formats.inputs import STDIN, find_files, spool_stdin
 from mapreduce.formats.memory import hold_in_memory
@@ -282,20 +281,10 @@ def from_records(records: Iterable[Any]) -> Dataset:
 
 
 def from_arrays(X: Any, y: Any = None) -> Dataset:
-    """NumPy arrays in memory, X (rows, features) and y (rows,), as a dataset for folds; a record is a row of X.
-
-    They travel to the workers with the job: meant for what fits in memory several times. Raises InputError for shapes
-    that do not fit.
-    """
-    format, file = hold_arrays(X, y)
-    return Dataset((file.path,), format, found=(file,))
-
-
-def from_arrays(X: Any, y: Any = None) -> Dataset:
     """Arrays in memory: X (rows, features; NumPy or SciPy sparse) and y (rows,). They travel to the workers with each
     job; for large arrays and many jobs, `np.save` and `read_npy` or `engine.cache` are cheaper.
 
-    A record is Example(x, y) where there is a y, else a row. Raises UsageError where lengths differ.
+    A record is Example(x, y) where there is a y, else a row of X. Raises InputError for shapes that do not fit.
     """
     from mapreduce.formats.arrays import hold_arrays
 

@@ -35,12 +35,15 @@ class Selection:
     target: str | None = None
 
 
+EVERYTHING = Selection()
+
+
 def select(
     dtype: np.dtype[Any], shape: tuple[int, ...], features: Sequence[str | int] | None, target: str | int | None
 ) -> Selection:
     """Check the columns that the user named; numbers from 0, negative ones from the end. Raises UsageError."""
     if features is None and target is None and dtype.names is None:
-        return Selection()
+        return EVERYTHING
     names = _column_names(dtype, shape)
     kinds = [dtype[name] if dtype.names else dtype for name in names]
     columns = [(name, _kind_name(kind)) for name, kind in zip(names, kinds, strict=True)]
@@ -194,7 +197,7 @@ class Arrays(Format):
             end = min(start + step, split.extent.end)
             y = None if self.y is None else self.y[start:end]
             size = int(row_bytes * (end - start))
-            yield ArrayBlock(self.x[start:end], y, Selection(), split.file.path, start, size)
+            yield ArrayBlock(self.x[start:end], y, EVERYTHING, split.file.path, start, size)
 
 
 class ArraysInMemory(NamedTuple):
@@ -213,14 +216,14 @@ def hold_arrays(X: Any, y: Any) -> ArraysInMemory:
     target = None if y is None else np.asarray(y)
     if x.ndim == 0 or (target is not None and (target.ndim != 1 or len(target) != x.shape[0])):
         shape = "none" if target is None else target.shape
-        raise UsageError(f"X has shape {x.shape} and y {shape}; X is (rows, features) and y (rows,), of equal length")
+        raise InputError(f"X has shape {x.shape} and y {shape}; X is (rows, features) and y (rows,), of equal length")
     parts = [x] if isinstance(x, np.ndarray) else [x.data, x.indices, x.indptr]
     parts += [] if target is None else [target]
     for part in parts:
         if part.dtype.hasobject:
-            raise UsageError("an array holds Python objects; give numbers: np.asarray(X, dtype=float)")
-    digest = xxhash.xxh3_64(repr([(part.shape, part.dtype.str) for part in parts]))
+            raise InputError("an array holds Python objects; give numbers: np.asarray(X, dtype=float)")
+    digest = xxhash.xxh3_64(repr([(part.shape, part.dtype.str) for part in parts]).encode())
     for part in parts:
-        digest.update(np.ascontiguousarray(part).view(np.uint8) if part.size else b"")
+        digest.update(np.ascontiguousarray(part).data)
     size = sum(part.nbytes for part in parts) if x.shape[0] else 0
     return ArraysInMemory(Arrays(x, target), InputFile(f"<arrays {digest.hexdigest()}>", size))

@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO, ClassVar, NamedTuple, Self
 import numpy as np
 
 from mapreduce.errors import InputError, UsageError, near
-from mapreduce.formats.arrays import Array, ArrayBlock, Selection, plan_rows, select
+from mapreduce.formats.arrays import EVERYTHING, Array, ArrayBlock, Selection, plan_rows, select
 from mapreduce.formats.base import Extent, Format, InputFile, Split
 from mapreduce.formats.inputs import is_remote, open_input
 
@@ -78,7 +78,7 @@ class Npy(Format):
     features: tuple[str | int, ...] | None = None
     x: str = "X"
     y: str | None = None
-    schema: Selection = Selection()
+    schema: Selection = EVERYTHING
 
     name: ClassVar[str] = "npy"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
@@ -102,6 +102,10 @@ class Npy(Format):
         x, y = first[1]
         target = None if y is not None and not _is_number(self.target) else self.target
         return replace(self, schema=select(x.dtype, x.shape, self.features, target))
+
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Numbers of columns, as text, or names of fields; None where every column is a feature."""
+        return self.schema.features
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         table = self._inspect(file)

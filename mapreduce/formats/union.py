@@ -58,6 +58,11 @@ class Union(Format):
             resolved.append(replace(member, format=member.format.resolve(own)))
         return replace(self, members=tuple(resolved))
 
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Those of the members, where all have the same."""
+        names = {member.format.feature_names() for member in self.members}
+        return names.pop() if len(names) == 1 else None
+
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.members[_member_number(file)].format.plan_extents(file, split_bytes)
 
