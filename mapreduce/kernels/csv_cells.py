@@ -49,7 +49,9 @@ def parse_csv_floats(
         matrix = _compiled_floats(kernels, data, delimiter, columns_in_row, wanted, out)
         if matrix is not None:
             return Floats(matrix, None)
-    parsed = parse_by_library(data, delimiter, columns_in_row, wanted, [Kind.FLOAT] * len(wanted), compiled=kernels is not None)
+    parsed = parse_by_library(
+        data, delimiter, columns_in_row, wanted, [Kind.FLOAT] * len(wanted), compiled=kernels is not None
+    )
     rows = len(parsed.arrays[0])
     matrix = out[:rows] if out is not None and len(out) >= rows else np.empty((rows, len(wanted)))
     for j, array in enumerate(parsed.arrays):

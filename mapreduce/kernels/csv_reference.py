@@ -166,7 +166,9 @@ def _value(raw: bytes, kind: Kind, *, quoted: bool) -> Any:
     return str(raw.replace(b'""', _QUOTE) if quoted else raw, "utf-8")
 
 
-def _take_row(text: bytes, row: _Row, number: int, columns: int, plan: Plan, values: dict[int, list[Any]]) -> BadCell | None:
+def _take_row(
+    text: bytes, row: _Row, number: int, columns: int, plan: Plan, values: dict[int, list[Any]]
+) -> BadCell | None:
     """Append the row's wanted values; what is wrong with it instead."""
     if row.bad_quotes:
         return BadCell(Fault.QUOTE, number, len(row.cells), row.start)

@@ -43,7 +43,7 @@ class GroupSums:
     """Sums by key over many blocks; every block has the same types of keys and values."""
 
     def __init__(self, *, compile: bool = False) -> None:
-        self._compile = compile
+        self._kernels = kernels_of("groups", compile=compile)
         self._types: Any = None
         self._numbers: _IntNumbers | _StringNumbers | _Dictionary | None = None
         self._totals: _CompiledTotals | _NumpyTotals | None = None
@@ -69,8 +69,7 @@ class GroupSums:
         if keys.type not in (pa.int64(), pa.string()) or values.type not in (pa.int64(), pa.float64()):
             raise ValueError(f"keys of {keys.type}, values of {values.type}; give int64 or string, int64 or float64")
         self._types = keys.type, values.type
-        kernels = kernels_of("groups", compile=self._compile)
-        integral = values.type == pa.int64()
+        kernels, integral = self._kernels, values.type == pa.int64()
         if kernels is None:
             self._numbers, self._totals = _Dictionary(keys.type), _NumpyTotals(integral=integral)
         else:
@@ -94,7 +93,10 @@ class GroupSums:
         if self._numbers is None or self._totals is None:
             return GroupTotals(pa.nulls(0), pa.nulls(0), pa.array([], pa.int64()))
         sums, counts = self._totals.take(self._numbers.distinct)
-        return GroupTotals(self._numbers.take(), pa.array(sums), pa.array(counts))
+        totals = self._numbers.take(), pa.array(sums), pa.array(counts)
+        if len(counts) and not counts.all():  # keys of rows behind an overflow
+            return GroupTotals(*(column.filter(pa.array(counts > 0)) for column in totals))
+        return GroupTotals(*totals)
 
 
 def _as_arrow(values: Any) -> pa.Array:
@@ -188,7 +190,13 @@ class _StringNumbers:
         done = 0
         while True:
             done = self._kernels["number_strings"](
-                text, size, offsets.address + 4 * keys.offset, done, rows, *self._strings.addresses, self._numbers.address
+                text,
+                size,
+                offsets.address + 4 * keys.offset,
+                done,
+                rows,
+                *self._strings.addresses,
+                self._numbers.address,
             )
             if done == rows:
                 return self._numbers

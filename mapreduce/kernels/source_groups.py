@@ -28,7 +28,16 @@ from mapreduce.kernels.source_words import (
     short_slot,
 )
 
-__all__ = ["add_floats", "add_ints", "copy_words", "list_words", "move_ints", "move_words", "number_ints", "number_strings"]
+__all__ = [
+    "add_floats",
+    "add_ints",
+    "copy_words",
+    "list_words",
+    "move_ints",
+    "move_words",
+    "number_ints",
+    "number_strings",
+]
 
 BATCH = 32
 

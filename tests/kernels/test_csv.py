@@ -29,7 +29,9 @@ NUMBERS = st.one_of(
     st.sampled_from([" 1.5 ", "+2", "-0", "-0.0", ".5", "5.", "1e5", "1E+5", "inf", "-Infinity", "nan", "1_0", '"3.25"', '" 4 "',
                      "00000000001.5", "9007199254740993", "0.1234567890123456", "123456789.123456789", "1e-400", "4.9e-324"]),
 )  # fmt: skip
-WRONG = st.sampled_from(["", " ", "x", "1.2.3", "--1", "1e", "e5", '"1', '"1"2', '1"', '"1""2"', "1 2", "0x10", "\xe9", "-", "."])
+WRONG = st.sampled_from(
+    ["", " ", "x", "1.2.3", "--1", "1e", "e5", '"1', '"1"2', '1"', '"1""2"', "1 2", "0x10", "\xe9", "-", "."]
+)
 ENDS = st.sampled_from(["\n", "\r\n", "\n\n", "\r\n\n"])
 
 
@@ -37,7 +39,10 @@ def same(a: Columns, b: Columns) -> bool:
     """Bit for bit, NaN included."""
     if a.bad != b.bad or [x.type for x in a.arrays] != [x.type for x in b.arrays]:
         return False
-    return all(list(map(bits, x.to_pylist())) == list(map(bits, y.to_pylist())) for x, y in zip(a.arrays, b.arrays, strict=True))
+    return all(
+        list(map(bits, x.to_pylist())) == list(map(bits, y.to_pylist()))
+        for x, y in zip(a.arrays, b.arrays, strict=True)
+    )
 
 
 def bits(value: Any) -> Any:
@@ -96,7 +101,11 @@ STRINGS = st.one_of(
     st.text(st.characters(exclude_characters='",\r\n', exclude_categories=["Cs"]), max_size=40),
     st.text(max_size=20).map(lambda x: '"' + x.replace('"', '""') + '"'),
 )
-INTS = st.one_of(st.integers(-(2**63), 2**63 - 1).map(str), st.integers(-999, 999).map(str), st.sampled_from(["+7", " 8 ", "007", '"9"']))
+INTS = st.one_of(
+    st.integers(-(2**63), 2**63 - 1).map(str),
+    st.integers(-999, 999).map(str),
+    st.sampled_from(["+7", " 8 ", "007", '"9"']),
+)
 TEXT = {Kind.FLOAT: NUMBERS, Kind.INT: INTS, Kind.STRING: STRINGS}
 
 
