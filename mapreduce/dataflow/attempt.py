@@ -6,6 +6,8 @@ writes files that nobody else sees until they are committed, and returns an Atte
 
 from __future__ import annotations
 
+import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -93,10 +95,17 @@ def run_attempt(context: JobContext, attempt_id: AttemptId, spec: Spec, monitor:
         bytes_out=output.bytes,
         seconds=time.perf_counter() - started,
         cpu_seconds=time.process_time() - cpu_started,
+        peak_memory_bytes=peak_memory_bytes(),
         spills=monitor.spills,
     )
     counters = job._counters or Counters()
     return AttemptResult(output, dict(counters), stats)
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process ever held, as the system counts it."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _body_of(spec: Spec) -> Callable[[Attempt, Any], Output]:

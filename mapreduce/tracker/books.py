@@ -23,7 +23,7 @@ _NOTHING: Mapping[TaskId, Output] = MappingProxyType({})
 
 @dataclass(slots=True)
 class _Totals:
-    """Sums of TaskStats; peak memory is a maximum."""
+    """Sums of TaskStats: what the first stages read of the input and the last one wrote; peak memory is a maximum."""
 
     bytes_in: int = 0
     records_in: int = 0
@@ -34,11 +34,13 @@ class _Totals:
     peak_memory_bytes: int = 0
     spills: int = 0
 
-    def add(self, stats: TaskStats) -> None:
-        self.bytes_in += stats.bytes_in
-        self.records_in += stats.records_in
-        self.records_out += stats.records_out
-        self.bytes_out += stats.bytes_out
+    def add(self, stats: TaskStats, *, reads_input: bool, writes_output: bool) -> None:
+        if reads_input:
+            self.bytes_in += stats.bytes_in
+            self.records_in += stats.records_in
+        if writes_output:
+            self.records_out += stats.records_out
+            self.bytes_out += stats.bytes_out
         self.seconds += stats.seconds
         self.cpu_seconds += stats.cpu_seconds
         self.peak_memory_bytes = max(self.peak_memory_bytes, stats.peak_memory_bytes)
@@ -105,7 +107,8 @@ class Books:
         stage.outputs[task] = result.output
         stage.task_seconds[task.index] = result.stats.seconds
         stage.last_commit = max(0.0, time - self._started)
-        self._totals.add(result.stats)
+        reads_input = stage.name == "map"
+        self._totals.add(result.stats, reads_input=reads_input, writes_output=task.stage == len(self._stages) - 1)
         if task in self._counted:
             for name, amount in self._counted.pop(task).items():
                 self._counters[name] -= amount
