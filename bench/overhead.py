@@ -25,6 +25,9 @@ def is_positive(output: Path, run: Measurement) -> bool:
 
 CONTESTANTS = (
     Contestant(OURS, (sys.executable, "-m", "bench.empty_tasks", "{input}", "{output}")),
+    Contestant(
+        f"{OURS}, a part file a task", (sys.executable, "-m", "bench.empty_tasks", "{input}", "{output}", "--files")
+    ),
     peer("Dask distributed", "empty_tasks_dask", 10, "distributed"),
     peer("Ray", "empty_tasks_ray", 3, "ray", environment={"RAY_AUTH_MODE": "disabled"}),
     peer("loky", "empty_tasks_loky", 0.7, "loky"),
@@ -40,7 +43,7 @@ EMPTY_TASKS = Question(
     seconds=seconds_a_task,
     rate="tasks/s",
     work=lambda _: 1.0,
-    note="A task a record, 5,000 at 500 KB; seconds are a task's, without start-up. Ours are whole map tasks.",
+    note="A task a record, 5,000 at 500 KB; seconds are a task's, without start-up. Ours are a fold's map tasks.",
 )
 FIRST_MAP = Question(
     name="first_map",
