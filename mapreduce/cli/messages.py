@@ -10,7 +10,7 @@ import click
 from mapreduce.errors import JobError, MapReduceError, near
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
-_OWN_NAMES = frozenset(cls.__name__ for cls in (JobError, *MapReduceError.__subclasses__()))
+_OWN_NAMES = frozenset(cls.__name__ for cls in MapReduceError.__subclasses__())
 """Errors that are raised on purpose: their message says all."""
 
 _verbosity = 0
@@ -67,7 +67,7 @@ def _show_traceback(error: BaseException) -> None:
         return
     if not isinstance(error, JobError):
         return
-    failure = error.failure
+    failure = getattr(error, "failure", None)
     texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
     on_purpose = failure is not None and failure.type_name in _OWN_NAMES
     for text in texts:

@@ -127,7 +127,10 @@ class JobSummary:
     def _scaling_rows(self) -> list[tuple[str, str]]:
         if self.parallel_fraction is None:
             return []
-        serial = "" if self.karp_flatt is None else f", Karp-Flatt serial fraction {self.karp_flatt:.3f}"
+        e = self.karp_flatt
+        serial = (
+            "" if e is None else f", Karp-Flatt serial fraction {e:.3f}" if e <= 1 else ", no speed-up at this size"
+        )
         speedups = "  ".join(f"S({n}) {speedup:.2f}" for n, speedup in self.predicted_speedups.items())
         return [("parallel", f"p = {self.parallel_fraction:.3f}{serial}"), ("Amdahl", speedups)]
 

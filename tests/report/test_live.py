@@ -62,7 +62,12 @@ def test_many_workers_are_summed_up() -> None:
 
 def test_nothing_is_drawn_for_a_short_job() -> None:
     consoles: list[Console] = []
-    view = LiveView(Clock(), lambda: consoles.append(terminal()) or consoles[-1])
+
+    def make_console() -> Console:
+        consoles.append(terminal())
+        return consoles[-1]
+
+    view = LiveView(Clock(), make_console)
     start_maps(view, 0.0)
     finish(view, 0.1, attempt(0, 0))
     view.finished(outcome())
@@ -78,11 +83,11 @@ def test_drawn_at_most_five_times_a_second_and_removed_at_the_end() -> None:
     for step in range(101):  # a second
         clock.now = 101.0 + step / 100
         view.sampled([sample(W0, attempt(0, 0), step)])
-    assert text_of(console).count("worker 0") == 6
+    assert text_of(console).count("worker 0") in (5, 6)
     view.finished(outcome())
     view.close()
     view.close()
-    assert text_of(console).endswith("\x1b[?25h") or "\x1b[?25h" in text_of(console)  # the cursor is back
+    assert text_of(console).rindex("\x1b[?25h") > text_of(console).rindex("\x1b[?25l")  # the cursor is back
 
 
 def test_logs_stand_above_the_view() -> None:
