@@ -301,7 +301,15 @@ class Driver:
         elif isinstance(command, Discard):
             self._work.discard(command.attempt, command.output)
         elif self._outcome is None:
+            self._refuse_if_lost()
             self._outcome = command.outcome
+
+    def _refuse_if_lost(self) -> None:
+        """The tracker has ended the job with a commit that turned out impossible, and won't hear of it any more."""
+        for event in self._consequences:
+            if isinstance(event, OutputLost):
+                name = self._tracker.plan.task_name(event.task)
+                raise OutputLostError(f"the output of {name} vanished before it was final; run the job again")
 
     def _give_up(self, error: Exception) -> None:
         if self._outcome is None or self._outcome.kind is OutcomeKind.SUCCEEDED:
