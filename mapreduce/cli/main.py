@@ -62,11 +62,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from mapreduce.cli.messages import show_error, show_usage_error
 
     try:
-        code = app.main(
-            args=None if arguments is None else list(arguments), prog_name="mapreduce", standalone_mode=False
-        )
+        # not app.main: that would answer a broken pipe by itself, with code 1
+        with app.make_context("mapreduce", list(sys.argv[1:] if arguments is None else arguments)) as context:
+            app.invoke(context)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return 0
+    except click.exceptions.Exit as ended:  # --help and --version
+        return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 2
     except click.UsageError as error:
         return show_usage_error(error)
     except click.ClickException as error:

@@ -73,6 +73,7 @@ def fit_command(
     dataset = open_table(inputs, input_format, reading, target=target, features=features)
     with without_stdin(dataset) as dataset, watched_engine(options) as engine:
         estimator.fit(dataset, engine=engine)
+        estimator.target_name_ = target  # so that `evaluate` need not be told
         summary = engine.summary
     if options.output is not None:
         estimator.save(options.output)
@@ -123,10 +124,13 @@ def evaluate_command(
     \b
     mapreduce evaluate model/ held_out.csv
     """
+    from mapreduce.cli.inputs import format_of
     from mapreduce.cli.results import run_and_tell
 
     loaded, _ = _load_model(model)
     known = target or getattr(loaded, "target_name_", None)
+    if known is None and format_of(inputs, input_format) not in OWN_TARGET:
+        raise UsageError(f"{model} does not say which column it predicts; name the one with the truth: --target COLUMN")
     run_and_tell(loaded.metrics(), _rows_for(loaded, inputs, input_format, reading, target=known), options)
 
 

@@ -80,7 +80,7 @@ def value_text(value: Any) -> str:
     """A fold's value as lines: name<TAB>value for mappings and dataclasses, else as Python prints it."""
     page = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
     if isinstance(page, Mapping):
-        return "".join(f"{name}\t{_cell(entry)}\n" for name, entry in page.items())
+        return "".join(f"{name}\t{_cell(entry)}\n" for name, entry in _flat(page))
     return f"{_cell(page)}\n"
 
 
@@ -98,6 +98,15 @@ def plain(value: Any) -> Any:
         return [plain(entry) for entry in value]
     to_list = getattr(value, "tolist", None)  # numpy's arrays and scalars
     return plain(to_list()) if callable(to_list) else str(value)
+
+
+def _flat(page: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Entries of nested mappings by names such as 'coef.rooms'."""
+    for name, entry in page.items():
+        if isinstance(entry, Mapping):
+            yield from _flat(entry, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", entry
 
 
 def _cell(value: Any) -> str:

@@ -25,6 +25,9 @@ LINE_SECONDS = 5.0
 """Between two lines while a stage runs: a log of an hour's job stays readable."""
 
 
+FAILURES_REMEMBERED = 1_000
+
+
 class LineReporter(Observer):
     """Writes progress to `stream`. Stages that end within `quiet_seconds` of the start get no line of their own."""
 
@@ -43,6 +46,7 @@ class LineReporter(Observer):
         self._offset = 0.0
         self._last_line = 0.0
         self._stages_told = 0
+        self._failures_told: set[str] = set()
 
     def started(self, plan: Plan, input_bytes: int, workers: int, time: float) -> None:
         self._progress = Progress(plan, input_bytes, workers, time)
@@ -56,7 +60,7 @@ class LineReporter(Observer):
             return
         progress.handle(event, commands)
         if isinstance(event, AttemptFailed | WorkerLost) and progress.last_failure is not None:
-            self._write(f"failed: {progress.last_failure}")
+            self._tell_failure(progress.last_failure)
         self._tell_ended_stages(progress, event.time)
         self._tell_progress(progress, event.time)
 
@@ -82,6 +86,13 @@ class LineReporter(Observer):
                     f"{stage.name}: {format_plural(stage.tasks, 'task')} done in {format_seconds(stage.seconds)}"
                 )
                 self._last_line = time
+
+    def _tell_failure(self, failure: str) -> None:
+        """The same failure once more (a task that is tried again) is told in a word."""
+        what, _, why = failure.partition(": ")
+        self._write(f"{what} failed again" if failure in self._failures_told else f"{what} failed: {why}")
+        if len(self._failures_told) < FAILURES_REMEMBERED:
+            self._failures_told.add(failure)
 
     def _tell_progress(self, progress: Progress, time: float) -> None:
         if time - self._last_line >= self._line_seconds and progress.current_stage >= self._stages_told:

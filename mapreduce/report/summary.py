@@ -132,7 +132,7 @@ class JobSummary:
             "" if e is None else f", Karp-Flatt serial fraction {e:.3f}" if e <= 1 else ", no speed-up at this size"
         )
         speedups = "  ".join(f"S({n}) {speedup:.2f}" for n, speedup in self.predicted_speedups.items())
-        return [("parallel", f"p = {self.parallel_fraction:.3f}{serial}"), ("Amdahl", speedups)]
+        return [("parallel", f"p = {self.parallel_fraction:.4f}{serial}"), ("Amdahl", speedups)]
 
 
 def summarise(outcome: JobOutcome, workers: int) -> JobSummary:

@@ -59,9 +59,11 @@ def test_failures_are_told_at_once() -> None:
     start_maps(lines, 0.0)
     fail(lines, 0.1, attempt(0, 0))
     lines.handled(WorkerLost(0.2, W1, "killed by signal 9"), [])
+    fail(lines, 0.3, attempt(0, 0, 1))
     assert stream.getvalue().splitlines() == [
-        "failed: map 0: ValueError: not a number: x",
-        "failed: worker 1 lost: killed by signal 9",
+        "map 0 failed: ValueError: not a number: x",
+        "worker 1 failed: killed by signal 9",
+        "map 0 failed again",
     ]
 
 

@@ -81,7 +81,7 @@ def test_failures_and_lost_workers() -> None:
     progress.handle(WorkerLost(12.0, W1, "killed by signal 9"), [])
     figures = progress.figures(12.0)
     assert (figures.failed_attempts, figures.lost_workers, figures.stages[0].running) == (1, 1, 1)
-    assert figures.last_failure == "worker 1 lost: killed by signal 9"
+    assert figures.last_failure == "worker 1: killed by signal 9"
 
 
 def test_a_lost_output_is_not_done() -> None:

@@ -34,7 +34,7 @@ def test_text() -> None:
         "  counter  bad lines = 1,234",
         "  failures 1 failed attempt; all made up for",
         "           map 0, attempt 1: ValueError: not a number: x at a.txt, byte 10",
-        "  parallel p = 0.875, Karp-Flatt serial fraction 0.250",
+        "  parallel p = 0.8750, Karp-Flatt serial fraction 0.250",
         "  Amdahl   S(2) 1.78  S(4) 2.91  S(8) 4.27  S(16) 5.57  S(32) 6.56  S(64) 7.21",
     ]
 
@@ -49,7 +49,7 @@ def test_a_failed_job_has_no_scaling() -> None:
 def test_one_worker_has_no_karp_flatt() -> None:
     summary = summarise(outcome(), workers=1)
     assert summary.karp_flatt is None
-    assert "  parallel p = 0.875\n" in summary.to_text()
+    assert "  parallel p = 0.8750\n" in summary.to_text()
 
 
 def test_json_holds_everything() -> None:
