@@ -175,7 +175,7 @@ def _order_key_of_other(key: Any) -> OrderKey:
         return _order_key_of_exact(key)
     if cls.__hash__ is None:
         _refuse(key, "is not hashable")
-    if vars(object)["__lt__"] is getattr(cls, "__lt__", None):
+    if vars(object)["__lt__"] is getattr(cls, "__lt__", None) or isinstance(key, complex):
         _refuse(key, "has no __lt__, so it has no place in the order")
     return (OTHER, f"{cls.__module__}.{cls.__qualname__}", _Own(key))
 
