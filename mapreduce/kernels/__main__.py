@@ -1,4 +1,6 @@
-"""python -m mapreduce.kernels [GROUP...]: compile the kernels for this machine now, rather than in the first large job."""
+"""What does `python -m mapreduce.kernels [GROUP...]` do? It compiles the kernels now, not in the first large job."""
+
+# ruff: noqa: T201
 
 from __future__ import annotations
 

@@ -20,6 +20,10 @@ _MAGIC = b"MRKERN01"
 _SHARED_SOURCES = ("intrinsics.py", "catalogue.py", "compile.py")
 
 
+class CannotCompile(Exception):
+    """numba is here but refuses: another version than those we know. Nobody must act."""
+
+
 @dataclass(frozen=True, slots=True)
 class Object:
     """A compiled kernel: its name, its symbol in the object file, and that file."""
@@ -69,7 +73,7 @@ def encode_objects(objects: list[Object]) -> bytes:
 def decode_objects(data: bytes) -> list[Object] | None:
     """The inverse of encode_objects; None where the data is not whole."""
     body = data[16:]
-    if data[:8] != _MAGIC or int.from_bytes(data[8:16], "little") != zlib.crc32(body):
+    if len(data) < 24 or data[:8] != _MAGIC or int.from_bytes(data[8:16], "little") != zlib.crc32(body):
         return None
     at = 8 + int.from_bytes(body[:8], "little")
     objects = []

@@ -9,13 +9,22 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from mapreduce.errors import InternalError
-from mapreduce.kernels.cache import Object
+from mapreduce.kernels.cache import CannotCompile, Object
 from mapreduce.kernels.catalogue import GROUPS
 
 
 def compile_group(group: str) -> list[Object]:
-    """Compile all kernels of a group for this CPU. Raises ImportError without numba."""
+    """Compile all kernels of a group for this CPU. Raises ImportError without numba, CannotCompile where it refuses."""
+    import numba
+
+    source = importlib.import_module(f"mapreduce.kernels.source_{group}")
+    try:
+        return [_compile(getattr(source, name), name, letters) for name, letters in GROUPS[group].items()]
+    except Exception as error:  # whatever a compiler raises: the library path gives the same answers
+        raise CannotCompile(f"numba {numba.__version__} cannot compile {group}: {error}") from error
+
+
+def _compile(function: Any, name: str, letters: str) -> Object:
     import numba
     from numba.core import types
 
@@ -28,16 +37,13 @@ def compile_group(group: str) -> list[Object]:
         "D": types.float64,
     }
     scalars = {"q": types.int64, "d": types.float64}
-    source = importlib.import_module(f"mapreduce.kernels.source_{group}")
-    objects = []
-    for name, letters in GROUPS[group].items():
-        arguments = [scalars[x] if x in scalars else types.CPointer(pointers[x]) for x in letters]
-        # error_model numpy: division by zero gives inf instead of a Python exception, which could not be raised here
-        options = {"error_model": "numpy", "forceinline": True}
-        kernel = numba.cfunc(types.int64(*arguments), **options)(getattr(source, name))
-        _check_symbols(name, kernel._library._final_module)
-        objects.append(Object(name, kernel._wrapper_name, kernel._library._get_compiled_object()))
-    return objects
+    pointer: Any = types.CPointer  # type: ignore[attr-defined]
+    arguments = [scalars[x] if x in scalars else pointer(pointers[x]) for x in letters]
+    # error_model numpy: division by zero gives inf instead of a Python exception, which could not be raised here
+    options = {"error_model": "numpy", "forceinline": True}
+    kernel = numba.cfunc(types.int64(*arguments), **options)(function)
+    _check_symbols(name, kernel._library._final_module)
+    return Object(name, kernel._wrapper_name, kernel._library._get_compiled_object())
 
 
 _KNOWN_SYMBOLS = ("memset", "memcpy", "memmove")  # of the C library; LLVM makes loops into them
@@ -47,4 +53,4 @@ def _check_symbols(kernel: str, module: Any) -> None:
     """A process that loads the object has no numba in it: a kernel that could raise would crash there."""
     for function in module.functions:
         if function.is_declaration and not function.name.startswith(("llvm.", *_KNOWN_SYMBOLS)):
-            raise InternalError(f"kernel {kernel} refers to {function.name}: a helper is not inlined, or it may raise")
+            raise CannotCompile(f"kernel {kernel} refers to {function.name}: a helper is not inlined, or it may raise")

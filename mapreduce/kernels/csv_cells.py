@@ -1,7 +1,8 @@
 """What is in the wanted columns of CSV rows? A matrix of floats, or columns of integers, floats and strings.
 
 Grammar: cells separated by the delimiter; rows ended by LF, CRLF or the end of data; blank lines are no rows; a cell
-that begins with a quote ends at the next single quote. Numbers are what Python's float() and int() take.
+that begins with a quote ends at the next single quote. Numbers are what Python's float() and int() take,
+but for underscores (1_000).
 
 The compiled path is here and gives up where anything is wrong; the library path (csv_reference.py) then says what.
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mapreduce.kernels.csv_reference import BadCell, Columns, Kind, parse_by_library
+from mapreduce.kernels.csv_reference import BadCell, Columns, Kind, parse_by_library, to_float, to_int
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import seen
 
@@ -27,8 +28,7 @@ _LISTED = 4096  # cells left to Python before the kernel pauses
 _LARGEST_BLOCK = (1 << 31) - 1  # strings have 32-bit offsets
 
 
-@dataclass(frozen=True, slots=True)
-class Floats:
+class Floats(NamedTuple):
     """The rows before the first bad cell, (rows, wanted) float64, C order."""
 
     matrix: Matrix
@@ -97,7 +97,7 @@ class _Plan:
         return int(self.plan[column, 4])
 
     def run(self, kernels: Kernels, data: Any, delimiter: int, rows: int, store: Any) -> int | None:
-        """Parse all rows; store(row, column, text) for the cells left to Python. The number of rows, None on a fault."""
+        """Parse all rows; store(row, column, text) takes cells left to Python. The number of rows; None on a fault."""
         import numpy as np
 
         listed = np.empty((max(_LISTED, self.columns), 4), np.int64)
@@ -140,7 +140,7 @@ def _compiled_floats(
         plan.put(column, Kind.FLOAT, matrix.ctypes.data + 8 * j, len(wanted))
 
     def store(row: int, column: int, text: bytes) -> None:
-        matrix[row, places[column]] = float(text)
+        matrix[row, places[column]] = to_float(text)
 
     found = plan.run(kernels, data, delimiter, rows, store)
     return None if found is None else matrix[:found]
@@ -166,7 +166,7 @@ def _compiled_columns(
         plan.put(column, kind, outs[column].ctypes.data, text=text)
 
     def store(row: int, column: int, text: bytes) -> None:
-        outs[column][row] = float(text) if outs[column].dtype == np.float64 else int(text)
+        outs[column][row] = to_float(text) if outs[column].dtype == np.float64 else to_int(text)
 
     found = plan.run(kernels, data, delimiter, rows, store)
     if found is None:

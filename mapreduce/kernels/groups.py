@@ -6,8 +6,7 @@ library path lets pyarrow encode each block and keeps a dictionary.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import Area, Int64s
@@ -22,8 +21,7 @@ _BATCH = 32  # as in source_groups.py
 _LARGEST_INT = (1 << 63) - 1
 
 
-@dataclass(frozen=True, slots=True)
-class GroupTotals:
+class GroupTotals(NamedTuple):
     """Distinct keys in order of first occurrence, the sum and the number of each one's values."""
 
     keys: pa.Array
@@ -45,8 +43,8 @@ class GroupSums:
     def __init__(self, *, compile: bool = False) -> None:
         self._kernels = kernels_of("groups", compile=compile)
         self._types: Any = None
-        self._numbers: _IntNumbers | _StringNumbers | _Dictionary | None = None
-        self._totals: _CompiledTotals | _NumpyTotals | None = None
+        self._numbers: Any = None  # _IntNumbers, _StringNumbers or _Dictionary
+        self._totals: Any = None  # _CompiledTotals or _NumpyTotals
 
     def add(self, keys: Any, values: Any) -> int:
         """Add a block (pyarrow or numpy arrays, without nulls). Returns how many rows were added: fewer than given
@@ -61,7 +59,8 @@ class GroupSums:
             raise ValueError(f"{key_array.type}, {value_array.type} after blocks of {self._types}")
         if self._numbers is None or self._totals is None or not len(key_array):
             return 0
-        return self._totals.add(self._numbers.of(key_array), value_array, self._numbers.distinct)
+        rows: int = self._totals.add(self._numbers.of(key_array), value_array, self._numbers.distinct)
+        return rows
 
     def _start(self, keys: pa.Array, values: pa.Array) -> None:
         import pyarrow as pa

@@ -5,6 +5,10 @@ operation, so they are portable; LLVM picks AVX-512, AVX2, SSE or NEON instructi
 compiling only.
 """
 
+# numba infers the types
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
+
 from __future__ import annotations
 
 from llvmlite import ir
@@ -268,8 +272,8 @@ def prefetch_at(typing, address):
 
 @intrinsic
 def nearest_in_lanes(typing, x, at, d, centers, k, least, best):
-    """least[lane], best[lane]: the smallest of sum_j (x[at + j] - centers[j * k + c])^2 over c = lane, lane + 8, ..., and
-    the first c that has it. k is a multiple of 8; eight sums are one vector. NaN is never the smallest.
+    """least[lane], best[lane]: the smallest of sum_j (x[at + j] - centers[j * k + c])^2 over c = lane, lane + 8, ...,
+    and the first c that has it. k is a multiple of 8; eight sums are one vector. NaN is never the smallest.
     """
 
     def build(context, builder, signature, args):

@@ -6,11 +6,12 @@ What is not stored is compiled only where the caller says that the job is worth 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from typing import Any
 
-from mapreduce.kernels.cache import Object, cache_path, read_objects, write_objects
+from mapreduce.kernels.cache import CannotCompile, Object, cache_path, read_objects, write_objects
 from mapreduce.kernels.catalogue import GROUPS
 
 Kernels = dict[str, Callable[..., int]]
@@ -63,7 +64,7 @@ def compile_now(group: str) -> str:
         from mapreduce.kernels.compile import compile_group
 
         objects = compile_group(group)
-    except ImportError as error:
+    except (ImportError, CannotCompile) as error:
         return f"not compiled ({error}); the library path gives the same answers"
     if not write_objects(path, objects):
         return f"compiled, but {path} cannot be written; set XDG_CACHE_HOME to a writable directory"
@@ -80,6 +81,9 @@ def _stored_or_compiled(group: str, compile: bool) -> list[Object] | None:
 
         objects = compile_group(group)
     except ImportError:  # no numba or llvmlite on this machine: the library path gives the same answers
+        return None
+    except CannotCompile as error:
+        logging.getLogger(__name__).warning("%s; the slower library path gives the same answers", error)
         return None
     write_objects(path, objects)
     return objects
@@ -98,7 +102,7 @@ def _place(group: str, objects: list[Object]) -> Kernels:
         engine.add_object_file(llvm.ObjectFileRef.from_data(item.code))
     engine.finalize_object()
     _engines.append(engine)
-    kinds = {"q": ctypes.c_int64, "d": ctypes.c_double}
+    kinds: dict[str, Any] = {"q": ctypes.c_int64, "d": ctypes.c_double}
     kernels: Kernels = {}
     for item in objects:
         arguments = [kinds.get(letter, ctypes.c_void_p) for letter in GROUPS[group][item.name]]

@@ -6,8 +6,7 @@ Both paths use these very operations, so they agree bit for bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.kernels.load import Kernels, kernels_of
 
@@ -21,8 +20,7 @@ _LANES = 8  # as in source_nearest.py
 _ROWS = 2048  # of the library path at once: its distances stay in the cache
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(NamedTuple):
     """Of the rows nearest to each of k centres: sums (k, d), counts (k,); cost: the sum of squared distances."""
 
     sums: Floats

@@ -2,14 +2,18 @@
 
 `parse_rows` goes through the rows and fills columns according to a plan. Digits are read eight at a time: a nondigit
 test gives their number, three multiplications their value. A decimal of at most 2^53 and a power of ten of at most 22
-are both exact doubles, so one division rounds correctly (Clinger 1990); up to 18 digits and far exponents are rounded by
-a 128-bit product (Lemire 2021, "Number parsing at a gigabyte per second"). Every number that is written another way
+are both exact doubles, so one division rounds correctly (Clinger 1990); up to 18 digits and far exponents are rounded
+by a 128-bit product (Lemire 2021, "Number parsing at a gigabyte per second"). Every number that is written another way
 (longer mantissas, inf, nan) is listed, and the caller asks Python's float() or int(), which also decides what is an
 error: the grammar of numbers is theirs alone.
 
 Grammar of a row: cells separated by the delimiter, ended by LF, CRLF or the end of data. A cell that begins with a
 quote ends at the next single quote. Blank lines are no rows.
 """
+
+# numba infers the types; catalogue.py states those of the kernels
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 
@@ -82,7 +86,7 @@ def digits_at(data, at):
 
 @inlined
 def rounded(digits, power):
-    """(True, digits * 10**power to the nearest double, ties to even) for 0 < digits < 2^63; (False, 0) in rare doubt."""
+    """(True, digits * 10**power to the nearest double, ties to even) for 0 < digits < 2^63; (False, 0) in doubt."""
     if power < -FAR or power > FAR:
         return False, 0.0
     lead = leading_zeros(np.uint64(digits))
@@ -193,7 +197,7 @@ def ends_cell(data, at, n, delimiter):
     if at >= n:
         return True
     byte = data[at]
-    if byte == delimiter or byte == LF:
+    if byte == delimiter or byte == LF:  # noqa: SIM109 (numba would build a tuple)
         return True
     return byte == CR and (at + 1 == n or data[at + 1] == LF)
 

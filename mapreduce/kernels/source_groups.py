@@ -6,6 +6,10 @@ slots of 2 x uint64: key | number + 1. Keys are looked up in batches: the slots 
 the first is looked at, because they are rarely in the cache.
 """
 
+# numba infers the types; catalogue.py states those of the kernels
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,8 @@
-"""How is zlib.crc32 of many short strings computed? Eight bytes a step, by eight tables ("slicing by 8", Intel 2006)."""
+"""How is zlib.crc32 of many short strings computed? Eight bytes a step by eight tables ("slicing by 8", Intel 2006)."""
+
+# numba infers the types; catalogue.py states those of the kernels
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -5,6 +5,10 @@ padded, so that the 8 sums are one vector. No fused multiply-add, no reordering:
 the same bits.
 """
 
+# numba infers the types; catalogue.py states those of the kernels
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
+
 from __future__ import annotations
 
 import numpy as np

@@ -5,6 +5,10 @@ sort of records. A radix sort orders all by the first 4 bytes; where records tie
 4 bytes, and so on. Bytes that all records share cost nothing.
 """
 
+# numba infers the types; catalogue.py states those of the kernels
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
+
 from __future__ import annotations
 
 import numpy as np
@@ -108,7 +112,7 @@ def sort_run(bases, starts, runs, width, skip, key_bytes, items, spare, start, e
 
 
 def order_records(bases, starts, runs, n, width, key_bytes, items, spare, ties, counts, order):
-    """order[i] is the number of the i-th record by key; ties stay in order. items and spare: uint64[n], ties: n bytes."""
+    """order[i] is the number of the i-th record by key, stably. items and spare: uint64[n], ties: n bytes."""
     number = 0
     for run in range(runs):
         address = bases[run]

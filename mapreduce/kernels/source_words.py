@@ -11,6 +11,10 @@ Table: open addressing, linear probing, slots of 4 x uint64:
 A third integer of 0 is an empty slot. Numbers count distinct words in order of first occurrence.
 """
 
+# numba infers the types; catalogue.py states those of the kernels
+# mypy: ignore-errors
+# ruff: noqa: ANN001, ANN201, ANN202
+
 from __future__ import annotations
 
 import numpy as np
@@ -190,9 +194,9 @@ def long_slot(data, at, length, table, state, arena):
         meta = table[base + 2]
         if meta == U0:
             break
-        if table[base] == h and (meta & LOW32) == tag:
-            if same_bytes(data, at, arena, np.int64(table[base + 1]), length):
-                return base
+        alike = table[base] == h and (meta & LOW32) == tag
+        if alike and same_bytes(data, at, arena, np.int64(table[base + 1]), length):
+            return base
         slot = (slot + 1) & state[SLOT_MASK]
     used = state[ARENA_USED]
     if state[DISTINCT] >= state[LIMIT] or used + length > state[ARENA_SIZE]:

@@ -1,4 +1,4 @@
-"""How does Python own the table of strings that source_words.py works in? Memory, growth, and the strings at the end."""
+"""Who owns the table of strings that source_words.py works in? This: memory, growth, and the strings at the end."""
 
 from __future__ import annotations
 
