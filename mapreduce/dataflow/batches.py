@@ -7,6 +7,7 @@ values of plain types; the two convert into each other without loss.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -80,13 +81,14 @@ def columns_from_rows(keys: list[Any], values: list[Any]) -> ColumnBatch | None:
 
     if len(keys) != len(values):
         raise InternalError(f"a batch has {len(keys)} keys and {len(values)} values")
-    key_column, value_column = _column(keys), _column(values)
+    key_column, value_column = plain_column(keys), plain_column(values)
     if key_column is None or value_column is None:
         return None
     return ColumnBatch(pa.RecordBatch.from_arrays([key_column, value_column], names=[KEY, VALUE]))
 
 
-def _column(items: list[Any]) -> pa.Array | None:
+def plain_column(items: Sequence[Any]) -> pa.Array | None:
+    """An Arrow column of items that are all str, all int of 64 bits, or all float; else None."""
     import pyarrow as pa
 
     types = set(map(type, items))

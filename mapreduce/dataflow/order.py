@@ -110,7 +110,8 @@ class _Own:
         except TypeError:
             _refuse(self.key, f"can't be compared with {other.key!r:.80}")
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(self.key)
 
 
 def _order_key_of_float(key: float) -> OrderKey:

@@ -147,6 +147,8 @@ def _hash_column(keys: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
     import numpy as np
     import pyarrow as pa
 
+    from mapreduce.kernels import hash_strings
+
     kind = keys.type
     if pa.types.is_dictionary(kind):
         if keys.null_count or keys.dictionary.null_count:
@@ -165,19 +167,12 @@ def _hash_column(keys: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
         return hash_integers(keys.to_numpy(zero_copy_only=False))
     if pa.types.is_floating(kind):
         return hash_floats(keys.to_numpy(zero_copy_only=False).astype(np.float64))
-    if pa.types.is_string(kind) or pa.types.is_binary(kind):
-        return _hash_strings(keys.cast(pa.binary()))
-    if pa.types.is_large_string(kind) or pa.types.is_large_binary(kind):
-        return _hash_strings(keys.cast(pa.large_binary()))
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if is_text or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return hash_strings(keys).astype(np.uint64)
     if pa.types.is_fixed_size_binary(kind):
-        return _hash_strings(keys)
+        return np.fromiter(map(crc32, keys.to_pylist()), np.uint64, len(keys))
     return np.array([stable_hash(key) & MASK for key in keys.to_pylist()], np.uint64)
-
-
-def _hash_strings(keys: pa.Array) -> np.ndarray[Any, np.dtype[np.uint64]]:
-    import numpy as np
-
-    return np.fromiter(map(crc32, keys.to_pylist()), np.uint64, len(keys))
 
 
 PRIME = (1 << 61) - 1

@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_remove_is_harmless_twice(tmp_path: Path) -> None:
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_names_path_needed_and_free_bytes() -> None:
     class Full(LocalStore):
-        def create(self, path: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        def create(self, path: str) -> BinaryIO:
             return open("/dev/full", "wb")
 
     with pytest.raises(ResourceError, match=r"can't write /dev/x: no space left.*needed 100,000 bytes, free [\d,]+"):
