@@ -7,7 +7,7 @@ import sys
 from typing import TextIO
 
 LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
-"""By number of -v."""
+"""By number of -v. Quiet is a level of its own: errors alone."""
 
 
 class _StderrHandler(logging.StreamHandler[TextIO]):
@@ -25,10 +25,10 @@ class _StderrHandler(logging.StreamHandler[TextIO]):
         """Ignored: always the present stderr."""
 
 
-def configure(verbosity: int) -> None:
+def configure(verbosity: int, *, quiet: bool = False) -> None:
     """Send the package's records to stderr: warnings, with 1 progress of work, with 2 everything. Twice is harmless."""
     logger = logging.getLogger("mapreduce")
-    logger.setLevel(LEVELS[min(verbosity, len(LEVELS) - 1)])
+    logger.setLevel(logging.ERROR if quiet else LEVELS[min(verbosity, len(LEVELS) - 1)])
     if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):
         handler = _StderrHandler()
         handler.setFormatter(

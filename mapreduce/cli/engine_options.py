@@ -137,7 +137,7 @@ def _set_up(options: EngineOptions) -> None:
     from mapreduce.cli.messages import set_verbosity
 
     set_verbosity(options.verbosity)
-    if options.verbosity:
+    if options.verbosity or options.quiet:
         from mapreduce.logs import configure
 
-        configure(options.verbosity)
+        configure(options.verbosity, quiet=options.quiet)

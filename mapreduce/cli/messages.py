@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from mapreduce.errors import JobError, MapReduceError, near
+from mapreduce.errors import JobError, MapReduceError
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 _OWN_NAMES = frozenset(cls.__name__ for cls in MapReduceError.__subclasses__())
@@ -39,9 +39,9 @@ def show_error(error: BaseException | str, code: int) -> int:
 def show_usage_error(error: click.UsageError) -> int:
     """Print what is wrong with the command line, with near names and where to read on."""
     text = error.format_message()
-    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
-        known = [name for parameter in error.ctx.command.params for name in parameter.opts if name.startswith("--")]
-        text = f"no option {error.option_name}; {near(error.option_name, known)}"
+    if isinstance(error, click.NoSuchOption):
+        near_names = " or ".join(error.possibilities or ())
+        text = f"no option {error.option_name}" + (f"; did you mean {near_names}?" if near_names else "")
     elif isinstance(error, click.MissingParameter) and error.param is not None:
         text = f"{error.param.make_metavar(error.ctx) if error.ctx else error.param.name} is missing"
     path = error.ctx.command_path if error.ctx is not None else "mapreduce"

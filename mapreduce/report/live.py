@@ -117,7 +117,7 @@ def _stages_table(figures: Figures) -> RenderableType:
     for stage in figures.stages:
         table.add_row(
             stage.name,
-            ProgressBar(total=1.0, completed=stage.fraction, width=BAR_WIDTH),
+            ProgressBar(1.0, stage.fraction, BAR_WIDTH, complete_style="cyan", finished_style="green"),
             f"{stage.fraction * 100:3.0f} %",
             f"{stage.done:,}/{stage.tasks:,}",
             f"{stage.running} running" if stage.running else "",
@@ -128,8 +128,9 @@ def _stages_table(figures: Figures) -> RenderableType:
 
 
 def _totals_line(figures: Figures) -> str:
-    read = f"{format_bytes(figures.bytes_in)}, {format_count(figures.records_in)} records"
-    return "  ".join([format_seconds(figures.seconds), f"read {read}", *rate_parts(figures)])
+    amount = f"{format_bytes(figures.bytes_in)}, " if figures.bytes_in else ""
+    read = f"read {amount}{format_count(figures.records_in)} records"
+    return "  ".join([format_seconds(figures.seconds), read, *rate_parts(figures)])
 
 
 def _workers_table(figures: Figures) -> RenderableType:
