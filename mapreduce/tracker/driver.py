@@ -60,7 +60,7 @@ from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.outcome import JobOutcome
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
-from mapreduce.tracker.recovery import lost_failure
+from mapreduce.tracker.recovery import TIMED_OUT, lost_failure, timeout_failure
 from mapreduce.tracker.scheduling import Preferences
 from mapreduce.tracker.tracker import Tracker
 
@@ -190,7 +190,7 @@ class Driver:
         self._now = self._clock()
         for report in reports:
             if isinstance(report, Finished):
-                self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
+                self._finished(report)
             else:
                 self._hear(report, samples)
         if samples:
@@ -210,7 +210,7 @@ class Driver:
         while self._tracker.attempts_held() and self._clock() < deadline:
             for report in self._executor.wait(max(0.0, deadline - self._clock())):
                 if isinstance(report, Finished):
-                    self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
+                    self._finished(report)
                 else:
                     self._hear(report, [])
             self._now = self._clock()
@@ -225,19 +225,25 @@ class Driver:
             case LogLines(worker, attempt, text):
                 self._observe("logged", worker, attempt, text)
             case Failed(worker, attempt, failure):
-                self._books.failed(attempt, worker, failure, now)
+                if not self._books.let_go(attempt):
+                    self._books.failed(attempt, worker, failure, now)
                 self._tell(AttemptFailed(now, attempt, worker, failure))
             case Cancelled(worker, attempt):
+                self._books.let_go(attempt)
                 self._tell(AttemptCancelled(now, attempt, worker))
             case Ready(worker):
                 self._tell(WorkerJoined(now, worker))
             case Lost(worker, reason, running):
                 self._books.worker_lost()
-                if running is not None:
+                if running is not None and not self._books.let_go(running):
                     self._books.failed(running, worker, lost_failure(reason), now)
                 self._tell(WorkerLost(now, worker, reason))
             case NoWorkers(reason):
                 self._tell(AllWorkersGone(now, reason))
+
+    def _finished(self, report: Finished) -> None:
+        self._books.let_go(report.attempt)
+        self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
 
     def _progressed(self, sample: WorkerSample, samples: list[WorkerSample]) -> None:
         attempt = sample.attempt
@@ -297,6 +303,9 @@ class Driver:
 
     def _end_attempt(self, command: CancelAttempt | Discard | FinishJob) -> None:
         if isinstance(command, CancelAttempt):
+            if command.reason == TIMED_OUT:
+                self._books.failed(command.attempt, command.worker, timeout_failure(self._tracker.policy), self._now)
+            self._books.cancelled(command.attempt)
             self._executor.cancel(command.attempt, command.worker)
         elif isinstance(command, Discard):
             self._work.discard(command.attempt, command.output)

@@ -66,6 +66,10 @@ def lost_failure(reason: str) -> Failure:
     return Failure(FailureKind.LOST, "LostWorkerError", f"its worker was lost: {reason}")
 
 
+TIMED_OUT = "it made no progress"
+"""Why an attempt is cancelled that has such a failure."""
+
+
 def timeout_failure(policy: Policy) -> Failure:
     """The failure of an attempt that stood still."""
     rule = f"no progress for {policy.timeout_seconds:g} s; if its records take that long, set a longer task timeout"

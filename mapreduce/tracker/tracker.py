@@ -53,6 +53,7 @@ from mapreduce.tracker.ledger import Ledger
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
 from mapreduce.tracker.recovery import (
+    TIMED_OUT,
     Trouble,
     Verdict,
     judge,
@@ -240,7 +241,7 @@ class Tracker:
         late = [attempt for attempt in self._slots.attempts() if has_timed_out(attempt, self._time, self.policy)]
         for attempt in late:
             if self._outcome is None and attempt.wanted:
-                self._cancel(attempt, "it made no progress")
+                self._cancel(attempt, TIMED_OUT)
                 self._count_failure(attempt, timeout_failure(self.policy))
         if self._outcome is None and self._slots.idle:
             self._assign()

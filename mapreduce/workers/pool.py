@@ -53,8 +53,12 @@ from mapreduce.tracker.executor import (
     Report,
     WorkerSample,
 )
+from mapreduce.tracker.interrupts import Interrupts
 from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_limit, decode_result, encode
 from mapreduce.workers.process import Entry, Process, Start, start_worker
+
+HELLO_SECONDS = 60.0
+"""A worker that has not said hello by then never will: its imports hang, on a file server that is gone, say."""
 
 CANCEL_SECONDS = 1.0
 CLOSE_SECONDS = 0.5
@@ -67,7 +71,7 @@ class Member:
 
     __slots__ = (
         "attempts", "cpu_at", "cpu_seconds", "ended_because", "id", "inbox", "job", "outbox", "process", "ready",
-        "sample", "writing",
+        "sample", "started", "writing",
     )  # fmt: skip
 
     def __init__(self, worker: WorkerId, process: Process) -> None:
@@ -76,6 +80,7 @@ class Member:
         self.inbox = Inbox()
         self.outbox = bytearray()
         self.writing = False  # the selector waits for room in its channel
+        self.started = time.monotonic()
         self.ready = False
         self.job = 0  # whose package it has
         self.attempts: dict[
@@ -111,7 +116,13 @@ class Pool:
         self._job = 0
         self._begin = b""
         self._cancels = 0  # attempts with a deadline
-        self._fill()
+        self._starting = 0  # members that have not said hello
+        try:
+            with Interrupts():  # between a start and its entry in our books an exception would leave a process behind
+                self._fill()
+        except BaseException:
+            self.close()
+            raise
 
     # --- what an executor does with it
 
@@ -158,8 +169,8 @@ class Pool:
         for member in list(self._to_send.values()):
             self._send(member)
         self._to_send.clear()
-        if self._cancels:
-            timeout_seconds = min(timeout_seconds, self._enforce_cancels())
+        if self._cancels or self._starting:
+            timeout_seconds = min(timeout_seconds, self._enforce_deadlines())
         if self._reports:
             timeout_seconds = 0
         for key, mask in self._selector.select(timeout_seconds):
@@ -177,13 +188,13 @@ class Pool:
         return reports
 
     def settle(self, seconds: float) -> None:
-        """End the current job: cancel what still runs, and kill workers that don't let go of it in time."""
-        deadline = time.monotonic() + seconds
+        """End the current job: cancel what still runs, and kill workers that don't let go within so many seconds of
+        having been asked."""
         for member in self._members.values():
             for attempt in list(member.attempts):
                 self.cancel(attempt, member.id)
-        while any(member.attempts for member in self._members.values()):
-            left = deadline - time.monotonic()
+        while dues := [due for member in self._members.values() for due in member.attempts.values() if due is not None]:
+            left = max(dues) - CANCEL_SECONDS + seconds - time.monotonic()
             if left <= 0:
                 break
             self.wait(left)
@@ -194,9 +205,12 @@ class Pool:
 
     def close(self) -> None:
         """End all workers and what they started, at the latest after CLOSE_SECONDS. A second call is harmless."""
+        if os.getpid() == self._owner:  # else we are a fork, and the workers are not our children
+            with Interrupts():
+                self._close()
+
+    def _close(self) -> None:
         members, self._members = list(self._members.values()), {}
-        if os.getpid() != self._owner:  # a fork of ours: the workers are not its children
-            return
         for member in members:
             member.process.signal_group(signal.SIGTERM)
         deadline = time.monotonic() + CLOSE_SECONDS
@@ -221,6 +235,7 @@ class Pool:
             member = Member(WorkerId(self._next_id), process)
             self._next_id += 1
             self._members[member.id] = member
+            self._starting += 1
             self._selector.register(process.channel, selectors.EVENT_READ, member)
             if process.pid_fd >= 0:
                 self._selector.register(process.pid_fd, selectors.EVENT_READ, member)
@@ -243,6 +258,7 @@ class Pool:
         while self._receive(member) > 0:
             pass
         del self._members[member.id]
+        self._starting -= not member.ready
         self._to_send.pop(member.id, None)
         self._unregister(member)
         words = member.process.last_words()
@@ -264,15 +280,17 @@ class Pool:
         if member.process.pid_fd >= 0:
             self._selector.unregister(member.process.pid_fd)
 
-    def _enforce_cancels(self) -> float:
-        """Kill workers that ignored a cancel for too long. Seconds until the next one would be."""
+    def _enforce_deadlines(self) -> float:
+        """Kill workers that ignored a cancel, or said nothing at all, for too long. Seconds until the next would be."""
         now = time.monotonic()
         earliest = now + CANCEL_SECONDS
         for member in list(self._members.values()):
-            due = min((due for due in member.attempts.values() if due is not None), default=None)
-            if due is not None and due <= now:
+            due = min((due for due in member.attempts.values() if due is not None), default=now + CANCEL_SECONDS)
+            if not member.ready and member.started + HELLO_SECONDS <= now:
+                self._kill(member, f"did not start within {HELLO_SECONDS:g} s")
+            elif due <= now:
                 self._kill(member, f"did not end a cancelled attempt within {CANCEL_SECONDS:g} s")
-            elif due is not None:
+            else:
                 earliest = min(earliest, due)
         return earliest - now
 
@@ -303,6 +321,7 @@ class Pool:
         for message in member.inbox.feed(data):
             if message.kind == Kind.HELLO:
                 member.ready = True
+                self._starting -= 1
                 self._reports.append(Ready(member.id, member.process.pid))
             else:
                 self._hear(member, message)
@@ -361,9 +380,9 @@ def _why(member: Member) -> str:
     """The reason of a worker's end, for people."""
     sample = member.sample
     ended = member.ended_because or member.process.how_it_ended()
-    memory = (
-        "" if sample is None or "memory" in ended else f"; it used {sample.memory_bytes / MiB:,.0f} MiB when last seen"
-    )
+    memory = ""
+    if sample is not None and not member.ended_because:
+        memory = f"; it held {sample.memory_bytes / MiB:,.0f} MiB of memory when last seen"
     hint = ""
     if ended == "was killed by SIGKILL":
         hint = "; if nobody did so by hand the kernel ran out of memory: use fewer --workers or less --memory for each"

@@ -49,6 +49,7 @@ ONE_THREAD = dict.fromkeys(
 LOG_PIPE_BYTES = 1 << 20
 _F_SETPIPE_SZ = 1031
 _PR_SET_PDEATHSIG = 1
+_KILL_SECONDS = 1.0
 _LAST_WORDS_BYTES = 1 << 16
 
 
@@ -126,10 +127,9 @@ class Process:
         """End it if it lives, kill what it started, take its exit status and close everything. Leaves no zombie."""
         self.ended_within(0.05)  # its streams end a moment before it does, and its own status tells more than our kill
         self.signal_group(signal.SIGKILL)
-        try:
-            self.exit_status = os.waitpid(self.pid, 0)[1]
-        except ChildProcessError:
-            self.exit_status = None
+        if self.ended_within(_KILL_SECONDS):  # else the kernel can't let it go: a file server hangs, say
+            with contextlib.suppress(ChildProcessError):  # somebody else waits for children, and was faster
+                self.exit_status = os.waitpid(self.pid, 0)[1]
         self.close_ends()
 
     def close_ends(self) -> None:
@@ -285,7 +285,7 @@ def _execute(entry: Entry, channel: socket.socket, log_read: int, log_write: int
     parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
     arguments = (channel.fileno(), log_read, entry.unpack, entry.run_attempt, parent)
     code = (
-        f"import sys; sys.path[:] = {sys.path!r}; "
+        f"import sys; sys.path[:] = {sys.path!r}; sys.argv[:] = {sys.argv!r}; "
         f"from mapreduce.workers.process import serve_executed; serve_executed{arguments!r}"
     )
     process = subprocess.Popen(

@@ -15,6 +15,7 @@ from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Outp
 from mapreduce.engines.inline import InlineExecutor
 from mapreduce.errors import InternalError, OutputLostError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.settings import Settings
 from mapreduce.tracker.commands import Command, OutcomeKind
 from mapreduce.tracker.driver import MAX_WAIT_SECONDS, run_job
 from mapreduce.tracker.events import AttemptFinished, Event, Tick
@@ -176,10 +177,17 @@ class Scene:
         self.watcher = Watcher()
         self.journal: list[Event] = []
 
-    def run(self, plan: Plan, past: Sequence[Event] = ()) -> JobOutcome:
+    def run(self, plan: Plan, past: Sequence[Event] = (), settings: Settings | None = None) -> JobOutcome:
         return run_job(
-            plan, self.work, self.executor, clock=self.clock, observer=self.watcher, journal=self, past=past
-        )  # fmt: skip
+            plan,
+            self.work,
+            self.executor,
+            clock=self.clock,
+            observer=self.watcher,
+            journal=self,
+            past=past,
+            settings=settings,
+        )
 
     def append(self, event: Event) -> None:
         self.journal.append(event)
@@ -371,6 +379,23 @@ def test_commit_that_cannot_be_done_ends_the_job(error: Exception) -> None:
     assert outcome.failure is not None
     assert outcome.failure.failure.kind is FailureKind.RESOURCE
     assert scene.executor.closed == 1
+
+
+def test_attempt_that_stands_still_is_a_failure_of_its_own_kind() -> None:
+    def stuck(attempt: AttemptId, worker: WorkerId) -> Sequence[Report] | None:
+        return [] if attempt == map_(0) else None
+
+    def stubborn(attempt: AttemptId, worker: WorkerId) -> None:
+        scene.executor.queues.pop(worker)
+        scene.executor.reports += [Lost(worker, "did not end a cancelled attempt", attempt)]
+
+    scene = Scene(stuck)
+    scene.executor.cancel = stubborn  # type: ignore[method-assign]
+    outcome = scene.run(plan_map_only(3), settings=Settings(task_timeout_seconds=10))
+    assert outcome.succeeded
+    assert outcome.lost_workers == 1
+    kinds = [report.failure.kind for report in outcome.failures]
+    assert kinds in ([], [FailureKind.TIMEOUT])  # [] where its backup was first
 
 
 def test_output_that_comes_second_is_discarded_and_counted_once() -> None:
