@@ -20,7 +20,16 @@ from bench.runner import ask, cache
 from bench.table import header
 from mapreduce.settings import parse_size
 
-FILES = ("wordcount", "wordcount_columnar", "least_squares", "sort", "kmeans", "mean_by_key", "overhead")
+FILES = (
+    "wordcount",
+    "wordcount_columnar",
+    "least_squares",
+    "sort",
+    "kmeans",
+    "mean_by_key",
+    "overhead",
+    "bounded_memory",
+)
 RESULTS = Path(__file__).parent / "results"
 
 
