@@ -7,7 +7,7 @@ a split's lines -> mapper -> key<TAB>value lines, sorted by key -> reducer -> ke
 ```
 
 The mapper runs once a split, the reducer once a partition over all of its sorted lines. What stands before the first
-tab of a line is the key, the rest the value; a line without a tab is a key with an empty value. Keys are bytes and
+tab of a line is the key, the rest the value; a line without a tab is a key without a value. Keys are bytes and
 compare as bytes. Lines `reporter:counter:GROUP,NAME,AMOUNT` on a script's stderr count; what else it says there reaches
 the job's log. A script that ends with another code than 0 fails its attempt with its last lines.
 """
@@ -32,7 +32,8 @@ LAST_LINES = 20
 NOT_RUN = (126, 127)
 """A shell's exit codes for a command that it can't run: another attempt can't either."""
 
-Pair = tuple[bytes, bytes]
+Pair = tuple[bytes, bytes | None]
+"""A value of None: the line has no tab. So what a script wrote is what the output holds."""
 
 
 def streaming_job(mapper: str | None, reducer: str | None, combiner: str | None = None) -> Job:
@@ -49,6 +50,7 @@ class StreamingMap(Job):
     """The mapper alone: its lines are the output, in input order."""
 
     input_format = "text"
+    output_format = "text"
 
     def __init__(self, mapper: str | None) -> None:
         self.mapper = mapper
@@ -148,8 +150,8 @@ def _checked(role: str, command: str, output: Iterator[bytes | int], told: _Told
 
 
 def _pair(line: bytes) -> Pair:
-    key, _, value = line.partition(b"\t")
-    return key, value
+    key, tab, value = line.partition(b"\t")
+    return key, value if tab else None
 
 
 def _pairs(chunks: Iterator[bytes]) -> Iterator[Pair]:
@@ -157,9 +159,7 @@ def _pairs(chunks: Iterator[bytes]) -> Iterator[Pair]:
     rest = b""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            key, _, value = line.partition(b"\t")
-            yield key, value
+        yield from map(_pair, lines)
     if rest:
         yield _pair(rest)
 
@@ -171,7 +171,8 @@ def _ended(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _lines(first: list[Pair], pairs: Iterator[Pair]) -> Iterator[bytes]:
+    """As Hadoop gives them to a reducer: with a tab, even where there is no value."""
     batch = first
     while batch:
-        yield b"".join([b"%b\t%b\n" % pair for pair in batch])
+        yield b"".join([b"%b\t%b\n" % (key, value or b"") for key, value in batch])
         batch = list(islice(pairs, LINES_AT_ONCE))

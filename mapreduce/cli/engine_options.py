@@ -15,7 +15,7 @@ from mapreduce.settings import parse_size
 if TYPE_CHECKING:
     from pathlib import Path
 
-OUTPUT_FORMATS = ("tsv", "csv", "jsonl", "parquet")
+OUTPUT_FORMATS = ("tsv", "csv", "jsonl", "parquet", "text", "raw")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,12 @@ _KEYED = (
 
 _OUTPUT = (
     click.option("-o", "--output", metavar="DIR", help="Folder for the results."),
-    click.option("--output-format", type=click.Choice(OUTPUT_FORMATS), metavar="F", help="tsv, csv, jsonl or parquet."),
+    click.option(
+        "--output-format",
+        type=click.Choice(OUTPUT_FORMATS),
+        metavar="F",
+        help="tsv, csv, jsonl or parquet; or, without tabs and escapes, text (lines) or raw (bytes).",
+    ),
 )
 
 

@@ -78,7 +78,7 @@ def tell_summary(summary: JobSummary | None, options: EngineOptions, extra: dict
 def _make_view(options: EngineOptions) -> Observer:
     if options.quiet:
         return Observer()
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not options.inline:  # inline is for pdb, which a view would overwrite
         from mapreduce.report.live import LiveView
 
         return LiveView()

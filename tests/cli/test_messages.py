@@ -113,7 +113,8 @@ MISTAKES = {
     ),
     "run wordcount words.txt --output-format parquet": "Parquet can't be printed; name a folder for it with -o DIR",
     "run wordcount words.txt --output-format xml": (
-        "Invalid value for '--output-format': 'xml' is not one of 'tsv', 'csv', 'jsonl', 'parquet'." + HELP
+        "Invalid value for '--output-format': 'xml' is not one of 'tsv', 'csv', 'jsonl', 'parquet', 'text', 'raw'."
+        + HELP
     ),
     "fit linear_regresion table.csv --target y": (
         "unknown algorithm 'linear_regresion'; did you mean 'linear_regression' or 'logistic_regression'? " + LISTED
