@@ -14,7 +14,10 @@ import mapreduce as mr
 
 
 class CoOccurrence(mr.Job):
-    """How often each two words stand at most `window` words apart in a line; a pair's words in sorted order."""
+    """How often each two words stand at most `window` words apart in a line; a pair's words in sorted order.
+
+    window: how many words apart two words may stand
+    """
 
     reduce = mr.Sum()
 

@@ -1,7 +1,10 @@
 """Which lines are there, each once? As `sort -u`.
 
-map     (line)        -> (line, None)
-reduce  (line, Nones) -> line
+    map      (line)        -> (line, None)
+    combine  (line, Nones) -> None: a line that is frequent in one split travels once
+    reduce   (line, Nones) -> None: the line itself is the result
+
+Equal lines meet because equal keys do; nothing else has to be done.
 """
 
 from __future__ import annotations
@@ -14,6 +17,8 @@ import mapreduce as mr
 
 class Distinct(mr.Job):
     """Each different line once, sorted within each part (with --sort over all parts)."""
+
+    output_format = "text"
 
     def map(self, line: str) -> Iterator[tuple[str, None]]:
         yield line, None

@@ -15,9 +15,15 @@ import mapreduce as mr
 
 
 class Grep(mr.Job):
-    """The lines in which a regular expression occurs, in input order."""
+    """The lines in which a regular expression occurs, in input order.
+
+    pattern: a regular expression of Python's re module
+    ignore_case: whether upper and lower case are the same
+    invert: the lines in which it does not occur instead
+    """
 
     reduce = None
+    output_format = "text"
 
     def __init__(self, pattern: str, ignore_case: bool = False, invert: bool = False) -> None:
         try:

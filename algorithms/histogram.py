@@ -1,7 +1,9 @@
 """How are the values of a column distributed? Counts in bins of equal width.
 
-map     (row)          -> (lower edge of its bin, 1)
-reduce  (edge, counts) -> the sum
+    map     (row)          -> (lower edge of its bin, 1),  edge = origin + width floor((value - origin) / width)
+    reduce  (edge, counts) -> the sum
+
+The bins are fixed beforehand, so one pass is enough and rows need not know of each other.
 """
 
 from __future__ import annotations
@@ -14,7 +16,12 @@ import mapreduce as mr
 
 
 class Histogram(mr.Job):
-    """How many rows have a value of `column` in each bin [edge, edge + width); missing values under the key 'missing'."""
+    """How many rows have a value of `column` in each bin [edge, edge + width); missing values under the key 'missing'.
+
+    column: column of numbers
+    width: width of a bin
+    origin: an edge between two bins
+    """
 
     input_format = "csv"
     reduce = mr.Sum()
@@ -30,6 +37,8 @@ class Histogram(mr.Job):
         value = mr.cell(row, self.column)
         if value is None or value != value:
             yield "missing", 1
+        elif value in (math.inf, -math.inf):
+            yield value, 1  # no bin of finite width holds it
         elif isinstance(value, str):
             raise mr.InputError(f"column {self.column!r} holds {value!r}, which is no number; choose a numeric column")
         else:

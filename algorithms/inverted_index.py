@@ -1,7 +1,7 @@
 """In which documents does each word stand? Every file is a document.
 
-    map     (path, text)     -> (word, path) for each different word
-    reduce  (word, paths)    -> the sorted list of paths
+    map     (path, text)  -> (word, path) for each different word of the document
+    reduce  (word, paths) -> the sorted list of paths
 
 Source: Dean and Ghemawat 2004, section 2.3.
 """

@@ -3,7 +3,11 @@
     map     (tag, row)  -> (join key, (tag, row))
     reduce  (key, rows) -> each row of the left with each of the right; left rows come first by secondary sort
 
-Only the left rows of one key are held in memory; the right ones stream past. Put the smaller table left.
+    dataset: both tables in one, each row tagged with the side from which it comes
+
+Only the left rows of one key are held in memory; the right ones stream past. Put the smaller table left. As in SQL a
+missing key equals nothing. Keys are compared as they are read: a column that is text in one table and numbers in the
+other needs `types` (on the command line `--read types=id:string`).
 
 Source: S. Blanas et al., A Comparison of Join Algorithms for Log Processing in MapReduce, SIGMOD 2010, section 3.1.
 """
@@ -19,7 +23,12 @@ Row = dict[str, Any]
 
 
 class Join(mr.Job):
-    """Inner or left join of two tables on a column. Columns of the right that the left has too are named `right_NAME`."""
+    """Inner or left join of two tables on a column. Columns of the right that the left has too are named `right_NAME`.
+
+    key: column of the left table
+    right_key: column of the right table, where its name is another
+    how: inner (pairs only) or left (rows of the left without a partner too)
+    """
 
     input_format = "csv"
 

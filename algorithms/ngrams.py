@@ -1,7 +1,11 @@
 """How often does each sequence of n words occur?
 
-map     (line)           -> (n-gram, 1) for each run of n words in the line
-reduce  (n-gram, counts) -> the sum
+    map     (line)           -> (n-gram, 1) for each run of n words in the line
+    reduce  (n-gram, counts) -> the sum
+
+No n-gram runs over the end of a line: a line is a record, and records are mapped one by one.
+
+Source: T. Brants et al., Large Language Models in Machine Translation, EMNLP 2007, section 5.
 """
 
 from __future__ import annotations
@@ -12,7 +16,10 @@ import mapreduce as mr
 
 
 class NGrams(mr.Job):
-    """How often each run of `n` words occurs within a line, words in lower case, joined by a blank."""
+    """How often each run of `n` words occurs within a line, words in lower case, joined by a blank.
+
+    n: words of an n-gram
+    """
 
     reduce = mr.Sum()
 

@@ -1,15 +1,17 @@
 """How is a file sorted that is larger than memory? Sample the keys, cut them into ranges, sort each range.
 
-    sample  keys of some splits give the cuts
-    map     (record)      -> (key, record), to the partition whose range holds the key
-    reduce  merge: parts follow each other in order
+    sample  keys of some splits give the cuts between ranges
+    map     (record)  -> (key, record), to the partition whose range holds the key
+    reduce  merges the sorted runs of one range; the parts follow each other in order
+
+Neither map nor reduce computes anything: the sort is what every keyed job does on the way from map to reduce. Only the
+partition function is special, which by default is a hash and here, because `sorted_output` is set, a range of keys.
 
 Source: O. O'Malley, TeraByte Sort on Apache Hadoop, 2008; Dean and Ghemawat 2004, section 5.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import mapreduce as mr
@@ -18,15 +20,21 @@ import mapreduce as mr
 class SortLines(mr.Job):
     """Lines in order of their code points, repeated ones kept: as `LC_ALL=C sort`."""
 
+    output_format = "text"
     reduce = mr.Identity()
     sorted_output = True
 
-    def map(self, line: str) -> Iterator[tuple[str, None]]:
-        yield line, None
+    def map_block(self, block: Any) -> tuple[Any, Any]:
+        lines = block["line"]
+        return lines, [None] * len(lines)
 
 
 class SortRecords(mr.Job):
-    """Fixed-length records in order of their first `key_bytes` bytes, equal keys in input order (the sort benchmark)."""
+    """Fixed-length records in order of their first `key_bytes` bytes, equal keys in input order (the sort benchmark).
+
+    width: bytes of a record
+    key_bytes: bytes of its key
+    """
 
     input_format = "fixed"
     output_format = "raw"

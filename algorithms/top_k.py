@@ -34,7 +34,10 @@ class TopWords(mr.Job):
 
 
 class TopK(mr.Chain):
-    """The `k` most frequent words, best first."""
+    """The `k` most frequent words, best first; of equally frequent ones the first in the alphabet.
+
+    k: how many words
+    """
 
     def __init__(self, k: int = 10) -> None:
         self.k = k

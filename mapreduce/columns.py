@@ -15,32 +15,44 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from mapreduce.formats.base import Block
+    from mapreduce.kernels import Assignment, WordCounter, WordCounts
+
+_counter: list[WordCounter] = []
+"""This process's table of words: made once, so that no block waits for fresh memory."""
 
 
-def count_words(block: Block) -> tuple[pa.Array, pa.Array]:
+def count_words(block: Any) -> WordCounts:
     """The different words of a text block and how often each occurs, in order of first occurrence.
 
-    Words are what `str.split` cuts at white space. Raises InputError for bytes that are no UTF-8.
+    Words are what `str.split` cuts at white space. Raises InputError for bytes that are not of the text's encoding.
     """
-    return kernels.count_words(data_of(block))
-
-
-def data_of(block: Any) -> Any:
-    """The bytes of a block of text."""
     data = getattr(block, "utf8", None)
     if data is None:
         raise InputError(f"a {type(block).__name__} has no text to count words in; use --format text")
-    return data
+    if not _counter:
+        _counter.append(kernels.WordCounter())
+    bad_byte = _counter[0].add(data)
+    counts = _counter[0].take()
+    if bad_byte is not None:
+        list(block.records())  # raises, naming file and byte
+        raise InputError(f"{block.place(0)}: byte {bad_byte} from there is not UTF-8; name another encoding")
+    return counts
+
+
+def number_column(block: Any, name: str) -> pa.Array:
+    """A column of numbers of a table's block. Raises InputError for one that is not there, or holds anything else."""
+    from mapreduce.formats.features import is_numeric
+
+    column = block[name]
+    kind = str(column.type)
+    if not is_numeric(kind) and column.null_count < len(column):
+        raise InputError(f"column {name!r} is of type {kind}, not numeric; choose a column of numbers")
+    return column
 
 
 def fixed_column(block: Any) -> pa.Array:
     """The fixed-length records of a block as one Arrow column, without a copy."""
-    import pyarrow as pa
-
-    records = block.array
-    rows, width = records.shape
-    return pa.Array.from_buffers(pa.binary(width), rows, [None, pa.py_buffer(records)])
+    return block.arrow.column(0)
 
 
 def prefixes(block: Any, size: int) -> pa.Array:
@@ -48,13 +60,12 @@ def prefixes(block: Any, size: int) -> pa.Array:
     import numpy as np
     import pyarrow as pa
 
-    records = block.array
-    keys = np.ascontiguousarray(records[:, :size])
+    keys = np.ascontiguousarray(block.array[:, :size])
     return pa.Array.from_buffers(pa.binary(size), len(keys), [None, pa.py_buffer(keys)])
 
 
-def assign_nearest(X: np.ndarray[Any, Any], centers: np.ndarray[Any, Any]) -> tuple[Any, Any, float]:
-    """Sums (k, d), counts (k,) and cost of the rows of X (rows, d) nearest to each of the centres (k, d).
+def assign_nearest(X: np.ndarray[Any, Any], centers: np.ndarray[Any, Any]) -> Assignment:
+    """Of the rows of X (rows, d) nearest to each of the centres (k, d): `sums` (k, d), `counts` (k,) and `cost`.
 
     The cost is the sum of squared distances; of equally near centres the first takes the row.
     """

@@ -41,8 +41,10 @@ class PlannedInput:
     owner: object = field(default=None, compare=False, repr=False)
 
     def as_dataset(self, format: Format) -> Dataset:
-        """The same files, read by another format (one that wraps `self.format`, say)."""
-        return Dataset(tuple(file.path for file in self.files), format, found=self.files, owner=self.owner)
+        """The same splits, read by another format (one that wraps `self.format`, say)."""
+        planned = replace(self, format=format)
+        paths = tuple(file.path for file in self.files)
+        return Dataset(paths, format, found=self.files, planned=planned, owner=self.owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,8 @@ class Dataset:
     """Files and how to read them. Made by the `read_` functions; immutable; opens nothing until a job is planned.
 
     `format` is a name, a Format, or None: by suffix. `found` are the files where they are known already, `members`
-    the datasets of a union. `owner` is kept alive as long as the dataset: it may hold the files.
+    the datasets of a union, `planned` the splits of a cached dataset. `owner` is kept alive as long as the dataset: it
+    may hold the files.
     """
 
     paths: tuple[str, ...] = ()
@@ -59,6 +62,7 @@ class Dataset:
     tag: str | None = None
     members: tuple[Dataset, ...] = ()
     found: tuple[InputFile, ...] | None = None
+    planned: PlannedInput | None = field(default=None, repr=False)
     owner: object = field(default=None, compare=False, repr=False)
 
     def files(self) -> list[InputFile]:
@@ -69,7 +73,10 @@ class Dataset:
 
     def plan(self, split_bytes: int | None = None) -> PlannedInput:
         """Resolve the format and cut the files; reads headers at most (the whole of what must be looked at: see the
-        formats). Splits depend on the input and `split_bytes` alone; None takes a size that suits the input."""
+        formats). Splits depend on the input and `split_bytes` alone; None takes a size that suits the input. A dataset
+        that is cached was planned before, and stays as it is."""
+        if self.planned is not None:
+            return self.planned
         format, files = self._unresolved()
         size = sum(file.size for file in files)
         split_bytes = split_bytes or default_split_bytes(size)
@@ -85,8 +92,15 @@ class Dataset:
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of X's columns, in order; None where the format has none. Raises UsageError for columns that are not
         there."""
+        if self.planned is not None:
+            return self.planned.format.feature_names()
         format, files = self._unresolved()
         return format.resolve(files).feature_names()
+
+    def resolved(self) -> Dataset:
+        """The same records, with the files found and their headers, types and number of features looked up already."""
+        format, files = self._unresolved()
+        return Dataset(self.paths, format.resolve(files), found=tuple(files), owner=self.owner or self)
 
     def tagged(self, tag: str) -> Dataset:
         """The same records, each as `Tagged(tag, record)`, so that a job that reads a union knows whose it is."""

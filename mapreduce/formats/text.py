@@ -57,6 +57,11 @@ class TextBlock(Block):
 
         return pa.record_batch({"line": string_array(self._utf8())})
 
+    @property
+    def utf8(self) -> bytes:
+        """The lines as UTF-8: their bytes as in the file, unchecked, where that is their encoding."""
+        return self.data if is_utf8(self._encoding) else self._text().encode()
+
     def _utf8(self) -> bytes:
         if not is_utf8(self._encoding):
             return self._text().encode()

@@ -195,6 +195,12 @@ class CachedFormat(Format):
     inner: Format
     folder: str
 
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.inner.feature_names()
+
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.inner.feature_names()
+
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.inner.plan_extents(file, split_bytes)
 
