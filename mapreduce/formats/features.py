@@ -37,7 +37,7 @@ def choose_features(
     named features and the file has no numeric column besides the target.
     """
     if target is not None:
-        _check_numeric(columns, target, "target")
+        check_numeric(columns, target, "target")
     if features is None:
         chosen = tuple(name for name, kind in columns if is_numeric(kind) and name != target)
         if not chosen:
@@ -51,12 +51,13 @@ def choose_features(
         if not chosen:
             raise UsageError("features is empty; name at least one column, or none to take every numeric column")
         for name in chosen:
-            _check_numeric(columns, name, "feature")
+            check_numeric(columns, name, "feature")
     _check_once(chosen, target)
     return chosen
 
 
-def _check_numeric(columns: Sequence[tuple[str, str]], name: str, role: str) -> None:
+def check_numeric(columns: Sequence[tuple[str, str]], name: str, role: str) -> None:
+    """Refuse a column that is not there once, or not numeric; `role` is 'feature' or 'target'."""
     kinds = [kind for column, kind in columns if column == name]
     if not kinds:
         raise UsageError(f"no column {name!r} to serve as {role}; {near(name, [column for column, _ in columns])}")

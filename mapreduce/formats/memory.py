@@ -25,17 +25,16 @@ class Items(tuple[Any, ...]):
 
     _arrow_type: Any = None
 
-    def arrow_type(self) -> pa.DataType:
+    def to_arrow(self, start: int, end: int) -> pa.Array:
+        """Items [start, end), in the type that suits all."""
         import pyarrow as pa
 
-        if self._arrow_type is None:
-            try:
+        try:
+            if self._arrow_type is None:
                 self._arrow_type = pa.infer_type(self)
-            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-                raise InputError(
-                    f"the records in memory have no common Arrow type: {error}; use map, not map_block"
-                ) from error
-        return self._arrow_type
+            return pa.array(self[start:end], self._arrow_type)
+        except pa.ArrowException as error:
+            raise InputError(f"records in memory have no common Arrow type: {error}; use map, not map_block") from error
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Items, (tuple(self),)
@@ -111,9 +110,8 @@ class MemoryBlock(Block):
     def arrow(self) -> pa.RecordBatch:
         import pyarrow as pa
 
-        kind = self._items.arrow_type()
-        values = pa.array(self._items[self._start : self._end], kind)
-        if pa.types.is_struct(kind):
+        values = self._items.to_arrow(self._start, self._end)
+        if pa.types.is_struct(values.type):
             return pa.RecordBatch.from_struct_array(values)
         return pa.RecordBatch.from_arrays([values], names=["value"])
 

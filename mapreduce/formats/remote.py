@@ -55,9 +55,10 @@ def open_remote(uri: str) -> BinaryIO:
 def find_remote(uri: str) -> list[InputFile]:
     """The file, the files below the folder, or those that the glob in the URI's last part matches ('*' and '[...]')."""
     main, mark, options = uri.partition("?")
-    base, _, last = main.rstrip("/").rpartition("/")
+    main = main if main.endswith("://") else main.rstrip("/")
+    base, _, last = main.rpartition("/")
     is_glob = ("*" in last or "[" in last) and not base.endswith((":", "/"))
-    folder = base if is_glob else main.rstrip("/") if last else main
+    folder = base if is_glob else main
     place = connect(folder + mark + options)
     try:
         infos = _matching(place, unquote(last)) if is_glob else _below(place, uri)
