@@ -22,7 +22,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mapreduce.columns import assign_nearest, count_words, fixed_column, nearest, prefixes
+    from mapreduce.columns import assign_nearest, count_words, fixed_column, nearest, number_column, prefixes
     from mapreduce.counters import Counters
     from mapreduce.dataset import (
         Dataset,
@@ -75,8 +75,10 @@ if TYPE_CHECKING:
     from mapreduce.settings import Settings
     from mapreduce.tracker.observer import Observer
 
+__version__ = "0.1.0"
+
 _WHERE = {
-    "columns": ("assign_nearest", "count_words", "fixed_column", "nearest", "prefixes"),
+    "columns": ("assign_nearest", "count_words", "fixed_column", "nearest", "number_column", "prefixes"),
     "counters": ("Counters",),
     "dataset": (
         "Dataset", "from_arrays", "from_records", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl",
@@ -105,7 +107,7 @@ __all__ = [
     "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean", "Min", "Monoid",
     "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result", "Settings", "Streaming",
     "Sum", "TopK", "UsageError", "assign_nearest", "cell", "count_words", "fixed_column", "from_arrays", "from_records",
-    "near", "nearest", "prefixes", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy",
+    "near", "nearest", "number_column", "prefixes", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy",
     "read_parquet", "read_text", "read_tsv", "read_whole", "run", "union",
 ]  # fmt: skip
 

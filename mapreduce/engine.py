@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
+    from mapreduce.workers.process import Start
 
 EngineKind = Literal["local", "inline"]
 KINDS = ("local", "inline")
@@ -39,7 +40,8 @@ class Engine:
 
     `kind` is "local" (worker processes on this machine) or "inline" (this process, one task at a time: for pdb).
     `workers` defaults to the CPUs that this process may use; they start with the first job and end with `close`.
-    `memory` bounds each worker, such as "512MB".
+    `memory` bounds each worker, such as "512MB". `start` forces how workers begin (by fork or in a fresh interpreter);
+    left alone, they are forked where that is safe.
 
     ```python
     with mr.Engine(workers=8) as engine:
@@ -50,7 +52,12 @@ class Engine:
     """
 
     def __init__(
-        self, kind: EngineKind = "local", *, workers: int | None = None, memory: int | str | None = None
+        self,
+        kind: EngineKind = "local",
+        *,
+        workers: int | None = None,
+        memory: int | str | None = None,
+        start: Start | None = None,
     ) -> None:
         if kind not in KINDS:
             raise UsageError(f"no engine {kind!r}; {near(kind, KINDS)}")
@@ -58,6 +65,7 @@ class Engine:
         self.kind = kind
         self.workers = 1 if kind == "inline" else settings.workers or available_cpus()
         self.memory_bytes = settings.memory_bytes
+        self._start = start
         self._resources = ExitStack()
         self._executors: Any = None
         self._cache_folder: Path | None = None
@@ -166,7 +174,7 @@ class Engine:
 
         package = pack_job(prepared.context)
         if self._executors is None:
-            self._executors = Pool(self.workers, memory_bytes=self.memory_bytes)
+            self._executors = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start)
             self._resources.callback(self._executors.close)
         return LocalExecutor(self._executors, package, self.memory_bytes)
 

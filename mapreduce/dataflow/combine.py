@@ -63,8 +63,12 @@ def size_of(value: Any) -> int:
 class PartialsBuffer:
     """Partials of a named reducer by key."""
 
-    def __init__(self, reducer: Monoid, partitioner: Partitioner, buffer_bytes: int) -> None:
+    def __init__(
+        self, reducer: Monoid, partitioner: Partitioner, buffer_bytes: int, *, columns_pay: bool = False
+    ) -> None:
+        """`columns_pay`: the job is large enough to load Arrow, so drained partials are columns where they can be."""
         self.reducer = reducer
+        self.columns_pay = columns_pay and bool(reducer.aggregates)
         self.partitioner = partitioner
         self.buffer_bytes = buffer_bytes
         self.partials: dict[Any, Any] = {}
@@ -91,6 +95,19 @@ class PartialsBuffer:
         return not self.partials
 
     def drain(self) -> Iterator[PartitionBatch]:
+        table = None
+        if self.columns_pay:
+            from mapreduce.dataflow.combine_columns import partitioned, table_of_partials
+
+            table = table_of_partials(self.partials, self.reducer)
+        if table is None:
+            yield from self._drain_rows()
+        self.partials.clear()
+        self.bytes = 0
+        if table is not None:
+            yield from partitioned(table, self.partitioner)
+
+    def _drain_rows(self) -> Iterator[PartitionBatch]:
         partials = self.partials
         keys = list(partials)
         buckets: list[list[Any]] = [[] for _ in range(self.partitioner.partitions)]
@@ -101,14 +118,12 @@ class PartialsBuffer:
             if bucket:
                 yield PartitionBatch(partition, self._sorted(bucket))
                 buckets[partition] = []
-        partials.clear()
-        self.bytes = 0
 
     def _sorted(self, keys: list[Any]) -> RowBatch:
         order = order_keys(keys)
         if order is keys:
             keys.sort()
-            return RowBatch(keys, [self.partials[key] for key in keys])
+            return RowBatch(keys, list(map(self.partials.__getitem__, keys)))
         keys.sort(key=order_key)
         values = [self.partials[key] for key in keys]
         # Different objects may be one key: NaN is unequal to itself, but one key all the same.

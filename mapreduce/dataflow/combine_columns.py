@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.dataflow.batches import KEY, ColumnBatch
+from mapreduce.dataflow.batches import KEY, ColumnBatch, plain_column
 from mapreduce.dataflow.column_order import sort_columns
 from mapreduce.dataflow.combine import PartitionBatch
 from mapreduce.dataflow.partitioner import Partitioner
@@ -113,23 +113,42 @@ class ColumnsBuffer:
         return not self.piled
 
     def drain(self) -> Iterator[PartitionBatch]:
-        import numpy as np
-
         if self.reducer is not None and len(self.piled) > 1:
             self._group()
         table = concat(self.piled)
         self.piled, self.piled_bytes, self.grouped_bytes = [], 0, 0
-        partitions = self.partitioner.columns(table.column(0))
-        count = self.partitioner.partitions
-        if count > 1:
-            order = np.argsort(partitions.astype(np.uint16), kind="stable")
-            table = table.take(order)
-        ends = np.cumsum(np.bincount(partitions, minlength=count))
-        start = 0
-        for partition, end in enumerate(ends.tolist()):
-            if end > start:
-                yield PartitionBatch(partition, sort_columns(ColumnBatch(table.slice(start, end - start))))
-            start = end
+        return partitioned(table, self.partitioner)
+
+
+def partitioned(table: pa.RecordBatch, partitioner: Partitioner) -> Iterator[PartitionBatch]:
+    """The rows of a batch by partition, and within it in order of key."""
+    import numpy as np
+
+    count = partitioner.partitions
+    partitions = partitioner.columns(table.column(0))
+    if count > 1:
+        order = np.argsort(partitions.astype(np.uint16), kind="stable")
+        table = table.take(order)
+    ends = np.cumsum(np.bincount(partitions, minlength=count))
+    start = 0
+    for partition, end in enumerate(ends.tolist()):
+        if end > start:
+            yield PartitionBatch(partition, sort_columns(ColumnBatch(table.slice(start, end - start))))
+        start = end
+
+
+def table_of_partials(partials: dict[Any, Any], reducer: Monoid) -> pa.RecordBatch | None:
+    """A dictionary of partials as columns; None where their types allow none."""
+    import pyarrow as pa
+
+    columns = [plain_column(list(partials))]
+    if columns[0] is not None:
+        columns += [plain_column(values) for values in reducer.split_partials(list(partials.values()))]
+    if None in columns:
+        return None
+    names = [KEY, *(f"value{number}" for number in range(len(columns) - 1))]
+    keys = plain_keys(columns[0])
+    return None if keys is None else pa.RecordBatch.from_arrays([keys, *columns[1:]], names=names)
 
 
 def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:

@@ -13,10 +13,10 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from mapreduce import __version__
 from mapreduce.dataflow.package import JobContext, dump_value
 from mapreduce.formats.base import InputFile
 from mapreduce.storage.content_hash import hash_file
@@ -24,13 +24,6 @@ from mapreduce.storage.paths import MANIFEST
 from mapreduce.storage.store import LocalStore, write_whole
 
 SCHEMA = 1
-
-
-def package_version() -> str:
-    try:
-        return version("mapreduce-engine")
-    except PackageNotFoundError:
-        return "unknown"
 
 
 def source_of(job: object) -> str:
@@ -51,7 +44,7 @@ def fingerprint(context: JobContext, split_bytes: int) -> str:
     settings = context.settings
     parts = [
         str(SCHEMA),
-        package_version(),
+        __version__,
         f"{cls.__module__}.{cls.__qualname__}",
         source_of(context.job),
         hashlib.sha256(dump_value(state)).hexdigest(),
@@ -84,7 +77,7 @@ def write_manifest(
     ]
     page = {
         "schema": SCHEMA,
-        "version": package_version(),
+        "version": __version__,
         "python": sys.version.split()[0],
         "fingerprint": made_by,
         "job": {

@@ -27,6 +27,9 @@ from mapreduce.dataflow.spill import SegmentBuilder
 from mapreduce.errors import JobError
 from mapreduce.formats.base import Block, Split
 
+COLUMNS_FROM_BYTES = 64 << 20
+"""Input from which even partials made by row are spilled and merged as columns: below, loading Arrow costs more."""
+
 SAMPLE_KEYS = 1000
 """Keys a sampled split: 32 splits give 32,000, which place each of 256 cuts within a few per cent."""
 
@@ -104,7 +107,8 @@ class MappedPairs:
     def _row_buffer(self) -> Buffer:
         size = self.attempt.context.buffer_bytes
         if self.reduction.monoid is not None:
-            return PartialsBuffer(self.reduction.monoid, self.partitioner, size)
+            columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
+            return PartialsBuffer(self.reduction.monoid, self.partitioner, size, columns_pay=columns_pay)
         return PairsBuffer(self.reduction, self.partitioner, size)
 
 

@@ -119,9 +119,12 @@ class Csv(Format):
         if not self.schema.columns:
             return
         columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
-        features = features_of(self.schema.columns, self.columns, self.features, self.target)
+        features = self.feature_names() or ()
         for lines in self._read_records(split, block_bytes, self.schema.dialect):
             yield CsvBlock(lines, self.schema, columns, features, self.target)
+
+    def feature_names(self) -> tuple[str, ...] | None:
+        return features_of(self.schema.columns, self.columns, self.features, self.target) if self.schema else None
 
     @property
     def _has_header(self) -> bool:

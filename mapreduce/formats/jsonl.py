@@ -278,6 +278,9 @@ class JsonLines(LineFormat):
         features = features_of(columns, self.columns, self.features, self.target)
         return replace(self, schema=JsonColumns(tuple(selected), features, self.target, columns))
 
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.schema.features
+
     def _first_values(self, files: Sequence[InputFile]) -> list[Any]:
         for file in files:
             if file.size > 0:
