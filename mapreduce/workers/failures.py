@@ -53,6 +53,8 @@ def _inner(frames: TracebackType | None, skip: int) -> TracebackType | None:
 
 
 def _shown(record: object) -> str:
+    if isinstance(record, str):  # a task's own words for it
+        return _cut(record, RECORD_CHARS)
     try:
         return _cut(repr(record), RECORD_CHARS)
     except Exception as error:

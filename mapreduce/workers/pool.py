@@ -102,7 +102,7 @@ class Pool:
 
         `memory_bytes` is what each may use, 0 for any amount; `start` forces a way to begin, for tests."""
         self._size = workers
-        self._memory_bytes = memory_bytes
+        self._memory_bytes = self._limit_bytes = memory_bytes
         self._entry = entry or Entry()
         self._way = start
         self._owner = os.getpid()
@@ -129,10 +129,12 @@ class Pool:
     def begin(self, package: object, memory_bytes: int | None = None) -> int:
         """A new job, and its number. `package` is unpacked in each worker before its first attempt; `memory_bytes` is
         what a worker may use, 0 for any amount, None for the pool's. The job before must have been settled."""
-        limit_bytes = self._memory_bytes if memory_bytes is None else memory_bytes
+        self._limit_bytes = self._memory_bytes if memory_bytes is None else memory_bytes
         self._job += 1
         self._idle_deaths = 0
-        self._begin = encode(Kind.BEGIN, self._job, None, pickle.dumps((pickle.dumps(package, 5), limit_bytes), 5))
+        self._begin = encode(
+            Kind.BEGIN, self._job, None, pickle.dumps((pickle.dumps(package, 5), self._limit_bytes), 5)
+        )
         self.wait(0)  # whoever died meanwhile is replaced now
         self._fill()
         return self._job
@@ -270,9 +272,9 @@ class Pool:
             self._reports.append(LogLines(member.id, running, words if words.endswith("\n") else words + "\n"))
         self._idle_deaths = 0 if member.attempts else self._idle_deaths + 1
         if member.ready:
-            self._reports.append(Lost(member.id, _why(member), running))
+            self._reports.append(Lost(member.id, _why(member, self._limit_bytes), running))
         elif not words:
-            self._last_words = _why(member)
+            self._last_words = _why(member, 0)
         self._fill()
 
     def _unregister(self, member: Member) -> None:
@@ -376,13 +378,14 @@ class Pool:
         return member.sample
 
 
-def _why(member: Member) -> str:
+def _why(member: Member, limit_bytes: int) -> str:
     """The reason of a worker's end, for people."""
     sample = member.sample
     ended = member.ended_because or member.process.how_it_ended()
     memory = ""
     if sample is not None and not member.ended_because:
-        memory = f"; it held {sample.memory_bytes / MiB:,.0f} MiB of memory when last seen"
+        limit = f" (of {limit_bytes / MiB:,.0f} MiB allowed)" if limit_bytes else ""
+        memory = f"; it held {sample.memory_bytes / MiB:,.0f} MiB of memory{limit} when last seen"
     hint = ""
     if ended == "was killed by SIGKILL":
         hint = "; if nobody did so by hand the kernel ran out of memory: use fewer --workers or less --memory for each"

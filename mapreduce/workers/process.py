@@ -78,13 +78,14 @@ def choose_start() -> Start:
 class Process:
     """A worker process as its pool sees it. Whoever made it calls `bury`, once it has ended or to end it."""
 
-    __slots__ = ("_log_fd", "channel", "exit_status", "pid", "pid_fd")
+    __slots__ = ("_log_fd", "_reaped", "channel", "exit_status", "pid", "pid_fd")
 
     def __init__(self, pid: int, channel: socket.socket, log_fd: int) -> None:
         self.pid = pid
         self.channel = channel
         self.exit_status: int | None = None  # as waitpid has it; None if somebody else took it
         self._log_fd = log_fd
+        self._reaped = False
         try:
             self.pid_fd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
         except OSError:  # a kernel or a sandbox without: the channel's end must do
@@ -98,6 +99,8 @@ class Process:
 
     def signal_group(self, number: signal.Signals) -> None:
         """Signal it and all that it started. Harmless if they are gone."""
+        if self._reaped:  # its number may be another's by now
+            return
         try:
             os.killpg(self.pid, number)
         except ProcessLookupError:  # not yet the leader of its group
@@ -113,23 +116,34 @@ class Process:
             poll = select.poll()
             poll.register(self.pid_fd, select.POLLIN)
             return bool(poll.poll(max(0.0, seconds) * 1000))
-        while True:
-            try:
-                if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None:
-                    return True
-            except ChildProcessError:
-                return True
+        while not self._has_ended():
             if time.monotonic() >= deadline:
                 return False
             time.sleep(0.002)
+        return True
+
+    def _has_ended(self) -> bool:
+        if self._reaped:
+            return True
+        try:
+            if hasattr(os, "waitid"):
+                return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is not None
+            pid, status = os.waitpid(self.pid, os.WNOHANG)  # macOS: a look takes the status, too
+        except ChildProcessError:  # somebody else waits for children, and was faster
+            self._reaped = True
+            return True
+        if pid:
+            self.exit_status, self._reaped = status, True
+        return self._reaped
 
     def bury(self) -> None:
         """End it if it lives, kill what it started, take its exit status and close everything. Leaves no zombie."""
         self.ended_within(0.05)  # its streams end a moment before it does, and its own status tells more than our kill
         self.signal_group(signal.SIGKILL)
         if self.ended_within(_KILL_SECONDS):  # else the kernel can't let it go: a file server hangs, say
-            with contextlib.suppress(ChildProcessError):  # somebody else waits for children, and was faster
-                self.exit_status = os.waitpid(self.pid, 0)[1]
+            with contextlib.suppress(ChildProcessError):
+                self.exit_status = self.exit_status if self._reaped else os.waitpid(self.pid, 0)[1]
+                self._reaped = True
         self.close_ends()
 
     def close_ends(self) -> None:

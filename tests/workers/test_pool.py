@@ -174,7 +174,7 @@ def test_whatever_is_raised_is_the_attempts_failure(
     assert message in failure.message
     assert "jobs.py" in failure.traceback
     assert "worker.py" not in failure.traceback
-    assert (failure.record, failure.place) == ("'the record'", "file.txt, byte 7")
+    assert (failure.record, failure.place) == ("the record", "file.txt, byte 7")
     assert (failure.pickled is not None) == comes_along
     assert harness.value("pid") == pid
 
@@ -225,6 +225,23 @@ def test_dead_worker_is_named_and_replaced(pool: Pool, action: str, argument: An
     assert f"worker {lost.worker} (process {pid})" in lost.reason
     assert harness.worker() != lost.worker
     assert harness.value("pid") != pid
+
+
+@pytest.mark.parametrize("missing", [["pidfd_open"], ["pidfd_open", "waitid"]], ids=["no pidfd", "no waitid"])
+def test_systems_that_tell_less_of_a_process(missing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in missing:
+        monkeypatch.delattr(os, name)
+    pool = Pool(2, entry=ENTRY)
+    try:
+        harness = Harness(pool)
+        pid = harness.value("pid")
+        harness.start("exit", 3)
+        assert "ended with exit code 3" in harness.until(Lost).reason
+        assert harness.value("pid") != pid
+    finally:
+        pool.close()
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
 
 
 def test_segmentation_fault_leaves_its_traceback(pool: Pool) -> None:
