@@ -14,6 +14,7 @@ import sys
 import traceback
 import types
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -103,7 +104,8 @@ def _import(module_name: str, name: str) -> types.ModuleType:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
-        return importlib.import_module(module_name)
+        with redirect_stdout(sys.stderr):
+            return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise UsageError(f"{name!r}: {error}; is the name right, and the package installed here?") from error
     except Exception as error:
@@ -130,7 +132,8 @@ def _execute_file(path: Path, name: str) -> types.ModuleType:
         sys.path.insert(0, folder)  # as `python path/file.py` does, for what the file imports
     sys.modules[module_name] = module
     try:
-        exec(compile(source, module.__file__, "exec"), module.__dict__)
+        with redirect_stdout(sys.stderr):  # what it prints is no result
+            exec(compile(source, module.__file__, "exec"), module.__dict__)
     except BaseException as error:
         del sys.modules[module_name]
         if isinstance(error, ModuleNotFoundError):

@@ -85,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return show_error("terminated", TERMINATED) if ended.code == TERMINATED else 1
     except (KeyboardInterrupt, click.Abort):
         return show_error("interrupted", INTERRUPTED)
+    except OSError as error:
+        return show_error(error, 2)
     except Exception as error:
         return show_error(error, 1)
 

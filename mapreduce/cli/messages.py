@@ -31,9 +31,21 @@ def show_error(error: BaseException | str, code: int) -> int:
     """Print an error; returns the exit code."""
     if isinstance(error, BaseException):
         _show_traceback(error)
-    text = str(error) if isinstance(error, MapReduceError | str) else _unexpected(error)
-    say(f"{click.style('error:', fg='red', bold=True)} {text}")
+    say(f"{click.style('error:', fg='red', bold=True)} {_text_of(error)}")
     return code
+
+
+def _text_of(error: BaseException | str) -> str:
+    if isinstance(error, str):
+        return error
+    if isinstance(error, OSError):  # where nobody knew more to say: a full disk, no permission
+        return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+    if not isinstance(error, MapReduceError):
+        return f"{type(error).__name__}: {error} (this is a fault in mapreduce itself; please report it)"
+    failure = getattr(error, "failure", None)
+    if failure is not None and error.exit_code == 2:
+        return str(failure.message)  # it names file, place and remedy; which task met it helps nobody
+    return str(error)
 
 
 def show_usage_error(error: click.UsageError) -> int:
@@ -62,7 +74,7 @@ def user_traceback(text: str) -> str:
 
 
 def _show_traceback(error: BaseException) -> None:
-    if _verbosity >= 2 or not isinstance(error, MapReduceError | click.ClickException | KeyboardInterrupt):
+    if _verbosity >= 2 or not isinstance(error, MapReduceError | OSError):
         say("".join(traceback.format_exception(error)).rstrip("\n"))
         return
     if not isinstance(error, JobError):
@@ -74,7 +86,3 @@ def _show_traceback(error: BaseException) -> None:
         shown = user_traceback(text) or ("" if on_purpose else text.rstrip("\n"))
         if shown:
             say(shown)
-
-
-def _unexpected(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error} (this is a fault in mapreduce itself; please report it)"

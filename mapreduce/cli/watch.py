@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.cli.messages import say
@@ -53,8 +53,10 @@ class WatchedEngine(Engine):
 def watched_engine(options: EngineOptions) -> Iterator[WatchedEngine]:
     """An engine to run jobs on; the view is gone and the workers have ended afterwards, whatever happens."""
     view = _make_view(options)
+    # what an inline job prints is no result either
+    stdout: AbstractContextManager[Any] = redirect_stdout(sys.stderr) if options.inline else nullcontext()
     try:
-        with WatchedEngine(options, view) as engine:
+        with stdout, WatchedEngine(options, view) as engine:
             yield engine
     finally:
         close = getattr(view, "close", None)

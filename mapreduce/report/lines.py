@@ -59,7 +59,9 @@ class LineReporter(Observer):
         if progress is None:
             return
         progress.handle(event, commands)
-        if isinstance(event, AttemptFailed | WorkerLost) and progress.last_failure is not None:
+        # what is not tried again ends the job, which says it anyway
+        is_told = isinstance(event, WorkerLost) or (isinstance(event, AttemptFailed) and event.failure.kind.retryable)
+        if is_told and progress.last_failure is not None:
             self._tell_failure(progress.last_failure)
         self._tell_ended_stages(progress, event.time)
         self._tell_progress(progress, event.time)

@@ -15,7 +15,7 @@ from mapreduce.cli.main import main
 from mapreduce.cli.messages import user_traceback
 from tests.conftest import CliResult
 
-JOBS = """
+JOBS = '''
 import mapreduce as mr
 
 class Lengths(mr.Job):
@@ -48,12 +48,23 @@ class Total(mr.Fold):
     def finish(self, n):
         return {"lines": n, "nested": {"half": n / 2}}
 
+class Longer(mr.Job):
+    """Long lines.
+
+    limit: only lines with more letters
+    """
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+    def map(self, line):
+        if len(line) > self.limit:
+            yield line, None
+
 class Prints(mr.Job):
     reduce = None
     def map(self, line):
         print("hello from map")
         yield line, None
-"""
+'''
 
 Command = Callable[..., CliResult]
 
@@ -97,13 +108,15 @@ MISTAKES = {
     ),
     "run job.py:Lengths words.txt": "no file job.py; did you mean 'jobs.py'?",
     "run jobs.py:Length words.txt": "jobs.py has no 'Length'; did you mean 'Lengths'?",
-    "run jobs.py words.txt": "jobs.py defines Lengths, NoMap, Numbers, Prints, Total; say which: jobs.py:Lengths",
+    "run jobs.py words.txt": "jobs.py defines Lengths, Longer, NoMap, Numbers, Prints, Total; say which: jobs.py:Lengths",
     "run jobs.py:NoMap words.txt": "NoMap lacks map; a Job defines map(self, record) or map_block(self, block)",
     "run jobs.py:Lengths words.txt --set stpe=2": (
         "--set stpe=2: jobs.py:Lengths has no option 'stpe'; did you mean 'step'?"
     ),
     "run jobs.py:Lengths words.txt --set step=two": "--set step=two: 'two' is not a whole number",
-    "run grep words.txt": "grep needs pattern; add --set pattern=TEXT",
+    "run jobs.py:Longer words.txt": (
+        "jobs.py:Longer needs limit (only lines with more letters); add --set limit=INT"
+    ),
     "run wordcount nothing.txt": (
         "nothing.txt: no such file; folder '.' holds 'jobs.py', 'numbers.txt', 'table.csv', 'words.txt'"
     ),
@@ -221,6 +234,31 @@ def test_results_go_to_stdout(command: Command) -> None:
         "run", "jobs.py:Lengths", "words.txt", "--set", "step=2", "--inline", "-q", "--output-format", "jsonl"
     )
     assert (result.out, result.err) == ('{"key": 2, "value": 1}\n{"key": 6, "value": 1}\n', "")
+
+
+def test_what_a_job_prints_is_no_result(command: Command, tmp_path: Path) -> None:
+    with open(tmp_path / "jobs.py", "a") as file:
+        file.write("print('loading')\n")
+    result = command("run", "jobs.py:Prints", "words.txt", "--inline", "-q")
+    assert result.out == "a bb a\t\nccc\t\n"
+    assert sorted(result.err.splitlines()) == ["hello from map", "hello from map", "loading"]
+
+
+def test_bad_input_is_told_once(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "ragged.csv").write_text("a,b\n1,2\n3\n")
+    result = command("run", "mean_by_key", "ragged.csv", "--set", "key=a", "--set", "value=b", "--inline")
+    assert (result.rc, result.out) == (2, "")
+    assert result.err.startswith("error: ragged.csv, line 3: ")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_a_disk_that_does_not_obey(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device", "/out/part")
+
+    monkeypatch.setattr("mapreduce.cli.results.run_and_tell", fail)
+    result = command("run", "wordcount", "words.txt")
+    assert (result.rc, result.err) == (2, "error: No space left on device: /out/part\n")
 
 
 def test_csv_on_stdout_has_one_header(command: Command) -> None:
