@@ -1,7 +1,5 @@
 """What does `python -m mapreduce.kernels [GROUP...]` do? It compiles the kernels now, not in the first large job."""
 
-# ruff: noqa: T201
-
 from __future__ import annotations
 
 import sys

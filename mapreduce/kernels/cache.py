@@ -39,29 +39,40 @@ def cache_directory() -> str:
 
 
 def cache_path(group: str) -> str:
-    """The file for a group's objects on this machine. Needs llvmlite (it names the CPU)."""
+    """The file for a group's objects on this machine. Raises ImportError without llvmlite."""
     import hashlib
-
-    import llvmlite
-    import llvmlite.binding as llvm
 
     digest = hashlib.blake2b(digest_size=12)
     here = os.path.dirname(__file__)
     for name in (*_SHARED_SOURCES, *(f"source_{group}.py" for group in GROUPS)):  # sources import each other
         with open(os.path.join(here, name), "rb") as file:
             digest.update(file.read())
-    features = llvm.get_host_cpu_features().flatten()
-    machine = f"{llvm.get_host_cpu_name()} {features} {llvm.get_process_triple()}"
-    digest.update(f"{llvmlite.__version__} {_numba_version()} {sys.version} {machine}".encode())
+    digest.update(f"{_compiler_versions()} {sys.version} {sys.platform} {_processor()}".encode())
     return os.path.join(cache_directory(), digest.hexdigest(), f"{group}.objects")
 
 
-def _numba_version() -> str:
-    """From the name of its metadata directory: importlib.metadata takes 10 ms, numba itself 400."""
-    import llvmlite
+def _compiler_versions() -> list[str]:
+    """From the names of metadata directories: importlib.metadata takes 10 ms, llvmlite 30, numba 400."""
+    from importlib.util import find_spec
 
-    site = os.path.dirname(os.path.dirname(llvmlite.__file__))
-    return next((name for name in sorted(os.listdir(site)) if name.startswith("numba-")), "")
+    spec = find_spec("llvmlite")
+    if spec is None or spec.origin is None:
+        raise ImportError("llvmlite is not installed")
+    site = os.path.dirname(os.path.dirname(spec.origin))
+    return sorted(name for name in os.listdir(site) if name.startswith(("numba-", "llvmlite-")))
+
+
+def _processor() -> str:
+    """Model and instruction sets of this CPU: code for another one may not run here."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            first = file.read(8192).split("\n\n", 1)[0]  # all are alike; reading all takes long on large machines
+    except OSError:  # not Linux
+        import llvmlite.binding as llvm
+
+        return f"{llvm.get_host_cpu_name()} {llvm.get_host_cpu_features().flatten()}"
+    keep = ("model name", "flags", "cpu family", "model", "stepping", "Features", "CPU")
+    return "\n".join(line for line in first.splitlines() if line.startswith(keep))
 
 
 def encode_objects(objects: list[Object]) -> bytes:

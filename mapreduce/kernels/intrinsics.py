@@ -7,7 +7,6 @@ compiling only.
 
 # numba infers the types
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """How does a process get the compiled kernels without importing numba?
 
-llvmlite alone places stored object code in memory (30 ms, once a process); ctypes calls it, without the GIL.
+Stored object code is placed in memory (by elf.py in 2 ms; where that does not know the format, by llvmlite in 45);
+ctypes calls it, without the GIL.
 What is not stored is compiled only where the caller says that the job is worth seconds.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from typing import Any
@@ -83,6 +83,8 @@ def _stored_or_compiled(group: str, compile: bool) -> list[Object] | None:
     except ImportError:  # no numba or llvmlite on this machine: the library path gives the same answers
         return None
     except CannotCompile as error:
+        import logging
+
         logging.getLogger(__name__).warning("%s; the slower library path gives the same answers", error)
         return None
     write_objects(path, objects)
@@ -92,6 +94,25 @@ def _stored_or_compiled(group: str, compile: bool) -> list[Object] | None:
 def _place(group: str, objects: list[Object]) -> Kernels:
     import ctypes
 
+    from mapreduce.kernels import elf
+
+    try:
+        addresses = elf.place(objects)
+    except (elf.NotUnderstood, OSError) as error:
+        import logging
+
+        logging.getLogger(__name__).debug("LLVM places the kernels: %s", error)
+        addresses = _place_by_llvm(objects)
+    kinds: dict[str, Any] = {"q": ctypes.c_int64, "d": ctypes.c_double}
+    kernels: Kernels = {}
+    for item, address in zip(objects, addresses, strict=True):
+        arguments = [kinds.get(letter, ctypes.c_void_p) for letter in GROUPS[group][item.name]]
+        kernels[item.name] = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address)
+    return kernels
+
+
+def _place_by_llvm(objects: list[Object]) -> list[int]:
+    """The way for object files that elf.py does not know: other processors, macOS."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -102,9 +123,4 @@ def _place(group: str, objects: list[Object]) -> Kernels:
         engine.add_object_file(llvm.ObjectFileRef.from_data(item.code))
     engine.finalize_object()
     _engines.append(engine)
-    kinds: dict[str, Any] = {"q": ctypes.c_int64, "d": ctypes.c_double}
-    kernels: Kernels = {}
-    for item in objects:
-        arguments = [kinds.get(letter, ctypes.c_void_p) for letter in GROUPS[group][item.name]]
-        kernels[item.name] = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(engine.get_function_address(item.symbol))
-    return kernels
+    return [engine.get_function_address(item.symbol) for item in objects]

@@ -6,7 +6,6 @@ Memory touched for the first time is slow, so areas live as long as the object t
 from __future__ import annotations
 
 import ctypes
-import logging
 import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +27,8 @@ class Area:
             try:
                 self._map.madvise(mmap.MADV_HUGEPAGE)
             except OSError as error:  # a kernel without huge pages: slower, not wrong
+                import logging
+
                 logging.getLogger(__name__).debug("no huge pages: %s", error)
         self._view = ctypes.c_char.from_buffer(self._map)
         self.address = ctypes.addressof(self._view)

@@ -13,7 +13,6 @@ quote ends at the next single quote. Blank lines are no rows.
 
 # numba infers the types; catalogue.py states those of the kernels
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ the first is looked at, because they are rarely in the cache.
 
 # numba infers the types; catalogue.py states those of the kernels
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

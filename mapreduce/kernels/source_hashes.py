@@ -2,7 +2,6 @@
 
 # numba infers the types; catalogue.py states those of the kernels
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ the same bits.
 
 # numba infers the types; catalogue.py states those of the kernels
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -7,7 +7,6 @@ sort of records. A radix sort orders all by the first 4 bytes; where records tie
 
 # numba infers the types; catalogue.py states those of the kernels
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -13,7 +13,6 @@ A third integer of 0 is an empty slot. Numbers count distinct words in order of 
 
 # numba infers the types; catalogue.py states those of the kernels
 # mypy: ignore-errors
-# ruff: noqa: ANN001, ANN201, ANN202
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ NUMBERS = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.decimals(allow_nan=False).map(str),
     st.tuples(st.integers(0, 10**19), st.integers(-330, 320)).map(lambda p: f"{p[0]}e{p[1]}"),
-    st.sampled_from([" 1.5 ", "+2", "-0", "-0.0", ".5", "5.", "1e5", "1E+5", "inf", "-Infinity", "nan", '"3.25"', '" 4 "']),
+    st.sampled_from([" 1.5 ", "+2", "-0", "-0.0", ".5", "5.", "1e5", "1E+5", "inf", "-Infinity", "nan", '" 4 "']),
     st.sampled_from(["00000000001.5", "9007199254740993", "0.1234567890123456", "123456789.123456789", "1e-400"]),
 )  # fmt: skip
 WRONG = st.sampled_from(
