@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from mapreduce.counters import Counters
-from mapreduce.dataflow.results import AttemptResult, Failure, Output, TaskStats
+from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.commands import Outcome, OutcomeKind
 from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
@@ -158,8 +158,11 @@ class Books:
         )
 
     def _decisive(self, outcome: Outcome, time: float) -> FailureReport | None:
-        if outcome.kind is OutcomeKind.SUCCEEDED or outcome.failure is None:
+        if outcome.kind is not OutcomeKind.FAILED:
             return None
+        if outcome.failure is None:  # no worker is left
+            failure = Failure(FailureKind.RESOURCE, "ResourceError", outcome.reason)
+            return FailureReport("the job", AttemptId(TaskId(0, 0), 0), WorkerId(0), failure, time - self._started)
         last = self._last_failure
         if last is not None and last.failure is outcome.failure:
             return last

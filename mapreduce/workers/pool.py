@@ -31,6 +31,7 @@ What bounds a cancel: a worker that has not let go of a cancelled attempt after 
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import selectors
@@ -56,6 +57,8 @@ from mapreduce.tracker.executor import (
 from mapreduce.tracker.interrupts import Interrupts
 from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_limit, decode_result, encode
 from mapreduce.workers.process import Entry, Process, Start, start_worker
+
+_log = logging.getLogger(__name__)
 
 HELLO_SECONDS = 60.0
 """A worker that has not said hello by then never will: its imports hang, on a file server that is gone, say."""
@@ -83,9 +86,7 @@ class Member:
         self.started = time.monotonic()
         self.ready = False
         self.job = 0  # whose package it has
-        self.attempts: dict[
-            AttemptId, float | None
-        ] = {}  # in order, each with the time by which a cancel must be obeyed
+        self.attempts: dict[AttemptId, float | None] = {}  # in order, and by when a cancel of each must be obeyed
         self.sample: WorkerSample | None = None
         self.cpu_seconds = self.cpu_at = 0.0
         self.ended_because = ""
@@ -132,9 +133,8 @@ class Pool:
         self._limit_bytes = self._memory_bytes if memory_bytes is None else memory_bytes
         self._job += 1
         self._idle_deaths = 0
-        self._begin = encode(
-            Kind.BEGIN, self._job, None, pickle.dumps((pickle.dumps(package, 5), self._limit_bytes), 5)
-        )
+        body = pickle.dumps((pickle.dumps(package, 5), self._limit_bytes), 5)
+        self._begin = encode(Kind.BEGIN, self._job, None, body)
         self.wait(0)  # whoever died meanwhile is replaced now
         self._fill()
         return self._job
@@ -271,10 +271,12 @@ class Pool:
             self._last_words = words
             self._reports.append(LogLines(member.id, running, words if words.endswith("\n") else words + "\n"))
         self._idle_deaths = 0 if member.attempts else self._idle_deaths + 1
+        why = _why(member, self._limit_bytes)
+        _log.info("%s", why)
         if member.ready:
-            self._reports.append(Lost(member.id, _why(member, self._limit_bytes), running))
+            self._reports.append(Lost(member.id, why, running))
         elif not words:
-            self._last_words = _why(member, 0)
+            self._last_words = why
         self._fill()
 
     def _unregister(self, member: Member) -> None:

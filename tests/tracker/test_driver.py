@@ -324,6 +324,8 @@ def test_no_workers_left_ends_the_job() -> None:
     outcome = scene.run(plan_map_only(1))
     assert outcome.kind is OutcomeKind.FAILED
     assert "workers die at their start" in outcome.reason
+    assert outcome.failure is not None
+    assert outcome.failure.failure.kind is FailureKind.RESOURCE
 
 
 def test_spec_that_raises_is_a_failure_of_the_attempt() -> None:

@@ -231,7 +231,7 @@ def test_dead_worker_is_named_and_replaced(pool: Pool, action: str, argument: An
 def test_systems_that_tell_less_of_a_process(missing: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     for name in missing:
         monkeypatch.delattr(os, name)
-    pool = Pool(2, entry=ENTRY)
+    pool = Pool(1, entry=ENTRY)
     try:
         harness = Harness(pool)
         pid = harness.value("pid")
