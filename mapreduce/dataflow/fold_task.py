@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mapreduce.dataflow.attempt import Attempt, FoldMapSpec, FoldReduceSpec
+from mapreduce.dataflow.mapped import placed
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.results import Output
 from mapreduce.errors import EmptyInputError, OutputLostError
@@ -70,15 +71,15 @@ def run_map(attempt: Attempt, spec: FoldMapSpec) -> Output:
     """Map each block of the split, reduce the partials as they come."""
     context, job, monitor = attempt.context, attempt.job, attempt.monitor
     tree = TreeReducer(job.reduce)
-    start = spec.split.extent.bytes
+    total = spec.split.extent.bytes
     for block in context.format.read_blocks(spec.split, context.settings.block_bytes):
         monitor.check()
-        monitor.place = f"block starting at {block.place(0)}"
-        tree.add(job.map(block))
+        with placed(block, monitor):
+            partial = job.map(block)
+        tree.add(partial)
         monitor.records_in += len(block)
-        monitor.bytes_in = min(start, monitor.bytes_in + block.bytes)
-    monitor.bytes_in = start
-    monitor.place = None
+        monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
+    monitor.bytes_in = total
     return _keep(attempt, tree.result())
 
 

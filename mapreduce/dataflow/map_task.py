@@ -17,7 +17,7 @@ from typing import Any
 
 from mapreduce.dataflow.attempt import Attempt, MapSpec, SampleSpec
 from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
-from mapreduce.dataflow.mapped import MappedBlock, own_words
+from mapreduce.dataflow.mapped import MappedBlock, own_words, placed
 from mapreduce.dataflow.output import PartWriter
 from mapreduce.dataflow.package import dump_value
 from mapreduce.dataflow.partitioner import Partitioner
@@ -183,12 +183,11 @@ def _columns_of(attempt: Attempt, block: Block) -> tuple[Any, Any]:
     from mapreduce.dataflow.combine_columns import as_array
 
     name = f"{type(attempt.job).__name__}.map_block"
-    attempt.monitor.place = f"block starting at {block.place(0)}"
-    made = attempt.job.map_block(block)
+    with placed(block, attempt.monitor):
+        made = attempt.job.map_block(block)
     if not isinstance(made, tuple) or len(made) != 2:
         raise JobError(f"{name} returned {type(made).__name__}; it must return two columns: keys and values")
     keys, values = as_array(made[0], "keys"), as_array(made[1], "values")
     if len(keys) != len(values):
         raise JobError(f"{name} returned {len(keys)} keys and {len(values)} values; they must be equally many")
-    attempt.monitor.place = None
     return keys, values

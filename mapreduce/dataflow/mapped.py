@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from itertools import chain
 from operator import length_hint
 from pathlib import Path
@@ -39,6 +40,17 @@ class MappedBlock:
             monitor.record = shorten(self.records[index])
             monitor.place = self.block.place(index)
         return own_words(error, f"{type(self.job).__name__}.map")
+
+
+@contextmanager
+def placed(block: Block, monitor: Monitor) -> Iterator[None]:
+    """If what is done with a whole block raises, note where the block stands."""
+    try:
+        yield
+    except Exception:
+        with suppress(MapReduceError):  # the place is a help, no reason to hide the error
+            monitor.place = f"the block that starts at {block.place(0)}"
+        raise
 
 
 def shorten(record: Any) -> str:
