@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.cli.messages import say
 from mapreduce.engine import Engine
-from mapreduce.report.summary import JobSummary, SummaryObserver, merge_summaries
 from mapreduce.tracker.observer import Observer, Observers
 
 if TYPE_CHECKING:
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
     from mapreduce.cli.engine_options import EngineOptions
     from mapreduce.dataset import Dataset
     from mapreduce.job import Chain, Fold, Job
+    from mapreduce.report.summary import JobSummary
     from mapreduce.result import Result
+    from mapreduce.tracker.outcome import JobOutcome
 
 
 class WatchedEngine(Engine):
@@ -28,8 +29,8 @@ class WatchedEngine(Engine):
     def __init__(self, options: EngineOptions, view: Observer) -> None:
         super().__init__("inline" if options.inline else "local", workers=options.workers, memory=options.memory)
         self._settings = options.settings()
-        self._summaries = SummaryObserver()
-        self._watchers = Observers([view, self._summaries])
+        self._outcomes = _Outcomes()
+        self._watchers = Observers([view, self._outcomes])
 
     def run(
         self,
@@ -46,7 +47,19 @@ class WatchedEngine(Engine):
     @property
     def summary(self) -> JobSummary | None:
         """Of all jobs so far together; None before the first has ended."""
-        return merge_summaries(self._summaries.summaries)
+        from mapreduce.report.summary import merge_summaries, summarise  # not needed before the first map
+
+        return merge_summaries([summarise(outcome, self.workers) for outcome in self._outcomes.all])
+
+
+class _Outcomes(Observer):
+    """Keeps how the jobs ended, in order."""
+
+    def __init__(self) -> None:
+        self.all: list[JobOutcome] = []
+
+    def finished(self, outcome: JobOutcome) -> None:
+        self.all.append(outcome)
 
 
 @contextmanager

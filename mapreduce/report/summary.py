@@ -14,11 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mapreduce.counters import Counters
 from mapreduce.report.scaling import WORKERS_SHOWN, amdahl, karp_flatt, measured_fraction, measured_speedup
 from mapreduce.report.units import format_bytes, format_count, format_plural, format_rate, format_seconds
-from mapreduce.tracker.observer import Observer
 
 if TYPE_CHECKING:
     from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
-    from mapreduce.tracker.plan import Plan
 
 FAILURES_SHOWN = 5
 
@@ -177,20 +175,6 @@ def merge_summaries(summaries: Sequence[JobSummary]) -> JobSummary | None:
     for after in rest:
         merged = _merge(merged, after)
     return merged
-
-
-class SummaryObserver(Observer):
-    """Keeps the summaries of the jobs that it watched, in the order in which they ended."""
-
-    def __init__(self) -> None:
-        self.summaries: list[JobSummary] = []
-        self._workers = 1
-
-    def started(self, plan: Plan, input_bytes: int, workers: int, time: float) -> None:
-        self._workers = workers
-
-    def finished(self, outcome: JobOutcome) -> None:
-        self.summaries.append(summarise(outcome, self._workers))
 
 
 def _merge(a: JobSummary, b: JobSummary) -> JobSummary:

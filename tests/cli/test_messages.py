@@ -107,8 +107,10 @@ MISTAKES = {
         "unknown job 'wordcuont'; did you mean 'wordcount' or 'wordcount_columns'? " + LISTED
     ),
     "run job.py:Lengths words.txt": "no file job.py; did you mean 'jobs.py'?",
-    "run jobs.py:Length words.txt": "jobs.py has no 'Length'; did you mean 'Lengths'?",
-    "run jobs.py words.txt": "jobs.py defines Lengths, Longer, NoMap, Numbers, Prints, Total; say which: jobs.py:Lengths",
+    "run jobs.py:Lenghts words.txt": "jobs.py has no 'Lenghts'; did you mean 'Lengths'?",
+    "run jobs.py words.txt": (
+        "jobs.py defines Lengths, Longer, NoMap, Numbers, Prints, Total; say which: jobs.py:Lengths"
+    ),
     "run jobs.py:NoMap words.txt": "NoMap lacks map; a Job defines map(self, record) or map_block(self, block)",
     "run jobs.py:Lengths words.txt --set stpe=2": (
         "--set stpe=2: jobs.py:Lengths has no option 'stpe'; did you mean 'step'?"

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from mapreduce.report.summary import SummaryObserver, merge_summaries, summarise
+from mapreduce.report.summary import merge_summaries, summarise
 from mapreduce.tracker.commands import OutcomeKind
-from tests.report.fakes import outcome, plan
+from tests.report.fakes import outcome
 
 
 def test_parallel_fraction_counts_single_tasks_as_serial() -> None:
@@ -71,11 +71,7 @@ def test_a_job_on_no_input() -> None:
 
 
 def test_jobs_of_a_fit_are_one_summary() -> None:
-    observer = SummaryObserver()
-    for _ in range(3):
-        observer.started(plan(), 0, 2, 0.0)
-        observer.finished(outcome())
-    merged = merge_summaries(observer.summaries)
+    merged = merge_summaries([summarise(outcome(), workers=2)] * 3)
     assert merged is not None
     assert merged.to_text().startswith("3 jobs succeeded in 15.0 s on 2 workers")
     assert merged.parallel_fraction == pytest.approx(7 / 8)
