@@ -50,6 +50,8 @@ class Sly(Exception):
 def unpack(package: Any) -> Any:
     if package == "broken":
         raise UsageError("the job could not be unpickled")
+    if package == "deadly":
+        os._exit(5)
     return package
 
 

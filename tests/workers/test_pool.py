@@ -191,6 +191,14 @@ def test_job_that_does_not_unpack_fails_its_attempts(pool: Pool) -> None:
     assert harness.until(Failed).failure.kind is FailureKind.USAGE
 
 
+def test_job_that_kills_its_worker_when_unpacked_is_lost_with_the_attempt(pool: Pool) -> None:
+    harness = Harness(pool, "deadly")
+    attempt = harness.start("nothing")
+    lost = harness.until(Lost)
+    assert lost.running == attempt
+    assert "exit code 5" in lost.reason
+
+
 def test_result_that_cannot_be_pickled_is_a_failure() -> None:
     odd = Pool(1, entry=Entry(ENTRY.unpack, "tests.workers.jobs:run_oddly"), start=Start.FORK)
     try:
