@@ -43,7 +43,8 @@ def parse_csv_floats(
     """
     import numpy as np
 
-    _check_wanted(wanted)
+    _check_wanted(wanted, columns_in_row)
+    _check_out(out, len(wanted))
     kernels = kernels_of("csv")
     if kernels is not None:
         matrix = _compiled_floats(kernels, data, delimiter, columns_in_row, wanted, out)
@@ -63,7 +64,7 @@ def parse_csv_columns(
     data: Any, delimiter: int, columns_in_row: int, wanted: Sequence[int], kinds: Sequence[Kind]
 ) -> Columns:
     """Parse the wanted columns, each as its kind. Needs data under 2 GiB."""
-    _check_wanted(wanted)
+    _check_wanted(wanted, columns_in_row)
     kernels = kernels_of("csv")
     if kernels is not None:
         arrays = _compiled_columns(kernels, data, delimiter, columns_in_row, wanted, kinds)
@@ -72,9 +73,18 @@ def parse_csv_columns(
     return parse_by_library(data, delimiter, columns_in_row, wanted, kinds, compiled=kernels is not None)
 
 
-def _check_wanted(wanted: Sequence[int]) -> None:
-    if not wanted or len(set(wanted)) < len(wanted):
-        raise ValueError(f"wanted columns {list(wanted)}: name at least one, each once")
+def _check_wanted(wanted: Sequence[int], columns: int) -> None:
+    if not wanted or len(set(wanted)) < len(wanted) or not 0 <= min(wanted) <= max(wanted) < columns:
+        raise ValueError(f"wanted columns {list(wanted)} of {columns}: name at least one, each once")
+
+
+def _check_out(out: Matrix | None, width: int) -> None:
+    """Kernels write where they are told: a wrong matrix would be overrun."""
+    import numpy as np
+
+    if out is None or (out.ndim == 2 and out.shape[1] == width and out.dtype == np.float64 and out.flags.carray):
+        return
+    raise ValueError(f"out is {out.dtype} of shape {out.shape}; give float64 in C order, {width} columns")
 
 
 @dataclass(slots=True)

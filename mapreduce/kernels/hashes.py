@@ -23,6 +23,8 @@ def hash_strings(strings: pa.Array) -> np.ndarray[Any, np.dtype[np.uint32]]:
     import numpy as np
     import pyarrow as pa
 
+    if strings.type not in (pa.string(), pa.binary(), pa.large_string(), pa.large_binary()):
+        raise ValueError(f"an array of {strings.type}; give strings")
     if strings.null_count:
         raise ValueError(f"{strings.null_count} nulls; take them out first")
     if strings.type in (pa.large_string(), pa.large_binary()):

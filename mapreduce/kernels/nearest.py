@@ -39,7 +39,7 @@ def assign_nearest(X: Floats, centers: Floats, out_labels: Labels | None = None)
     if X.ndim != 2 or centers.ndim != 2 or X.shape[1] != centers.shape[1] or not len(centers):
         raise ValueError(f"rows of shape {X.shape}, centres of shape {centers.shape}: columns must agree")
     labels = np.empty(len(X), np.int32) if out_labels is None else out_labels
-    if labels.shape != (len(X),) or labels.dtype != np.int32 or not labels.flags.c_contiguous:
+    if labels.shape != (len(X),) or labels.dtype != np.int32 or not labels.flags.carray:
         raise ValueError(f"labels of {labels.dtype}, shape {labels.shape}; give int32, shape {(len(X),)}")
     kernels = kernels_of("nearest")
     return _by_numpy(X, centers, labels) if kernels is None else _compiled(kernels, X, centers, labels)

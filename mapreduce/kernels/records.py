@@ -73,7 +73,7 @@ def gather_records(data: Records | Sequence[Records], order: Order, out: Records
     width = _check(runs)
     order = np.ascontiguousarray(order, np.int64)
     target = np.empty((len(order), width), np.uint8) if out is None else out[: len(order)]
-    if target.shape != (len(order), width) or not target.flags.c_contiguous or target.dtype != np.uint8:
+    if target.shape != (len(order), width) or not target.flags.carray or target.dtype != np.uint8:
         raise ValueError(f"out has shape {target.shape}; {len(order)} records of {width} bytes need that much, C order")
     bases, starts = _places(runs)
     if len(order) and not 0 <= int(order.min()) <= int(order.max()) < int(starts[-1]):

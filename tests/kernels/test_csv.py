@@ -7,6 +7,7 @@ import struct
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -160,3 +161,21 @@ def test_given_memory_is_used() -> None:
 def test_more_cells_for_python_than_the_list_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(csv_cells, "_LISTED", 3)
     assert parse_csv_floats(b"nan,inf\n" * 50, 44, 2, [1]).matrix[:, 0].tolist() == [math.inf] * 50
+
+
+@pytest.mark.parametrize("out", [np.empty((9, 2)), np.empty((9, 1), np.float32), np.empty((18, 1))[::2]])
+def test_memory_that_does_not_fit(out: np.ndarray[Any, Any]) -> None:
+    with pytest.raises(ValueError, match="1 columns"):
+        parse_csv_floats(b"1,2\n", 44, 2, [0], out)
+
+
+@pytest.mark.parametrize("wanted", [[], [0, 0], [2], [-1]])
+def test_columns_that_do_not_exist(wanted: list[int]) -> None:
+    with pytest.raises(ValueError, match="of 2"):
+        parse_csv_floats(b"1,2\n", 44, 2, wanted)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, pa.py_buffer])
+def test_any_buffer(kind: Any) -> None:
+    assert parse_csv_floats(kind(b"1,2\n"), 44, 2, [1]).matrix.tolist() == [[2.0]]
+    assert parse_csv_floats(kind(b"1,x\n"), 44, 2, [1]).bad is not None

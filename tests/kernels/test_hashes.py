@@ -38,6 +38,8 @@ def test_integers_hash_as_in_python(values: list[int]) -> None:
     assert hash_int64(values).tolist() == [hash(value) for value in values]
 
 
-def test_nulls_are_refused() -> None:
+def test_what_is_refused() -> None:
     with pytest.raises(ValueError, match="1 nulls"):
         hash_strings(pa.array(["a", None]))
+    with pytest.raises(ValueError, match="an array of int64"):
+        hash_strings(pa.array([1]))

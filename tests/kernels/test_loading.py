@@ -18,6 +18,11 @@ ROOT = Path(__file__).resolve().parents[2]
 OBJECTS = [Object("one", "symbol.one", b"\x7fELF" * 9), Object("two", "symbol.two", b"")]
 
 
+@pytest.fixture(autouse=True)
+def switched_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MAPREDUCE_KERNELS", raising=False)
+
+
 @pytest.fixture
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that has loaded nothing yet."""
