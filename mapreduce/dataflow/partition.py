@@ -11,6 +11,7 @@ the number of cuts at or below it. Both come in three shapes with the same answe
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
@@ -55,10 +56,17 @@ def partition_rows(keys: list[Any], partitions: int) -> list[int]:
     """`partition_of` each key."""
     if partitions == 1:
         return [0] * len(keys)
-    if set(map(type, keys)) == {str}:
-        hashes = [crc32(key.encode("utf-8", "surrogatepass")) for key in keys]
-        return [((h * MIX & MASK) >> 32) * partitions >> 32 for h in hashes]
-    return [_reduce(stable_hash(key), partitions) for key in keys]
+    if set(map(type, keys)) != {str}:
+        return [_reduce(stable_hash(key), partitions) for key in keys]
+    try:
+        hashes = map(crc32, map(str.encode, keys))
+        np = sys.modules.get("numpy")
+        if np is None:  # not worth its import
+            return [((h * MIX & MASK) >> 32) * partitions >> 32 for h in hashes]  # _reduce of 32 bits
+        placed: list[int] = _reduce_all(np.fromiter(hashes, np.uint64, len(keys)), partitions).tolist()
+        return placed
+    except UnicodeEncodeError:  # a lone surrogate among them
+        return [_reduce(stable_hash(key), partitions) for key in keys]
 
 
 def _reduce(hashed: int, partitions: int) -> int:
@@ -133,7 +141,13 @@ def partition_columns(keys: pa.Array, partitions: int) -> np.ndarray[Any, np.dty
 
     if partitions == 1:
         return np.zeros(len(keys), np.int64)
-    hashed = _hash_column(keys)
+    return _reduce_all(_hash_column(keys), partitions)
+
+
+def _reduce_all(hashed: np.ndarray[Any, np.dtype[np.uint64]], partitions: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """`_reduce` each hash, in place."""
+    import numpy as np
+
     hashed ^= hashed >> np.uint64(32)
     hashed *= np.uint64(MIX)
     hashed >>= np.uint64(32)

@@ -65,6 +65,15 @@ def test_rows_as_keys(some: list[Any], partitions: int) -> None:
     assert all(0 <= partition < partitions for partition in expected)
 
 
+@pytest.mark.parametrize("odd", ["", "\ud800"])
+@pytest.mark.parametrize("numpy", ["loaded", "not loaded"])
+def test_rows_of_text_as_keys(odd: str, numpy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if numpy == "not loaded":
+        monkeypatch.delitem(sys.modules, "numpy")
+    words = [f"é{number}" for number in range(500)] + [odd]
+    assert partition_rows(words, 7) == [partition_of(word, 7) for word in words]
+
+
 @given(columns, counts, st.integers(0, 3))
 def test_columns_as_keys(column: pa.Array, partitions: int, skip: int) -> None:
     column = column[skip:]
