@@ -90,22 +90,33 @@ class Engine:
         started = time.monotonic()
         check_job(job)
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
-        if isinstance(job, Chain):
-            return self._run_chain(job, dataset, asked, output, observer)
-        return self._run_one(job, dataset, asked, output, observer, started, None)
+        with ExitStack() as until_done:
+            if dataset.reads_stdin:
+                folder = tempfile.mkdtemp(prefix="mapreduce-stdin-")
+                until_done.callback(shutil.rmtree, folder, ignore_errors=True)
+                dataset = dataset.spooled(folder)
+            if isinstance(job, Chain):
+                return self._run_chain(job, dataset, asked, output, observer, started)
+            return self._run_one(job, dataset, asked, output, observer, started, None)
 
     def _run_chain(
-        self, chain: Chain, dataset: Dataset, settings: Settings, output: str | Path | None, observer: Observer | None
+        self,
+        chain: Chain,
+        dataset: Dataset,
+        settings: Settings,
+        output: str | Path | None,
+        observer: Observer | None,
+        started: float,
     ) -> Result:
         """Run the jobs of a chain; only the last one writes to `output`, in the chain's name and for the chain's input."""
-        started = time.monotonic()
-        *first, last = chain.jobs()
         from mapreduce.dataset import from_records
 
+        *first, last = chain.jobs()
         made_from = MadeFrom(chain, dataset.plan(settings.split_bytes))
-        done = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from).already_complete()
-        if done is not None:
-            return done
+        if output is not None:
+            done = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from).already_complete()
+            if done is not None:
+                return done
         between = replace(settings, output_format=None, sort=False, fresh=False)
         for job in first:
             dataset = self._run_one(job, dataset, between, None, observer, started, None).dataset()
@@ -129,6 +140,8 @@ class Engine:
         except BaseException:
             prepared.abandon()
             raise
+        finally:
+            prepared.close()
         result.timings = replace(result.timings, seconds=time.monotonic() - started)
         return result
 
@@ -140,8 +153,8 @@ class Engine:
         if self._cache_folder is None:
             self._cache_folder = Path(tempfile.mkdtemp(prefix="mapreduce-cache-"))
             self._resources.callback(shutil.rmtree, self._cache_folder, ignore_errors=True)
-        planned = dataset.plan(None)
         folder = tempfile.mkdtemp(dir=self._cache_folder)
+        planned = dataset.spooled(folder).plan(None)
         return planned.as_dataset(CachedFormat(planned.format, folder))
 
     def close(self) -> None:

@@ -49,7 +49,7 @@ def prepare(
     job_id: str,
     made_from: MadeFrom | None = None,
 ) -> Prepared:
-    """Cut the input and plan the tasks. Reads no more than headers; writes nothing, except a temporary folder."""
+    """Cut the input and plan the tasks. Reads no more than headers; writes nothing but a temporary folder."""
     output_format = settings.output_format or (RECORDS if output is None else _own_format(job))
     suffix = suffix_of(output_format)
     if not isinstance(job, Fold) and not is_map_only(job):
@@ -131,10 +131,10 @@ class Prepared:
         partitions = self.context.partitions if origin.job is self.context.job else self.context.settings.reducers or 0
         described = replace(self.context, job=origin.job, format=origin.planned.format, partitions=partitions)
         self.made_by = fingerprint(described, split_bytes)
-        if self.context.settings.fresh:
-            return None
         if root.exists() and not root.is_dir():
             raise UsageError(f"the output {root} is a file; name a folder")
+        if self.context.settings.fresh:
+            return None
         if is_complete(root):
             manifest = read_manifest(root)
             if manifest is None or manifest.fingerprint != self.made_by:
@@ -155,6 +155,12 @@ class Prepared:
                 "use --fresh (fresh=True) to replace an earlier output, or choose another output folder"
             )
         return None
+
+    def close(self) -> None:
+        """Let go of what only the run needed, however it ended. A second call is harmless."""
+        if self.hasher is not None:
+            self.hasher.stop()
+        self.folder.release()
 
     def claim(self) -> None:
         """Take the folder for this run, and clear it of what an earlier one left."""
@@ -192,9 +198,6 @@ class Prepared:
 
     def abandon(self) -> None:
         """Leave nothing behind but, in an output folder, an unfinished job."""
-        if self.hasher is not None:
-            self.hasher.stop()
-        self.folder.release()
         if self.temporary:
             shutil.rmtree(self.folder.root, ignore_errors=True)
 
