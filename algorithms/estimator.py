@@ -1,9 +1,11 @@
 """What do all estimators share? Parameters, fitting from files or arrays, saving without pickles.
 
 Conventions are scikit-learn's: the constructor only stores its parameters, `fit` returns self, what is learned ends in
-an underscore. `fit` also takes what scikit-learn cannot: a dataset of files larger than memory.
+an underscore. So `sklearn.base.clone`, Pipeline and GridSearchCV work. `fit` also takes what scikit-learn cannot: a
+dataset of files larger than memory.
 
-A saved model is a folder: `model.json` (algorithm, parameters, names, figures) and `arrays.npz`. Loading needs no pickle.
+A saved model is a folder of two files. `model.json` holds algorithm, parameters, names and figures; `arrays.npz` the
+learned arrays, bit for bit. Loading needs no pickle.
 """
 
 from __future__ import annotations
@@ -18,20 +20,23 @@ import numpy as np
 
 import algorithms
 import mapreduce as mr
+from algorithms.rows import Array, checked_matrix, checked_target
 
 SCHEMA = 1
-Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Estimator:
     """Base of the estimators. A subclass names its parameters in the constructor and what it learns in `learned`."""
 
     name: ClassVar[str]
+    kind: ClassVar[str]
+    """regressor, classifier or clusterer, as scikit-learn says."""
     needs_target: ClassVar[bool] = True
     learned: ClassVar[tuple[str, ...]] = ()
     """Learned attributes that make the model: arrays, numbers, strings or lists of strings."""
 
     feature_names_: list[str]
+    target_name_: str | None
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor parameters by name (scikit-learn's protocol)."""
@@ -52,18 +57,24 @@ class Estimator:
         target is missing, InputError for data that cannot be learned from.
         """
         if isinstance(X, mr.Dataset):
-            dataset = X
+            dataset = X.resolved()
+            names = dataset.feature_names()
+            target = X.options.get("target")
+            self.target_name_ = None if target is None else str(target)
         else:
-            X, y = _checked_arrays(X, y, needs_target=self.needs_target)
-            dataset = mr.from_arrays(X, y)
+            names = getattr(X, "columns", None)  # of a data frame
+            self.target_name_ = getattr(y, "name", None)
+            X = checked_matrix(X)
+            dataset = mr.from_arrays(X, checked_target(y, rows=X.shape[0]) if self.needs_target else None)
         if engine is not None:
-            self._fit(engine, dataset, observer)
+            self._fit(engine, dataset, _Names(names), observer)
         else:
             with mr.Engine("local" if isinstance(X, mr.Dataset) else "inline") as made:
-                self._fit(made, dataset, observer)
+                self._fit(made, dataset, _Names(names), observer)
         return self
 
-    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, observer: Any) -> None:
+    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: _Names, observer: Any) -> None:
+        """Learn; sets `feature_names_` and all of `learned`."""
         raise NotImplementedError
 
     def predict(self, X: Any) -> Any:
@@ -78,11 +89,14 @@ class Estimator:
         """What a person wants to see of the fitted model, ready for JSON."""
         raise NotImplementedError
 
+    @property
+    def n_features_in_(self) -> int:
+        return len(self.feature_names_)
+
     def save(self, folder: str | Path) -> None:
         """Write the model; the folder is made. Floats keep all their bits."""
         self._check_fitted()
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         values = {name: getattr(self, name) for name in self.learned}
         arrays = {name: value for name, value in values.items() if isinstance(value, np.ndarray)}
         header = {
@@ -90,48 +104,95 @@ class Estimator:
             "algorithm": self.name,
             "parameters": self.get_params(),
             "feature_names": self.feature_names_,
+            "target_name": self.target_name_,
             "learned": {name: value for name, value in values.items() if name not in arrays},
             "figures": self.figures(),
         }
-        (folder / "model.json").write_text(json.dumps(header, indent=2, default=_plain) + "\n")
-        np.savez(folder / "arrays.npz", **arrays)
+        text = json.dumps(header, indent=2, default=_plain) + "\n"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
+            (folder / "model.json").write_text(text, encoding="utf-8")  # last: a folder that has it is whole
+        except OSError as error:
+            raise mr.ResourceError(f"the model cannot be written to {folder}: {error.strerror}") from error
+
+    def _rows(self, X: Any) -> Any:
+        """X as a matrix with the model's features. Raises UsageError before `fit`, InputError for another width."""
+        self._check_fitted()
+        X = X if hasattr(X, "tocsr") else np.asarray(X, np.float64)
+        if X.ndim != 2 or X.shape[1] != len(self.feature_names_):
+            raise mr.InputError(
+                f"X has shape {X.shape}; the model takes (rows, {len(self.feature_names_)}), its features are "
+                f"{', '.join(self.feature_names_[:10])}{', ...' if len(self.feature_names_) > 10 else ''}"
+            )
+        return X
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "feature_names_"):
             raise mr.UsageError(f"this {type(self).__name__} is not fitted; call fit first")
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "feature_names_")
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+
+        return Tags(
+            estimator_type=self.kind,
+            target_tags=TargetTags(required=self.needs_target),
+            classifier_tags=ClassifierTags(multi_class=False) if self.kind == "classifier" else None,
+            regressor_tags=RegressorTags() if self.kind == "regressor" else None,
+        )
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
+
+class _Names:
+    """Names of features, where the input has any."""
+
+    def __init__(self, names: Any) -> None:
+        self.known = None if names is None else [str(name) for name in names]
+
+    def of(self, features: int) -> list[str]:
+        """As many names: x0, x1, ... where none are known."""
+        return self.known if self.known is not None else [f"x{number}" for number in range(features)]
 
 
 def load_model(folder: str | Path) -> Estimator:
     """Read a saved model. Raises UsageError for what is none."""
     path = Path(folder, "model.json")
     try:
-        header = json.loads(path.read_text())
+        header = json.loads(path.read_text(encoding="utf-8"))
         where = algorithms.ESTIMATORS[header["algorithm"]]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise mr.UsageError(
             f"{folder} is no model: it has no model.json; `mapreduce fit ... -o {folder}` makes one"
         ) from None
+    except OSError as error:
+        raise mr.UsageError(f"{path} can't be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError) as error:
         raise mr.UsageError(f"{path} is no model of ours: {error}; fit it again") from None
     if header.get("schema") != SCHEMA:
         raise mr.UsageError(f"{path} has schema {header.get('schema')}, this version reads {SCHEMA}; fit it again")
     module, _, class_name = where.partition(":")
-    model: Estimator = getattr(import_module(module), class_name)(**header["parameters"])
-    model.feature_names_ = list(header["feature_names"])
-    with np.load(Path(folder, "arrays.npz"), allow_pickle=False) as arrays:
-        for name in arrays.files:
-            setattr(model, name, arrays[name])
-    for name, value in header["learned"].items():
-        setattr(model, name, value)
+    try:
+        model: Estimator = getattr(import_module(module), class_name)(**header["parameters"])
+        model.feature_names_ = list(header["feature_names"])
+        model.target_name_ = header["target_name"]
+        with np.load(Path(folder, "arrays.npz"), allow_pickle=False) as arrays:
+            learned = {**header["learned"], **{name: arrays[name] for name in arrays.files}}
+        for name in model.learned:
+            setattr(model, name, learned[name])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise mr.UsageError(f"{folder} is damaged: {error}; fit it again") from None
     return model
 
 
 class Predictions(mr.Job):
-    """The predictions of a model for each row, in input order."""
+    """The prediction of a model for each row, in input order, a line each."""
 
+    output_format = "text"
     reduce = None
 
     def __init__(self, model: Estimator) -> None:
@@ -142,11 +203,18 @@ class Predictions(mr.Job):
         return predicted, [None] * len(predicted)
 
 
-class RegressionMetrics(mr.Fold):
-    """Errors of a regression: n, MSE, RMSE, MAE and R2 = 1 - sum (y - f)^2 / sum (y - mean y)^2."""
+class Metrics(mr.Fold):
+    """Base of the folds that judge a model by rows with a known target."""
 
-    def __init__(self, model: Estimator) -> None:
+    def __init__(self, model: Any) -> None:
         self.model = model
+
+    def zero(self) -> Any:
+        raise mr.InputError("the input has no rows to judge the model by")
+
+
+class RegressionMetrics(Metrics):
+    """Errors of a regression: n, MSE, RMSE, MAE and R2 = 1 - sum (y - f)^2 / sum (y - mean y)^2."""
 
     def map(self, block: Any) -> Array:
         y = block.y
@@ -178,32 +246,3 @@ def _parameters(cls: type) -> list[str]:
 def _plain(value: Any) -> Any:
     """numpy values as JSON's own."""
     return value.tolist() if hasattr(value, "tolist") else str(value)
-
-
-def _checked_arrays(X: Any, y: Any, *, needs_target: bool) -> tuple[Array, Array | None]:
-    X = np.ascontiguousarray(X, np.float64)
-    if X.ndim != 2:
-        raise mr.InputError(f"X has {X.ndim} dimensions; it must have 2: rows and features")
-    if not np.isfinite(X).all():
-        raise mr.InputError("X holds NaN or infinity; drop or impute these rows first")
-    if not needs_target:
-        return X, None
-    if y is None:
-        raise mr.UsageError("y is missing; pass the target of each row")
-    y = np.ascontiguousarray(y, np.float64)
-    if y.shape != (len(X),):
-        raise mr.InputError(f"y has shape {y.shape}; X has {len(X)} rows, so it must be ({len(X)},)")
-    return X, y
-
-
-def names_of(dataset: mr.Dataset, features: int) -> list[str]:
-    """Names of the dataset's features; x0, x1, ... where its format has none."""
-    names = dataset.feature_names()
-    return list(names) if names is not None else [f"x{number}" for number in range(features)]
-
-
-def check_block(X: Array, block: Any) -> None:
-    """Raise InputError if a block holds NaN or infinity."""
-    if not np.isfinite(X).all():
-        row = int(np.argmin(np.isfinite(X).all(axis=1)))
-        raise mr.InputError(f"{block.place(row)}: the row holds NaN or infinity; drop or impute such rows first")

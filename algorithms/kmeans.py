@@ -7,12 +7,13 @@
 The points are parsed once and stay with the workers (`engine.cache`); an iteration ships only the centres.
 A centre without points stays where it is. Of equally near centres the first takes the point.
 
-Sources: S. Lloyd, Least Squares Quantization in PCM, 1982; W. Zhao, H. Ma and Q. He, Parallel K-Means Clustering Based on
-MapReduce, 2009.
+Sources: S. Lloyd, Least Squares Quantization in PCM, 1982; W. Zhao, H. Ma and Q. He, Parallel K-Means Clustering Based
+on MapReduce, 2009.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,7 +21,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 import mapreduce as mr
-from algorithms.estimator import Array, Estimator, check_block, names_of
+from algorithms.estimator import Estimator, Metrics
+from algorithms.rows import Array, dense, matrix_of, no_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +30,13 @@ class ClusterSums:
     """Of the points nearest to each centre: sums (k, d), counts (k,); and the cost of all, their squared distances."""
 
     sums: Array
-    counts: Array
+    counts: Any
     cost: float
+
+    @classmethod
+    def of(cls, X: Array, centers: Array) -> Self:
+        nearest = mr.assign_nearest(X, centers)
+        return cls(nearest.sums, nearest.counts, nearest.cost)
 
     def __add__(self, other: Self) -> Self:
         return type(self)(self.sums + other.sums, self.counts + other.counts, self.cost + other.cost)
@@ -42,8 +49,7 @@ class KMeansStep(mr.Fold):
         self.centers = centers
 
     def map(self, block: Any) -> ClusterSums:
-        sums, counts, cost = mr.assign_nearest(block.X, self.centers)
-        return ClusterSums(sums, counts, cost)
+        return ClusterSums.of(dense(block), self.centers)
 
     def reduce(self, a: ClusterSums, b: ClusterSums) -> ClusterSums:
         return a + b
@@ -55,22 +61,25 @@ class Survey(mr.Fold):
     A row's draw depends on its values and the seed alone, so the same rows are drawn however the input is cut.
     """
 
-    def __init__(self, k: int, seed: int) -> None:
+    def __init__(self, k: int, seed: int, names: Sequence[str] | None = None) -> None:
         self.k = k
         self.seed = seed
+        self.names = names
 
-    def map(self, block: Any) -> tuple[int, Array, Array, Array, Array]:
-        X = np.asarray(block.X, np.float64)
-        check_block(X, block)
+    def map(self, block: Any) -> Any:
+        X = matrix_of(block, self.names)
         mean = X.mean(axis=0)
         return self._draw(len(X), mean, ((X - mean) ** 2).sum(axis=0), row_hashes(X, self.seed), X)
 
-    def reduce(self, a: Any, b: Any) -> tuple[int, Array, Array, Array, Array]:
+    def reduce(self, a: Any, b: Any) -> Any:
         rows = a[0] + b[0]
         step = b[1] - a[1]
         mean = a[1] + step * (b[0] / rows)
         scatter = a[2] + b[2] + step**2 * (a[0] * b[0] / rows)
         return self._draw(rows, mean, scatter, np.concatenate([a[3], b[3]]), np.concatenate([a[4], b[4]]))
+
+    def zero(self) -> Any:
+        raise no_rows()
 
     def _draw(self, rows: int, mean: Array, scatter: Array, hashes: Array, X: Array) -> Any:
         """Keep the k different rows with the smallest hashes."""
@@ -96,11 +105,18 @@ def row_hashes(X: Array, seed: int) -> Any:
 class KMeans(Estimator):
     """k-means by Lloyd's iteration.
 
-    `init` is "sample" (k rows drawn by the seed) or a .npy or .csv file with the first centres, k rows. `tol` is
-    relative to the mean variance of the features, as in scikit-learn.
+    n_clusters: how many centres, k
+    max_iter: most iterations
+    tol: squared movement of all centres together, against the mean variance of the features, that ends the fit
+    init: first centres: sample (k rows drawn by the seed), or a .npy or .csv file of k rows; in Python also an array
+    seed: draws the rows of init=sample
+
+    Learned are cluster_centers_ (k, features), counts_ (k,), inertia_ (the sum of squared distances), n_ (rows),
+    n_iter_ and converged_.
     """
 
     name: ClassVar[str] = "kmeans"
+    kind: ClassVar[str] = "clusterer"
     needs_target: ClassVar[bool] = False
     learned: ClassVar[tuple[str, ...]] = ("cluster_centers_", "inertia_", "n_iter_", "converged_", "n_", "counts_")
 
@@ -112,7 +128,7 @@ class KMeans(Estimator):
     n_: int
 
     def __init__(
-        self, n_clusters: int = 8, max_iter: int = 300, tol: float = 1e-4, init: str = "sample", seed: int = 0
+        self, n_clusters: int = 8, max_iter: int = 300, tol: float = 1e-4, init: Any = "sample", seed: int = 0
     ) -> None:
         self.n_clusters = n_clusters
         self.max_iter = max_iter
@@ -120,18 +136,14 @@ class KMeans(Estimator):
         self.init = init
         self.seed = seed
 
-    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, observer: Any) -> None:
+    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
         if self.n_clusters < 1 or self.max_iter < 1:
             raise mr.UsageError(
                 f"n_clusters is {self.n_clusters} and max_iter {self.max_iter}; both must be at least 1"
             )
         points = engine.cache(dataset)
-        try:
-            survey = engine.run(Survey(self.n_clusters, self.seed), points, observer=observer).value
-        except mr.EmptyInputError:
-            raise mr.InputError("the input has no rows to learn from") from None
-        self.n_, _, scatter, _, drawn = survey
-        self.feature_names_ = names_of(dataset, drawn.shape[1])
+        survey = Survey(self.n_clusters, self.seed, names.known)
+        self.n_, _, scatter, _, drawn = engine.run(survey, points, observer=observer).value
         centers = self._first_centers(drawn)
         enough = self.tol * float(scatter.mean()) / self.n_
         self.converged_ = False
@@ -143,29 +155,38 @@ class KMeans(Estimator):
             if shift <= enough:
                 self.converged_ = True
                 break
-        last = engine.run(KMeansStep(centers), points, observer=observer).value
-        self.cluster_centers_, self.inertia_, self.counts_ = centers, float(last.cost), last.counts
+        if shift > 0:  # the sums are those of the centres before they moved
+            sums = engine.run(KMeansStep(centers), points, observer=observer).value
+        self.cluster_centers_, self.inertia_, self.counts_ = centers, float(sums.cost), sums.counts
+        self.feature_names_ = names.of(centers.shape[1])
 
     def _first_centers(self, drawn: Array) -> Array:
-        if self.init != "sample":
-            centers = _read_centers(self.init)
-            if centers.shape != (self.n_clusters, drawn.shape[1]):
-                raise mr.UsageError(
-                    f"{self.init} holds {centers.shape[0]} centres of {centers.shape[1]} features; "
-                    f"{self.n_clusters} of {drawn.shape[1]} are needed"
+        if isinstance(self.init, str) and self.init == "sample":
+            if len(drawn) < self.n_clusters:
+                raise mr.InputError(
+                    f"the input has {len(drawn)} different rows, too few for {self.n_clusters} clusters"
                 )
-            return centers
-        if len(drawn) < self.n_clusters:
-            raise mr.InputError(f"the input has {len(drawn)} different rows, too few for {self.n_clusters} clusters")
-        return drawn
+            return drawn
+        from_file = isinstance(self.init, str | Path)
+        centers = _read_centers(str(self.init)) if from_file else np.array(self.init, np.float64, ndmin=2)
+        if centers.shape != (self.n_clusters, drawn.shape[1]):
+            raise mr.UsageError(
+                f"{self.init if from_file else 'init'} holds {centers.shape[0]} centres of {centers.shape[1]} "
+                f"features; {self.n_clusters} of {drawn.shape[1]} are needed"
+            )
+        return centers
 
     def predict(self, X: Any) -> Any:
         """The number of each row's nearest centre: (rows,) int64."""
-        self._check_fitted()
-        return mr.nearest(np.asarray(X, np.float64), self.cluster_centers_)
+        X = self._rows(X)
+        return mr.nearest(X.toarray() if hasattr(X, "toarray") else X, self.cluster_centers_)
+
+    def score(self, X: Any, y: Any = None) -> float:
+        """Minus the cost of arrays X: greater is better, as for other estimators."""
+        return -mr.assign_nearest(self._rows(X), self.cluster_centers_).cost
 
     def metrics(self) -> mr.Fold:
-        return ClusterCost(self.cluster_centers_)
+        return ClusterCost(self)
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -178,8 +199,14 @@ class KMeans(Estimator):
         }
 
 
-class ClusterCost(KMeansStep):
+class ClusterCost(Metrics):
     """The cost of given centres on new rows."""
+
+    def map(self, block: Any) -> ClusterSums:
+        return ClusterSums.of(self.model._rows(matrix_of(block)), self.model.cluster_centers_)
+
+    def reduce(self, a: ClusterSums, b: ClusterSums) -> ClusterSums:
+        return a + b
 
     def finish(self, sums: ClusterSums) -> dict[str, Any]:
         rows = int(sums.counts.sum())

@@ -8,8 +8,7 @@ The sums are centred before they are squared, and merged by Chan, Golub and LeVe
 
     m = m_a + d n_b / n        S = S_a + S_b + d d' n_a n_b / n
 
-Raw sums of squares would lose as many digits as the mean exceeds the standard deviation. (The exact version of these
-sums, with nothing lost at all, is another module's.)
+Raw sums of squares would lose as many digits as the mean exceeds the standard deviation.
 
 Sources: C.-T. Chu et al., Map-Reduce for Machine Learning on Multicore, NIPS 2006, section 3; T. Chan, G. Golub and
 R. LeVeque, Algorithms for Computing the Sample Variance, 1983.
@@ -17,17 +16,22 @@ R. LeVeque, Algorithms for Computing the Sample Variance, 1983.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import mapreduce as mr
-from algorithms.estimator import Array, Estimator, RegressionMetrics, check_block, names_of
+from algorithms.estimator import Estimator, RegressionMetrics
+from algorithms.rows import Array, matrix_of, no_rows, target_of
 
 COLLINEAR = 1e-12
 """Smallest eigenvalue of the correlation matrix, against its largest, at which columns count as collinear: below, fewer
 than about 4 of 16 digits of theta would be right."""
+
+CONSTANT = 1e-13
+"""Standard deviation of a column, against its mean, at which it counts as constant: sums round as much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +63,31 @@ class GramSums:
 class LeastSquares(mr.Fold):
     """The sums of all rows."""
 
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self.names = names
+
     def map(self, block: Any) -> GramSums:
-        X = block.X
-        check_block(X, block)
-        return GramSums.of(X.toarray() if hasattr(X, "toarray") else X, block.y)
+        return GramSums.of(matrix_of(block, self.names), target_of(block))
 
     def reduce(self, a: GramSums, b: GramSums) -> GramSums:
         return a + b
 
+    def zero(self) -> GramSums:
+        raise no_rows()
+
 
 class LinearRegression(Estimator):
-    """Ordinary least squares, with `alpha` > 0 ridge regression: + alpha |theta|^2, the intercept not penalised."""
+    """Ordinary least squares, with `alpha` > 0 ridge regression: + alpha |theta|^2, the intercept not penalised.
+
+    alpha: weight of the penalty
+    fit_intercept: whether b is learned; else it is 0
+
+    Learned are coef_ (features,), intercept_, n_ (rows), r2_, and sigma_, the standard deviation of the residuals
+    (nan where no degree of freedom is left). Without an intercept r2_ compares with 0 instead of the mean, as in R.
+    """
 
     name: ClassVar[str] = "linear_regression"
+    kind: ClassVar[str] = "regressor"
     learned: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "n_", "r2_", "sigma_")
 
     coef_: Array
@@ -84,14 +100,11 @@ class LinearRegression(Estimator):
         self.alpha = alpha
         self.fit_intercept = fit_intercept
 
-    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, observer: Any) -> None:
-        if self.alpha < 0:
-            raise mr.UsageError(f"alpha is {self.alpha}; it must not be negative")
-        try:
-            sums = engine.run(LeastSquares(), dataset, observer=observer).value
-        except mr.EmptyInputError:
-            raise mr.InputError("the input has no rows to learn from") from None
-        self.feature_names_ = names_of(dataset, len(sums.mean) - 1)
+    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
+        if not self.alpha >= 0:
+            raise mr.UsageError(f"alpha is {self.alpha}; it must be 0 or more")
+        sums = engine.run(LeastSquares(names.known), dataset, observer=observer).value
+        self.feature_names_ = names.of(len(sums.mean) - 1)
         self._solve(sums)
 
     def _solve(self, sums: GramSums) -> None:
@@ -99,6 +112,8 @@ class LinearRegression(Estimator):
         if not self.fit_intercept:
             scatter = scatter + rows * np.outer(mean, mean)
         xx, xy, yy = scatter[:-1, :-1], scatter[:-1, -1], scatter[-1, -1]
+        if self.alpha == 0:
+            self._check_determined(sums)
         theta = solve(xx + self.alpha * np.eye(len(xx)), xy, self.feature_names_)
         residual = max(0.0, float(yy - 2 * theta @ xy + theta @ xx @ theta))
         free = rows - len(theta) - int(self.fit_intercept)
@@ -108,17 +123,32 @@ class LinearRegression(Estimator):
         self.r2_ = float(1 - residual / yy) if yy > 0 else float("nan")
         self.sigma_ = float(np.sqrt(residual / free)) if free > 0 else float("nan")
 
+    def _check_determined(self, sums: GramSums) -> None:
+        """Raise InputError where no rows or no variation determine the coefficients."""
+        unknowns = len(sums.mean) - 1 + int(self.fit_intercept)
+        if sums.rows < unknowns:
+            raise mr.InputError(
+                f"the input has {sums.rows} rows, too few to determine {unknowns} coefficients; "
+                "take more rows or fewer columns (--features), or set alpha"
+            )
+        deviation = np.sqrt(np.diag(sums.scatter)[:-1] / sums.rows)
+        varies = deviation > CONSTANT * np.abs(sums.mean[:-1])
+        if self.fit_intercept and not varies.all():
+            raise mr.InputError(
+                f"column {self.feature_names_[int(np.argmin(varies))]!r} is constant, so its coefficient is not "
+                "determined; leave it out (--features), or set alpha"
+            )
+
     def predict(self, X: Any) -> Array:
         """X (rows, features) times theta, plus the intercept: (rows,)."""
-        self._check_fitted()
-        return np.asarray(X @ self.coef_ + self.intercept_)
+        return np.asarray(self._rows(X) @ self.coef_ + self.intercept_)
 
     def metrics(self) -> mr.Fold:
         return RegressionMetrics(self)
 
     def score(self, X: Any, y: Any) -> float:
         """R2 on arrays."""
-        error = np.asarray(y) - self.predict(np.asarray(X))
+        error = np.asarray(y) - self.predict(X)
         return float(1 - error @ error / ((y - np.mean(y)) ** 2).sum())
 
     def figures(self) -> dict[str, Any]:
@@ -131,19 +161,15 @@ class LinearRegression(Estimator):
         }
 
 
-def solve(A: Array, b: Array, names: list[str]) -> Array:
+def solve(A: Array, b: Array, names: Sequence[str]) -> Array:
     """x of A x = b for a symmetric positive definite A, scaled to unit diagonal first.
 
-    Raises InputError that names a constant column, or the columns that are collinear.
+    Raises InputError that names the columns that are collinear.
     """
     scale = np.sqrt(np.diag(A))
-    constant = [name for name, size in zip(names, scale, strict=True) if not size > 0]
-    if constant:
-        raise mr.InputError(
-            f"column {constant[0]!r} is constant, so its coefficient is not determined; leave it out (--features), or set alpha"
-        )
-    scaled = A / np.outer(scale, scale)
-    values, vectors = np.linalg.eigh(scaled)
+    if not scale.all():
+        raise mr.InputError(f"column {names[int(np.argmin(scale))]!r} is zero throughout; leave it out (--features)")
+    values, vectors = np.linalg.eigh(A / np.outer(scale, scale))
     if values[0] <= COLLINEAR * values[-1]:
         weights = np.abs(vectors[:, 0])
         involved = [name for name, weight in zip(names, weights, strict=True) if weight > 0.05 * weights.max()]

@@ -4,23 +4,35 @@
     reduce  a, b         -> a + b
     then    theta <- theta - t H^-1 g, with t halved until the loss falls; again, until the gradient is nearly zero
 
-Minimised is C sum log(1 + exp(-+z)) + |theta|^2 / 2, the intercept not penalised: scikit-learn's objective. The gradient
-of each block is a partial gradient in the sense of Chu et al. 2006, section 3; the Hessian makes the iterations few.
+Minimised is sum log(1 + exp(z)) - y z + |theta|^2 / (2 C) with z = b + theta'x, the intercept not penalised:
+scikit-learn's objective, divided by C. With p = s(z) and a = (1, x), the sums over the rows are
+
+    gradient  sum (p - y) a        Hessian  sum p (1 - p) a a'
+
+The rows are parsed once and stay with the workers (`engine.cache`); an iteration ships only theta.
+
+Source: C.-T. Chu et al., Map-Reduce for Machine Learning on Multicore, NIPS 2006, section 3.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import mapreduce as mr
-from algorithms.estimator import Array, Estimator, check_block, names_of
+from algorithms.estimator import Estimator, Metrics
+from algorithms.rows import Array, dense, matrix_of, no_rows, target_of
 
 MAX_CLASSES = 1000
 ACCEPTED_SLOPE = 1e-4
 """Armijo's constant: how much of the slope's promise a step must keep."""
+ROUNDING = 1e-15
+"""A step that promises less of the loss than this share cannot be told from rounding."""
+SEPARATED = 1e-6
+"""Loss a row at which the classes count as separated without error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +55,7 @@ class LogisticStep(mr.Fold):
         self.positive = positive
 
     def map(self, block: Any) -> NewtonSums:
-        X = block.X
-        X = X.toarray() if hasattr(X, "toarray") else X
+        X = dense(block)
         A = np.column_stack([np.ones(len(X)), X])
         target = (block.y == self.positive).astype(np.float64)
         z = A @ self.theta
@@ -60,11 +71,15 @@ class LogisticStep(mr.Fold):
 class Classes(mr.Fold):
     """The different values of the target, ascending, and the number of rows and features."""
 
+    def __init__(self, names: Sequence[str] | None = None) -> None:
+        self.names = names
+
     def map(self, block: Any) -> tuple[Array, int, int]:
-        X = block.X
-        if not hasattr(X, "toarray"):
-            check_block(X, block)
-        return np.unique(block.y), X.shape[0], X.shape[1]
+        X = matrix_of(block, self.names)
+        return np.unique(target_of(block)), *X.shape
+
+    def zero(self) -> tuple[Array, int, int]:
+        raise no_rows()
 
     def reduce(self, a: Any, b: Any) -> tuple[Array, int, int]:
         classes = np.union1d(a[0], b[0])
@@ -76,9 +91,17 @@ class Classes(mr.Fold):
 
 
 class LogisticRegression(Estimator):
-    """Binary logistic regression with L2 penalty 1 / (2 C); C = inf for none. The greater class is the positive one."""
+    """Binary logistic regression with L2 penalty |theta|^2 / (2 C). The greater class is the positive one.
+
+    C: inverse weight of the penalty; inf for none
+    max_iter: most Newton steps
+    tol: largest component of the gradient, divided by the number of rows, at which the fit has converged
+
+    Learned are coef_ (features,), intercept_, classes_ (2,), n_ (rows), n_iter_, converged_, gradient_norm_ and loss_.
+    """
 
     name: ClassVar[str] = "logistic_regression"
+    kind: ClassVar[str] = "classifier"
     learned: ClassVar[tuple[str, ...]] = (
         "coef_", "intercept_", "classes_", "n_", "n_iter_", "converged_", "gradient_norm_", "loss_",
     )  # fmt: skip
@@ -97,54 +120,60 @@ class LogisticRegression(Estimator):
         self.max_iter = max_iter
         self.tol = tol
 
-    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, observer: Any) -> None:
+    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
         if not self.C > 0:
             raise mr.UsageError(f"C is {self.C}; it must be above 0 (inf for no penalty)")
         rows = engine.cache(dataset)
-        try:
-            classes, self.n_, features = engine.run(Classes(), rows, observer=observer).value
-        except mr.EmptyInputError:
-            raise mr.InputError("the input has no rows to learn from") from None
+        classes, self.n_, features = engine.run(Classes(names.known), rows, observer=observer).value
         if len(classes) != 2:
-            raise mr.InputError(f"the target has {len(classes)} different values; binary logistic regression needs 2")
-        self.classes_ = classes
-        self.feature_names_ = names_of(dataset, features)
+            shown = ", ".join(f"{value:g}" for value in classes[:5]) + (", ..." if len(classes) > 5 else "")
+            raise mr.InputError(
+                f"the target has {len(classes)} different values ({shown}); binary logistic regression needs 2"
+            )
+        whole = classes.astype(np.int64)
+        self.classes_ = whole if (whole == classes).all() else classes
         self._minimise(
             lambda theta: engine.run(LogisticStep(theta, classes[1]), rows, observer=observer).value, features
         )
+        if np.isinf(self.C) and self.loss_ <= SEPARATED * self.n_:
+            raise mr.InputError(
+                "the classes can be separated without error, so without a penalty larger coefficients are always "
+                "better; set C to a finite value"
+            )
+        self.feature_names_ = names.of(features)
 
-    def _minimise(self, sums_at: Any, features: int) -> None:
+    def _minimise(self, sums_at: Callable[[Array], NewtonSums], features: int) -> None:
         """Newton's method with step halving. The gradient's norm per row, at the end, is the certificate."""
         penalty = np.full(features + 1, 1 / self.C)
         penalty[0] = 0.0
         theta = np.zeros(features + 1)
         sums = sums_at(theta)
-        value = sums.loss + 0.5 * float(penalty @ theta**2)
+        loss = sums.loss
         self.converged_ = False
         for self.n_iter_ in range(self.max_iter + 1):
             gradient = sums.gradient + penalty * theta
             self.gradient_norm_ = float(np.abs(gradient).max()) / self.n_
-            if self.gradient_norm_ <= self.tol:
+            direction = -solve(sums.hessian + np.diag(penalty), gradient)
+            slope = float(gradient @ direction)
+            if self.gradient_norm_ <= self.tol or -slope <= ROUNDING * loss:
                 self.converged_ = True
                 break
             if self.n_iter_ == self.max_iter:
                 break
-            direction = -np.linalg.lstsq(sums.hessian + np.diag(penalty), gradient, rcond=None)[0]
             step = 1.0
             while True:
                 tried = theta + step * direction
                 sums = sums_at(tried)
                 now = sums.loss + 0.5 * float(penalty @ tried**2)
-                if now <= value + ACCEPTED_SLOPE * step * float(gradient @ direction) or step < 1e-10:
+                if now <= loss * (1 + ROUNDING) + ACCEPTED_SLOPE * step * slope or step < 1e-10:
                     break
                 step /= 2
-            theta, value = tried, now
-        self.intercept_, self.coef_, self.loss_ = float(theta[0]), theta[1:], float(value)
+            theta, loss = tried, now
+        self.intercept_, self.coef_, self.loss_ = float(theta[0]), theta[1:], float(loss)
 
     def decision_function(self, X: Any) -> Array:
         """b + theta'x of each row: (rows,)."""
-        self._check_fitted()
-        return np.asarray(X @ self.coef_ + self.intercept_)
+        return np.asarray(self._rows(X) @ self.coef_ + self.intercept_)
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of both classes: (rows, 2)."""
@@ -154,6 +183,10 @@ class LogisticRegression(Estimator):
     def predict(self, X: Any) -> Array:
         """The more probable class of each row: (rows,)."""
         return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(int)])
+
+    def score(self, X: Any, y: Any) -> float:
+        """The share of rows of arrays X and y that are predicted rightly."""
+        return float(np.mean(self.predict(X) == np.asarray(y)))
 
     def metrics(self) -> mr.Fold:
         return ClassificationMetrics(self)
@@ -171,11 +204,16 @@ class LogisticRegression(Estimator):
         }
 
 
-class ClassificationMetrics(mr.Fold):
-    """Confusion counts (2, 2), true class by predicted class, and the log-loss."""
+def solve(H: Array, g: Array) -> Array:
+    """x of H x = g for a symmetric, positive semidefinite H; of several the shortest."""
+    try:
+        return np.asarray(np.linalg.solve(H, g))
+    except np.linalg.LinAlgError:  # columns are collinear, and no penalty decides between them
+        return np.asarray(np.linalg.lstsq(H, g, rcond=None)[0])
 
-    def __init__(self, model: LogisticRegression) -> None:
-        self.model = model
+
+class ClassificationMetrics(Metrics):
+    """Confusion counts (2, 2), true class by predicted class, and the log-loss."""
 
     def map(self, block: Any) -> tuple[Any, float]:
         classes = self.model.classes_

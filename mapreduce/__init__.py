@@ -103,12 +103,13 @@ _WHERE = {
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
 
 __all__ = [
-    "Chain", "Collect", "Count", "CountDistinct", "Counters", "Dataset", "EmptyInputError", "Engine", "Fold", "Identity",
-    "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean", "Min", "Monoid",
-    "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result", "Settings", "Streaming",
-    "Sum", "TopK", "UsageError", "assign_nearest", "cell", "count_words", "fixed_column", "from_arrays", "from_records",
-    "near", "nearest", "number_column", "prefixes", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy",
-    "read_parquet", "read_text", "read_tsv", "read_whole", "run", "union",
+    "Chain", "Collect", "Count", "CountDistinct", "Counters", "Dataset", "EmptyInputError", "Engine", "Fold",
+    "Identity", "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean",
+    "Min", "Monoid", "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result",
+    "Settings", "Streaming", "Sum", "TopK", "UsageError", "assign_nearest", "cell", "count_words", "fixed_column",
+    "from_arrays", "from_records", "near", "nearest", "number_column", "prefixes", "read", "read_arrow", "read_csv",
+    "read_fixed", "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "run",
+    "union",
 ]  # fmt: skip
 
 

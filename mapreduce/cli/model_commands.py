@@ -129,7 +129,7 @@ def evaluate_command(
 
     loaded, _ = _load_model(model)
     known = target or getattr(loaded, "target_name_", None)
-    if known is None and format_of(inputs, input_format) not in OWN_TARGET:
+    if known is None and getattr(loaded, "needs_target", True) and format_of(inputs, input_format) not in OWN_TARGET:
         raise UsageError(f"{model} does not say which column it predicts; name the one with the truth: --target COLUMN")
     run_and_tell(loaded.metrics(), _rows_for(loaded, inputs, input_format, reading, target=known), options)
 
