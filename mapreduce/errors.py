@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from mapreduce.dataflow.results import Failure
     from mapreduce.ids import TaskId
 
 
@@ -18,6 +19,8 @@ class MapReduceError(Exception):
 
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 1
+    failure: Failure | None = None
+    """Of a job that failed: what its last attempt told, with the user's traceback."""
 
 
 class UsageError(MapReduceError):

@@ -12,7 +12,7 @@ class TaskId(NamedTuple):
     """A unit of the plan: `index` within `stage`. It exists once, however many attempts run."""
 
     stage: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs of a name
 
     def __str__(self) -> str:
         return f"{self.stage}:{self.index}"

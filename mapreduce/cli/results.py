@@ -39,7 +39,7 @@ def run_and_tell(job: Job | Fold | Chain, dataset: Dataset, options: EngineOptio
     extra: dict[str, Any] = {"already_complete": result.already_complete, "output": options.output}
     if isinstance(job, Fold):
         extra["value"] = plain(result.value)
-    if options.output is None:
+    if options.output is None or isinstance(job, Fold):  # a value's file is no text
         print_result(result, job, options)
     if options.output is not None and not options.quiet and not options.json:
         if result.already_complete:

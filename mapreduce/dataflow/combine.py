@@ -195,9 +195,9 @@ class PairsBuffer:
         if self.reduction.drops_repeats:
             return _without_repeats(batch)
         if self.reduction.combine_stream is not None:
-            pairs = list(self.reduction.combine_stream(zip(batch.keys, batch.values, strict=True)))
-            pairs.sort(key=lambda pair: order_key(pair[0]))
-            return RowBatch([key for key, _ in pairs], [value for _, value in pairs])
+            combined = list(self.reduction.combine_stream(zip(batch.keys, batch.values, strict=True)))
+            combined.sort(key=lambda pair: order_key(pair[0]))
+            return RowBatch([key for key, _ in combined], [value for _, value in combined])
         combine = self.reduction.combine
         if combine is None:
             return batch

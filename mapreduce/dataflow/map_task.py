@@ -47,8 +47,8 @@ def run(attempt: Attempt, spec: MapSpec) -> Output:
             pairs.take_columns(keys, values)
     else:
         for block in _blocks(attempt, spec.split):
-            mapped = MappedBlock(attempt.job, block)
-            pairs.take(mapped.pairs, lambda error, mapped=mapped: mapped.explain(error, attempt.monitor))
+            mapped = MappedBlock(attempt.job, block, attempt.monitor)
+            pairs.take(mapped.pairs, mapped.explain)
     return pairs.finish()
 
 
@@ -121,11 +121,11 @@ def run_sample(attempt: Attempt, spec: SampleSpec) -> Output:
             step = max(1, len(column) // SAMPLE_KEYS)
             keys += column.take(list(range(0, len(column), step))).to_pylist()
         else:
-            mapped = MappedBlock(attempt.job, block)
+            mapped = MappedBlock(attempt.job, block, attempt.monitor)
             try:
                 keys += [key for key, _ in mapped.pairs]
             except Exception as error:
-                raised = mapped.explain(error, attempt.monitor)
+                raised = mapped.explain(error)
                 raise raised from raised.__cause__
         if len(keys) >= SAMPLE_KEYS:
             break
@@ -145,11 +145,11 @@ def _run_map_only(attempt: Attempt, spec: MapSpec) -> Output:
                 writer.write_columns(*_columns_of(attempt, block))
         else:
             for block in _blocks(attempt, spec.split):
-                mapped = MappedBlock(job, block)
+                mapped = MappedBlock(job, block, attempt.monitor)
                 try:
                     writer.write_pairs(mapped.pairs)
                 except Exception as error:
-                    raised = mapped.explain(error, attempt.monitor)
+                    raised = mapped.explain(error)
                     raise raised from raised.__cause__
         return writer.close()
     except BaseException:

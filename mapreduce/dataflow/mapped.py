@@ -26,19 +26,20 @@ RECORD_CHARACTERS = 500
 class MappedBlock:
     """The pairs that a job maps a block's records to."""
 
-    def __init__(self, job: Any, block: Block) -> None:
+    def __init__(self, job: Any, block: Block, monitor: Monitor) -> None:
+        self.monitor = monitor
         self.job = job
         self.block = block
         self.records = list(block.records())
         self.left = iter(self.records)
         self.pairs: Iterator[Any] = chain.from_iterable(map(job.map, self.left))
 
-    def explain(self, error: Exception, monitor: Monitor) -> Exception:
+    def explain(self, error: Exception) -> Exception:
         """Note the record in hand and its place; return the error to raise, which says more where `map` gave no pairs."""
         index = len(self.records) - length_hint(self.left) - 1
         if 0 <= index < len(self.records):
-            monitor.record = shorten(self.records[index])
-            monitor.place = self.block.place(index)
+            self.monitor.record = shorten(self.records[index])
+            self.monitor.place = self.block.place(index)
         return own_words(error, f"{type(self.job).__name__}.map")
 
 

@@ -231,7 +231,8 @@ class Prepared:
             "peak_memory_bytes": outcome.stats.peak_memory_bytes,
             "failed_attempts": outcome.failed_attempts,
         }
-        write_manifest(self.context, self.made_from.planned.files, self.hasher.hashes(), self.made_by, figures)
+        described = replace(self.context, job=self.made_from.job)
+        write_manifest(described, self.made_from.planned.files, self.hasher.hashes(), self.made_by, figures)
 
 
 VALUE_FILE = "part-00000.value"

@@ -62,9 +62,9 @@ def encode_text(text: str) -> bytes:
 def json_of(value: Any) -> str:
     """JSON of any value; what JSON does not know becomes what is nearest: lists, objects, else text."""
     try:
-        return json.dumps(value, ensure_ascii=False, default=_plain)
+        return _ENCODER.encode(value)
     except TypeError:  # a dict whose keys are no strings
-        return json.dumps(_with_text_keys(value), ensure_ascii=False, default=_plain)
+        return _ENCODER.encode(_with_text_keys(value))
 
 
 def _plain(value: Any) -> Any:
@@ -75,6 +75,9 @@ def _plain(value: Any) -> Any:
     if hasattr(value, "tolist"):
         return value.tolist()  # numpy
     return text_of(value) if isinstance(value, bytes | bytearray | memoryview) else str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=_plain)
 
 
 def _with_text_keys(value: Any) -> Any:
@@ -96,7 +99,7 @@ def text_column(array: pa.Array) -> pa.Array | None:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_integer(kind):
         texts = array.cast(pa.large_string())
     elif pa.types.is_boolean(kind):
-        texts = pc.if_else(array, pa.scalar("true", pa.large_string()), pa.scalar("false", pa.large_string()))
+        texts = pc.if_else(array, large_text("true"), large_text("false"))
     elif pa.types.is_float64(kind) or pa.types.is_float32(kind):
         texts = _float_texts(array.cast(pa.float64()))
     elif pa.types.is_null(kind):
@@ -120,15 +123,21 @@ def _float_texts(array: pa.DoubleArray) -> pa.LargeStringArray:
     texts = array.cast(pa.large_string())
     if is_whole.any():
         whole = pa.array(values[is_whole].astype(np.int64)).cast(pa.large_string())
-        whole = pc.binary_join_element_wise(whole, ".0", "")
+        whole = pc.binary_join_element_wise(whole, large_text(".0"), large_text(""))
         is_minus_zero = (values[is_whole] == 0) & np.signbit(values[is_whole])
         if is_minus_zero.any():
-            whole = pc.if_else(pa.array(is_minus_zero), pa.scalar("-0.0", pa.large_string()), whole)
+            whole = pc.if_else(pa.array(is_minus_zero), large_text("-0.0"), whole)
         texts = pc.replace_with_mask(texts, pa.array(is_whole), whole)
     if is_other.any():
         others = pa.array(list(map(repr, values[is_other].tolist())), pa.large_string())
         texts = pc.replace_with_mask(texts, pa.array(is_other), others)
     return texts
+
+
+def large_text(text: str) -> pa.LargeStringScalar:
+    import pyarrow as pa
+
+    return pa.scalar(text, pa.large_string())
 
 
 def column_bytes(array: pa.Array) -> bytes:

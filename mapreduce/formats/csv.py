@@ -123,9 +123,6 @@ class Csv(Format):
         for lines in self._read_records(split, block_bytes, self.schema.dialect):
             yield CsvBlock(lines, self.schema, columns, features, self.target)
 
-    def feature_names(self) -> tuple[str, ...] | None:
-        return features_of(self.schema.columns, self.columns, self.features, self.target) if self.schema else None
-
     @property
     def _has_header(self) -> bool:
         return self.header is True

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mapreduce.errors import UsageError
+from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Extent, InputFile
 from mapreduce.formats.bytes_io import UTF8_BOM, ByteReader, check_encoding, is_utf8
 
@@ -141,12 +141,15 @@ def plan_record_extents(file: InputFile, split_bytes: int, start: int, dialect: 
     cuts = [start]
     with ByteReader(file, start) as reader:
         state = QuoteState(dialect)
-        for piece in range(1, pieces):
-            aim = start + (file.size - start) * piece // pieces
+        for number in range(1, pieces):
+            aim = start + (file.size - start) * number // pieces
             if reader.offset >= aim:
                 continue
             while reader.offset < aim - 1:  # up to the byte before: it may be the newline that ends a record
-                state.feed(reader.read(min(CHUNK_BYTES, aim - 1 - reader.offset)))
+                piece = reader.read(min(CHUNK_BYTES, aim - 1 - reader.offset))
+                if not piece:
+                    raise InputError(f"{file.path} has become shorter while it was read; run the job again")
+                state.feed(piece)
             state.finish_record(reader, b"")
             cuts.append(reader.offset)
     if cuts[-1] != file.size:

@@ -52,7 +52,15 @@ class ParquetWriter(RecordWriter):
         if self._schema is None:
             self._schema = pa.schema([("key", keys.type), ("value", values.type)])
             self._writer = pq.ParquetWriter(self.file, self._schema)
-        columns = [_fitting(field, column) for field, column in zip(self._schema, (keys, values), strict=True)]
+        columns = []
+        for field, column in zip(self._schema, (keys, values), strict=True):
+            try:
+                columns.append(_fitting(column, field.type))
+            except ValueError:
+                raise UsageError(
+                    f"{field.name}s of type {column.type} follow {field.name}s of type {field.type}; yield "
+                    f"{field.name}s of one type, or choose --output-format jsonl"
+                ) from None
         self._writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=self._schema))
 
     def close(self) -> None:
@@ -67,43 +75,50 @@ class ParquetWriter(RecordWriter):
 
 def to_column(name: str, cells: list[Any], type: pa.DataType | None) -> pa.Array:
     """An Arrow array of these cells, of `type` if given. Raises UsageError naming the first cell that does not fit."""
-    import pyarrow as pa
-
-    errors = (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError, UnicodeEncodeError)
     try:
-        return pa.array(cells, type)
-    except errors:
+        return _fitting(_array(cells), type)
+    except ValueError:
         pass
-    for count in range(1, len(cells) + 1):
+    fitting, too_many = 0, len(cells)
+    while too_many - fitting > 1:  # the first n cells fit, the first m do not
+        middle = (fitting + too_many) // 2
         try:
-            type = type or (pa.array(cells[:1]).type if cells[0] is not None else None)
-            pa.array(cells[count - 1 : count], type)
-        except errors:
-            break
-    cell = cells[count - 1]
-    expected = f", the first was {cells[0]!r:.80}" if type is None else f", but the column holds {type}"
+            _fitting(_array(cells[:middle]), type)
+            fitting = middle
+        except ValueError:
+            too_many = middle
+    cell = cells[fitting]
+    held = type if type is not None else _array(cells[:fitting]).type if fitting else None
+    expected = f"but the column holds {held}" if held is not None else "which no Parquet column holds"
     raise UsageError(
-        f"the {name} {cell!r:.80} is of type {_type_name(cell)}{expected}; a Parquet column has one type: yield "
-        f"{name}s of one type, or choose --output-format jsonl"
+        f"the {name} {cell!r:.80} is of type {cell.__class__.__name__}, {expected}; yield {name}s of one type, "
+        f"or choose --output-format jsonl"
     )
 
 
-def _type_name(cell: Any) -> str:
-    return type(cell).__name__
-
-
-def _fitting(field: pa.Field, column: pa.Array) -> pa.Array:
+def _array(cells: list[Any]) -> pa.Array:
+    """Of the type that the cells have: asked for int64, Arrow would make 2 of 2.5. Raises ValueError."""
     import pyarrow as pa
 
-    if column.type == field.type:
-        return column
     try:
-        return column.cast(field.type)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise UsageError(
-            f"{field.name}s of type {column.type} follow {field.name}s of type {field.type}; a Parquet column has one "
-            f"type: yield {field.name}s of one type, or choose --output-format jsonl"
-        ) from None
+        return pa.array(cells)
+    except (pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _fitting(column: pa.Array, type: pa.DataType | None) -> pa.Array:
+    """The column as `type`, where no value changes. Raises ValueError."""
+    import pyarrow as pa
+
+    if type is None or column.type == type:
+        return column
+    is_text = pa.types.is_string(column.type) and not pa.types.is_large_string(type)
+    if is_text or (pa.types.is_boolean(column.type) and not pa.types.is_null(type)):
+        raise ValueError(f"{column.type} is not {type}")  # Arrow would parse it, or make 1 of true
+    try:
+        return column.cast(type)
+    except pa.ArrowNotImplementedError as error:
+        raise ValueError(str(error)) from error
 
 
 def read_parquet_pairs(path: Path | str) -> Iterator[tuple[Any, Any]]:

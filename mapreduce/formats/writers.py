@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 from mapreduce.errors import UsageError, near
 from mapreduce.formats.base import RecordWriter
-from mapreduce.formats.cells import column_bytes, encode_text, json_of, text_column, text_of
+from mapreduce.formats.cells import column_bytes, encode_text, json_of, large_text, text_column, text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 WRITE_CHARACTERS = 1 << 16
 """Lines are handed to the file in pieces of about this size: one call for many."""
 COLUMN_ROWS = 1 << 16
+PLAIN = ("text", "raw")
+"""Formats that don't tell keys from values (plain_writers.py)."""
 
 
 class LineWriter(RecordWriter):
@@ -94,15 +96,24 @@ class TsvWriter(LineWriter):
         key_texts, value_texts = text_column(keys), text_column(values)
         if key_texts is None or value_texts is None:
             return None
-        return _joined(_escaped(key_texts, _KEY_ESCAPES), "\t", _escaped(value_texts, _VALUE_ESCAPES))
+        if _may_need_escapes(keys):
+            key_texts = _escaped(key_texts, _KEY_ESCAPES)
+        if _may_need_escapes(values):
+            value_texts = _escaped(value_texts, _VALUE_ESCAPES)
+        return _joined(key_texts, "\t", value_texts)
+
+
+def _may_need_escapes(array: pa.Array) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_string(array.type) or pa.types.is_large_string(array.type))
 
 
 def _joined(keys: pa.Array, between: str, values: pa.Array) -> bytes:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
-    texts = [pa.scalar(text, pa.large_string()) for text in (between, "\n", "")]
-    return column_bytes(pc.binary_join_element_wise(keys, texts[0], values, texts[1], texts[2]))
+    ends = [large_text(text) for text in ("\n", "")]
+    return column_bytes(pc.binary_join_element_wise(keys, large_text(between), values, *ends))
 
 
 def _escaped(texts: pa.Array, escapes: dict[str, str]) -> pa.Array:
@@ -186,9 +197,13 @@ def writer_class(name: str) -> type[RecordWriter]:
         from mapreduce.formats.parquet_writer import ParquetWriter
 
         return ParquetWriter
+    if name in PLAIN:
+        from mapreduce.formats import plain_writers
+
+        return plain_writers.TextWriter if name == "text" else plain_writers.RawWriter
     writers: dict[str, type[RecordWriter]] = {"tsv": TsvWriter, "csv": CsvWriter, "jsonl": JsonLinesWriter}
     if name not in writers:
-        raise UsageError(f"no output format {name!r}; {near(name, [*writers, 'parquet'])}")
+        raise UsageError(f"no output format {name!r}; {near(name, [*writers, 'parquet', *PLAIN])}")
     return writers[name]
 
 
@@ -198,8 +213,13 @@ def open_writer(name: str, file: BinaryIO) -> RecordWriter:
 
 
 def read_pairs(name: str, paths: Iterable[Path | str]) -> Iterator[tuple[Any, Any]]:
-    """The pairs of part files, in order: typed in parquet and jsonl, text in tsv and csv. Raises UsageError."""
+    """The pairs of part files, in order: typed in parquet and jsonl, text in tsv and csv, (line, None) in text.
+
+    Raises UsageError.
+    """
     writer_class(name)
+    if name == "raw":
+        raise UsageError("raw output does not tell where a record ends; read it with mr.read_fixed(..., width=...)")
     for path in paths:
         if name == "parquet":
             from mapreduce.formats.parquet_writer import read_parquet_pairs
@@ -209,7 +229,7 @@ def read_pairs(name: str, paths: Iterable[Path | str]) -> Iterator[tuple[Any, An
             yield from _read_csv_pairs(path)
         else:
             with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as lines:
-                yield from map(_tsv_pair if name == "tsv" else _json_pair, lines)
+                yield from map({"tsv": _tsv_pair, "text": _text_pair}.get(name, _json_pair), lines)
 
 
 def _tsv_pair(line: str) -> tuple[str, str]:
@@ -217,6 +237,10 @@ def _tsv_pair(line: str) -> tuple[str, str]:
     if "\\" in line:
         key, value = (_ESCAPED.sub(lambda match: _UNESCAPES[match[0]], text) for text in (key, value))
     return key, value
+
+
+def _text_pair(line: str) -> tuple[str, None]:
+    return line.removesuffix("\n"), None
 
 
 def _json_pair(line: str) -> tuple[Any, Any]:

@@ -92,6 +92,9 @@ class LineReporter(Observer):
     def _tell_failure(self, failure: str) -> None:
         """The same failure once more (a task that is tried again) is told in a word."""
         what, _, why = failure.partition(": ")
+        if what.startswith("worker "):
+            self._write(failure)
+            return
         self._write(f"{what} failed again" if failure in self._failures_told else f"{what} failed: {why}")
         if len(self._failures_told) < FAILURES_REMEMBERED:
             self._failures_told.add(failure)

@@ -98,7 +98,7 @@ class Progress:
                 self._samples.pop(worker, None)
                 self._running = {attempt: at for attempt, at in self._running.items() if at != worker}
                 self.lost_workers += 1
-                self.last_failure = f"worker {worker}: {reason}"
+                self.last_failure = reason if reason.startswith("worker ") else f"worker {worker}: {reason}"
             case OutputLost(task=task):
                 self.stages[task.stage].done.discard(task.index)
                 self.stages[task.stage].ended = None

@@ -198,9 +198,6 @@ class CachedFormat(Format):
     def feature_names(self) -> tuple[str, ...] | None:
         return self.inner.feature_names()
 
-    def feature_names(self) -> tuple[str, ...] | None:
-        return self.inner.feature_names()
-
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.inner.plan_extents(file, split_bytes)
 

@@ -275,6 +275,18 @@ def test_value_of_a_fold(command: Command) -> None:
     assert (result.rc, result.out, result.err) == (0, "lines\t2\nnested.half\t1.0\n", "")
 
 
+def test_value_of_a_fold_with_an_output_is_printed_too(command: Command) -> None:
+    for _ in range(2):
+        result = command("run", "jobs.py:Total", "words.txt", "--inline", "-q", "-o", "total")
+        assert (result.rc, result.out, result.err) == (0, "lines\t2\nnested.half\t1.0\n", "")
+
+
+def test_nothing_asked_is_help(command: Command) -> None:
+    result = command()
+    assert result.rc == 2
+    assert "Commands:" in result.out
+
+
 def test_json_summary(command: Command) -> None:
     import json
 

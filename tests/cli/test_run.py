@@ -84,6 +84,16 @@ def test_streaming_as_hadoop_does_it(run_cli: RunCli, datadir: Path) -> None:
     assert sorted(result.out.splitlines()) == sorted(expected.splitlines())
 
 
+def test_a_combiner_changes_nothing_but_the_amount(run_cli: RunCli, datadir: Path) -> None:
+    mapper = "tr -s ' ' '\\n' | sed 's/$/\\t1/'"
+    total = "awk -F'\\t' '{ n[$1] += $2 } END { for (k in n) print k \"\\t\" n[k] }'"
+    arguments = ("stream", "--mapper", mapper, "--reducer", total, datadir / "hamlet.txt", "-q")
+    plain, combined = run_cli(*arguments), run_cli(*arguments, "--combiner", total)
+    assert (plain.rc, combined.rc) == (0, 0), combined.err
+    assert sorted(plain.out.splitlines()) == sorted(combined.out.splitlines())
+    assert "HAMLET\t" in plain.out
+
+
 def test_streaming_without_reduce_keeps_lines_as_they_are(run_cli: RunCli, tmp_path: Path) -> None:
     text = "b\\x\ta\tc\nno tab\n\n  blanks \n"
     (tmp_path / "a.txt").write_text(text)

@@ -62,7 +62,7 @@ def test_failures_are_told_at_once() -> None:
     fail(lines, 0.3, attempt(0, 0, 1))
     assert stream.getvalue().splitlines() == [
         "map 0 failed: ValueError: not a number: x",
-        "worker 1 failed: killed by signal 9",
+        "worker 1: killed by signal 9",
         "map 0 failed again",
     ]
 
