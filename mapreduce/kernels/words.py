@@ -1,6 +1,6 @@
 """How often does each word occur? Words are what `str.split()` yields, in order of first occurrence.
 
-The compiled table counts 800 MB/s a core, the library path, a dictionary, 60. Both give the same answer.
+The compiled table is ten times faster than the library path, a dictionary, and more. Both give the same answer.
 """
 
 from __future__ import annotations
