@@ -7,6 +7,7 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 
 from __future__ import annotations
 
+import logging
 import shutil
 import tempfile
 import time
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.workers.process import Start
+
+logger = logging.getLogger(__name__)
 
 EngineKind = Literal["local", "inline"]
 KINDS = ("local", "inline")
@@ -189,7 +192,7 @@ class Engine:
         if self._executors is None:
             self._executors = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start)
             self._resources.callback(self._executors.close)
-        return LocalExecutor(self._executors, package, self.memory_bytes)
+        return LocalExecutor(self._executors, package, prepared.context.settings.memory_bytes)
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
         prepared.claim()
@@ -244,7 +247,17 @@ def error_of(outcome: JobOutcome) -> MapReduceError:
     error = failure.error_class("\n".join(lines))
     error.failure = failure
     if failure.pickled is not None:
-        import pickle
-
-        error.__cause__ = pickle.loads(failure.pickled)
+        error.__cause__ = _original(failure.pickled)
     return error
+
+
+def _original(pickled: bytes) -> BaseException | None:
+    """The exception that the user's code raised, where it can be unpickled here as it could in the worker."""
+    import pickle
+
+    try:
+        original = pickle.loads(pickled)
+    except Exception as error:
+        logger.debug("the original exception could not be unpickled: %s", error)
+        return None
+    return original if isinstance(original, BaseException) else None

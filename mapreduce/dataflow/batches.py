@@ -59,19 +59,6 @@ def to_rows(batch: Batch) -> RowBatch:
     return RowBatch(columns[0], columns[1] if len(columns) == 2 else list(zip(*columns[1:], strict=True)))
 
 
-def to_columns(batch: Batch, schema: pa.Schema | None = None) -> ColumnBatch | None:
-    """The same pairs as columns; None where their types don't allow it.
-
-    With `schema` (that of other batches of the same run) the columns get its names and types. Raises nothing.
-    """
-    if isinstance(batch, ColumnBatch):
-        return batch
-    if schema is None or len(schema) == 2:
-        made = columns_from_rows(batch.keys, batch.values)
-        return made if made is None or schema is None else _renamed(made, schema)
-    return _columns_of_tuples(batch, schema)
-
-
 def columns_from_rows(keys: list[Any], values: list[Any]) -> ColumnBatch | None:
     """Columns `key` and `value`, where keys and values are each all str, all int of 64 bits, or all float; else None.
 
@@ -103,25 +90,3 @@ def plain_column(items: Sequence[Any]) -> pa.Array | None:
     except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):  # beyond 64 bits; a lone surrogate
         return None
     return column if isinstance(column, pa.Array) else None  # over 2 GiB of text: chunked
-
-
-def _renamed(batch: ColumnBatch, schema: pa.Schema) -> ColumnBatch | None:
-    import pyarrow as pa
-
-    if batch.table.schema.types != schema.types:
-        return None
-    return ColumnBatch(pa.RecordBatch.from_arrays(batch.table.columns, schema=schema))
-
-
-def _columns_of_tuples(batch: RowBatch, schema: pa.Schema) -> ColumnBatch | None:
-    import pyarrow as pa
-
-    width = len(schema) - 1
-    if not all(type(value) is tuple and len(value) == width for value in batch.values):
-        return None
-    columns = [batch.keys, *(list(column) for column in zip(*batch.values, strict=True))]
-    try:
-        arrays = [pa.array(items, kind) for items, kind in zip(columns, schema.types, strict=True)]
-    except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid, pa.ArrowTypeError):
-        return None
-    return ColumnBatch(pa.RecordBatch.from_arrays(arrays, schema=schema))

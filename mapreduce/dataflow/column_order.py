@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mapreduce.dataflow.batches import ColumnBatch
-from mapreduce.dataflow.order import OrderKey, order_key, order_keys
+from mapreduce.dataflow.order import order_keys
 
 if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -56,11 +56,6 @@ def sort_indices(keys: pa.Array) -> Ints | None:
             return sort_indices(keys.dictionary_decode())
     order_of = order_keys(keys.to_pylist())
     return np.array(sorted(range(len(keys)), key=order_of.__getitem__), np.int64)
-
-
-def end_of_keys(keys: pa.Array, bound: OrderKey, start: int) -> int:
-    """In a sorted column, the first row from `start` on whose key is above `bound`."""
-    return bisect_right(range(len(keys)), bound, start, key=lambda row: order_key(keys[row].as_py()))
 
 
 def count_at_or_below(keys: pa.Array, cuts: list[Any]) -> Ints | None:

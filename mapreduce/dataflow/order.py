@@ -28,7 +28,6 @@ OrderKey = tuple[Any, ...]
 NaturalType = Any  # a type, or a tuple of natural types
 
 _NUMBERS = {int, float, bool}
-_MEET_ONLY_IF_EQUAL = {str, bytes, int, bool}
 _DAY_ONE = datetime.datetime(1, 1, 1)
 MAX_DECIMAL_EXPONENT = 10_000
 """Decimals are compared as exact fractions; 1E+999999999 would need more memory than there is."""
@@ -76,13 +75,6 @@ def order_keys(keys: list[Any]) -> list[Any]:
 def sorted_keys(keys: list[Any]) -> list[Any]:
     """The keys in natural order, stably."""
     return sorted(keys) if natural_type(keys) is not None else sorted(keys, key=order_key)
-
-
-def same_key(a: Any, b: Any) -> bool:
-    """Do `a` and `b` meet in one group? As `==`, but NaN is one key, also inside tuples."""
-    if a is b or a == b:
-        return True
-    return type(a) not in _MEET_ONLY_IF_EQUAL and order_key(a) == order_key(b)
 
 
 def one_nan(key: Any) -> Any:

@@ -19,7 +19,20 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from mapreduce.dataflow.order import BYTES, DATE, NAN, NONE, NUMBER, SET, STR, TUPLE, OrderKey, natural_type, order_key
+from mapreduce.dataflow.order import (
+    BYTES,
+    DATE,
+    NAN,
+    NONE,
+    NUMBER,
+    SET,
+    STR,
+    TUPLE,
+    OrderKey,
+    natural_type,
+    order_key,
+    sorted_keys,
+)
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
@@ -251,7 +264,7 @@ def choose_cuts(samples: Iterable[Any], partitions: int) -> Cuts:
 
     Fewer cuts where samples have too few different keys; the last partitions are then empty.
     """
-    ordered = sorted(samples, key=order_key)
+    ordered = sorted_keys(list(samples))
     cuts: list[Any] = []
     for number in range(1, partitions):
         if not ordered:

@@ -116,6 +116,8 @@ def kind_of(error: BaseException) -> FailureKind:
             return kind
     if isinstance(error, MapReduceError):
         return FailureKind.INTERNAL
+    if isinstance(error, MemoryError):
+        return FailureKind.RESOURCE
     return FailureKind.USER
 
 

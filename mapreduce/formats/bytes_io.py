@@ -54,6 +54,16 @@ class ByteReader:
         self.offset += len(data)
         return data
 
+    def read_before(self, end: int, size: int) -> bytes:
+        """Up to `size` bytes before offset `end`; none only there, or where a compressed file's contents end.
+
+        Raises InputError where the file ends earlier: records must not vanish with a file cut off under a running job.
+        """
+        data = self.read(min(size, end - self.offset))
+        if not data and self.offset < end and self._compression is None:
+            raise InputError(f"{self.file.path} has become shorter while it was read; run the job again")
+        return data
+
     def _complete(self, data: bytes, size: int) -> bytes:
         """A stream may return less than was asked for, though there is more."""
         pieces, missing = [data], size - len(data)

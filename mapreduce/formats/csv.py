@@ -137,7 +137,7 @@ class Csv(Format):
             position = reader.position
             while reader.offset < end:
                 offset = reader.offset
-                data = reader.read(min(max(block_bytes, len(UTF8_BOM)), end - offset))
+                data = reader.read_before(end, max(block_bytes, len(UTF8_BOM)))
                 if not data:
                     return
                 if offset == 0 and is_utf8(self.encoding) and data.startswith(UTF8_BOM):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mapreduce.errors import InputError, UsageError
+from mapreduce.errors import UsageError
 from mapreduce.formats.base import Extent, InputFile
 from mapreduce.formats.bytes_io import UTF8_BOM, ByteReader, check_encoding, is_utf8
 
@@ -146,10 +146,7 @@ def plan_record_extents(file: InputFile, split_bytes: int, start: int, dialect: 
             if reader.offset >= aim:
                 continue
             while reader.offset < aim - 1:  # up to the byte before: it may be the newline that ends a record
-                piece = reader.read(min(CHUNK_BYTES, aim - 1 - reader.offset))
-                if not piece:
-                    raise InputError(f"{file.path} has become shorter while it was read; run the job again")
-                state.feed(piece)
+                state.feed(reader.read_before(aim - 1, CHUNK_BYTES))
             state.finish_record(reader, b"")
             cuts.append(reader.offset)
     if cuts[-1] != file.size:

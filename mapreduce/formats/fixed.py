@@ -76,7 +76,7 @@ class Fixed(Format):
             position = reader.position
             while reader.offset < end:
                 offset = reader.offset
-                data = reader.read(min(at_once, end - offset))
+                data = reader.read_before(end, at_once)
                 if len(data) % self.width:
                     self._refuse_rest(split.file, reader.offset)
                 if not data:

@@ -49,7 +49,7 @@ def read_lines(split: Split, block_bytes: int, *, has_bom: bool = True) -> Itera
         position = reader.position
         while reader.offset < end:
             offset = reader.offset
-            data = reader.read(min(block_bytes, end - offset))
+            data = reader.read_before(end, block_bytes)
             if not data:
                 return
             if data[-1] != 10:

@@ -71,10 +71,6 @@ class JobPaths:
     def spill(self, attempt: AttemptId, number: int) -> str:
         return f"{JOB}/attempts/{_name(attempt)}.run-{number}"
 
-    def uncommitted_part(self, attempt: AttemptId, suffix: str, output: str = "") -> str:
-        """A part as its attempt writes it; committing renames it to `part`."""
-        return f"{self.attempt(attempt)}/{self.part(attempt.task.index, suffix, output)}"
-
     def part(self, index: int, suffix: str, output: str = "") -> str:
         """The part of reduce task `index`; `suffix` with its dot; `output` is the name of a further output."""
         name = f"part-{index:05d}{suffix}"

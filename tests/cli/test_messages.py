@@ -312,7 +312,7 @@ def test_a_model_is_fitted_applied_and_judged(command: Command, tmp_path: Path) 
     (tmp_path / "new.csv").write_text("other,x\n9,4\n9,0\n")
     predicted = command("predict", "model", "new.csv", "--inline", "-q")
     assert [round(float(line), 6) for line in predicted.out.split()] == [9.333333, -0.666667]
-    judged = command("evaluate", "model", "table.csv", "--inline", "-q", "--target", "y")
+    judged = command("evaluate", "model", "table.csv", "--inline", "-q")
     assert dict(line.split("\t") for line in judged.out.splitlines())["n"] == "3"
 
 

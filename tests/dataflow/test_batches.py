@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapreduce.dataflow.batches import ColumnBatch, RowBatch, columns_from_rows, to_columns, to_rows
+from mapreduce.dataflow.batches import ColumnBatch, columns_from_rows, to_rows
 from mapreduce.errors import InternalError
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -54,22 +54,6 @@ def test_several_columns_are_tuples() -> None:
     )
     rows = to_rows(ColumnBatch(table))
     assert rows.values == [(1.5, 1), (2.5, 2)]
-    back = to_columns(rows, table.schema)
-    assert back is not None
-    assert back.table.equals(table)
-    assert to_columns(RowBatch(["a"], [(1.5, 1, 2)]), table.schema) is None
-    assert to_columns(RowBatch(["a"], [("x", 1)]), table.schema) is None
-
-
-def test_to_columns_keeps_columns_and_takes_names_from_a_schema() -> None:
-    batch = columns_from_rows(["a"], [1])
-    assert batch is not None
-    assert to_columns(batch) is batch
-    schema = pa.schema([("key", pa.string()), ("total", pa.int64())])
-    renamed = to_columns(RowBatch(["a"], [1]), schema)
-    assert renamed is not None
-    assert renamed.table.schema == schema
-    assert to_columns(RowBatch(["a"], [1.5]), schema) is None
 
 
 def test_unequal_lengths_are_our_own_fault() -> None:

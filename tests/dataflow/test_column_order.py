@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from mapreduce.dataflow import column_order
 from mapreduce.dataflow.batches import ColumnBatch, to_rows
-from mapreduce.dataflow.column_order import count_at_or_below, end_of_keys, sort_columns, sort_indices
+from mapreduce.dataflow.column_order import count_at_or_below, sort_columns, sort_indices
 from mapreduce.dataflow.order import order_key
 from tests.dataflow.key_strategies import NAN
 
@@ -56,15 +56,6 @@ def test_long_ties_are_left_to_arrow(words_read: int, monkeypatch: pytest.Monkey
     order = sort_indices(pa.array(keys))
     assert order is not None
     assert order.tolist() == stable_order(keys)
-
-
-@given(columns, st.data())
-def test_end_of_keys(keys: pa.Array, data: st.DataObject) -> None:
-    ordered = keys.take(pa.array(stable_order(keys.to_pylist()), pa.int64()))
-    order = list(map(order_key, ordered.to_pylist()))
-    for bound in order:
-        start = data.draw(st.integers(0, len(order)))
-        assert end_of_keys(ordered, bound, start) == max(start, bisect_right(order, bound))
 
 
 @given(columns, columns)

@@ -219,3 +219,26 @@ def test_types_are_of_the_first_file_for_all(tmp_path: Path) -> None:
     resolved = Csv().resolve(files)
     with pytest.raises(InputError, match=r"b.csv, line 2, column 'x': '2.5'"):
         read_all(resolved, files[1], ONE, ONE)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    cells=st.lists(
+        st.lists(st.text(alphabet='0123 .,e-+_"\rx', max_size=5), min_size=2, max_size=2), min_size=1, max_size=4
+    )
+)
+def test_with_and_without_the_kernel_X_is_the_same(
+    cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = "\n".join(",".join(row) for row in cells).encode() + b"\n"
+    format = Csv(header=["a", "b"], features=["b"], types={"a": "string", "b": "float"})
+    outcomes = []
+    for kernels in ("on", "off"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MAPREDUCE_KERNELS", kernels)
+            try:
+                X = read_form(format, content, tmp_path_factory.getbasetemp() / "kernel.csv", "X")
+                outcomes.append([bits(x) for x in X[:, 0].tolist()])
+            except (InputError, ValueError) as error:
+                outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]

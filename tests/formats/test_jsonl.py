@@ -104,6 +104,8 @@ def test_a_duplicate_key_is_as_in_python(tmp_path: Path) -> None:
         (JsonLines(), b'{"a":1}{"a":2}\n', "records", InputError, "line 1, byte 7: not JSON: Extra data"),
         (JsonLines(), b"{'a':1}\n", "records", InputError, "line 1, byte 1: not JSON"),
         (JsonLines(), b'{"a":1}\n[2]\n', "arrow", InputError, r"line 2, byte 8: \[2\] is no object"),
+        (JsonLines(), b'{"a":1}\n' * 40_000 + b'{"a":1}{"a":2}\n{"a":\n3}\n', "arrow", InputError,
+         "line 40001, byte 320007: not JSON: Extra data"),
         (JsonLines(types={"a": "int"}), b'{"a":1}\n{"a":2.5}\n', "arrow", InputError,
          r"line 2, byte 8, field 'a': 2.5 is not of type int; .*types=\{'a': 'float'\}"),
         (JsonLines(types={"a": "string"}), b'{"a":1}\n', "arrow", InputError, r"types=\{'a': 'float'\}"),

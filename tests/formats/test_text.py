@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapreduce.errors import InputError, UsageError
-from mapreduce.formats.base import Split
+from mapreduce.formats.base import Format, Split
+from mapreduce.formats.csv import Csv
+from mapreduce.formats.fixed import Fixed
 from mapreduce.formats.text import Text
 from tests.formats.laws import ONE, check_empty, check_format, input_file, plan_splits, read_all
 
@@ -129,3 +131,17 @@ def test_splits_are_even_and_at_most_as_large_as_asked(tmp_path: Path) -> None:
     assert sum(sizes) == 1001
     assert max(sizes) <= 100
     assert min(sizes) >= 90
+
+
+@pytest.mark.parametrize("format", [Text(), Csv(header=False), Fixed(1)])
+def test_a_file_that_became_shorter_is_an_error(format: Format, tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"1\n" * 50)
+    file = input_file(path)
+    resolved = format.resolve([file])
+    splits = plan_splits(resolved, file, 20)
+    path.write_bytes(b"1\n" * 5)
+    with pytest.raises(InputError, match="a.txt has become shorter"):
+        list(resolved.read_blocks(splits[-1], 1000))
+    with pytest.raises(InputError, match="a.txt has become shorter"):
+        list(resolved.read_blocks(splits[0], 1000))

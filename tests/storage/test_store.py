@@ -77,4 +77,3 @@ def test_names_hold_the_attempt() -> None:
     assert paths.spill(ATTEMPT, 3) == "_job/attempts/0-7-2.run-3"
     assert paths.part(12, ".tsv") == "part-00012.tsv"
     assert paths.part(0, ".tsv", "rejects") == "rejects/part-00000.tsv"
-    assert paths.uncommitted_part(ATTEMPT, ".tsv") == "_job/attempts/0-7-2/part-00007.tsv"
