@@ -8,6 +8,7 @@ values of plain types; the two convert into each other without loss.
 from __future__ import annotations
 
 from collections.abc import Sequence
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,7 +63,8 @@ def to_rows(batch: Batch) -> RowBatch:
 def columns_from_rows(keys: list[Any], values: list[Any]) -> ColumnBatch | None:
     """Columns `key` and `value`, where keys and values are each all str, all int of 64 bits, or all float; else None.
 
-    Types are exact (a bool is no int here), so `to_rows` gives equal objects of equal types back.
+    Types are exact (a bool is no int here), so `to_rows` gives equal objects of equal types back. Float keys that are
+    one key (-0.0 and 0.0, any two NaN) get the same bits, by which Arrow groups.
     """
     import pyarrow as pa
 

@@ -28,7 +28,8 @@ def test_there_and_back(keys: list[Any], values: list[Any]) -> None:
         return
     assert batch is not None
     rows = to_rows(batch)
-    assert (repr(rows.keys), repr(rows.values)) == (repr(keys), repr(values))
+    assert repr(rows.values) == repr(values)
+    assert (rows.keys, list(map(type, rows.keys))) == (keys, list(map(type, keys)))
     assert (len(batch), len(rows)) == (count, count)
     assert batch.table.schema.names == ["key", "value"]
 

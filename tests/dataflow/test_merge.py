@@ -60,7 +60,7 @@ def same(a: list[Pair], b: list[Pair]) -> bool:
 small = st.one_of(
     st.lists(st.sampled_from("abcde"), max_size=30),
     st.lists(st.integers(0, 5), max_size=30),
-    st.lists(st.sampled_from([0.0, 1.0, 2.5, NAN, -1.0]), max_size=30),
+    st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5, NAN, -NAN, -1.0]), max_size=30),
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from("ab")), max_size=30),
     st.lists(st.sampled_from(["a", "b", 1, 2.0, None, NAN, b"x", (1, NAN)]), max_size=30),
     st.lists(keys, max_size=8),
