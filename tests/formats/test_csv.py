@@ -232,7 +232,7 @@ def test_with_and_without_the_kernel_X_is_the_same(
 ) -> None:
     content = "\n".join(",".join(row) for row in cells).encode() + b"\n"
     format = Csv(header=["a", "b"], features=["b"], types={"a": "string", "b": "float"})
-    outcomes = []
+    outcomes: list[list[bytes] | str] = []
     for kernels in ("on", "off"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("MAPREDUCE_KERNELS", kernels)

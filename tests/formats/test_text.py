@@ -141,7 +141,7 @@ def test_a_file_that_became_shorter_is_an_error(format: Format, tmp_path: Path) 
     resolved = format.resolve([file])
     splits = plan_splits(resolved, file, 20)
     path.write_bytes(b"1\n" * 5)
-    with pytest.raises(InputError, match="a.txt has become shorter"):
+    with pytest.raises(InputError, match="has become shorter"):
         list(resolved.read_blocks(splits[-1], 1000))
-    with pytest.raises(InputError, match="a.txt has become shorter"):
+    with pytest.raises(InputError, match="has become shorter"):
         list(resolved.read_blocks(splits[0], 1000))
