@@ -73,7 +73,6 @@ def fit_command(
     dataset = open_table(inputs, input_format, reading, target=target, features=features)
     with without_stdin(dataset) as dataset, watched_engine(options) as engine:
         estimator.fit(dataset, engine=engine)
-        estimator.target_name_ = target  # so that `evaluate` need not be told
         summary = engine.summary
     if options.output is not None:
         estimator.save(options.output)
