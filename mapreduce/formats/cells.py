@@ -110,7 +110,9 @@ def text_column(array: pa.Array) -> pa.Array | None:
 
 
 def _float_texts(array: pa.DoubleArray) -> pa.LargeStringArray:
-    """As repr writes them. Arrow finds the same digits, but writes 1 for 1.0, 1e+10 for 10000000000.0, 1e-7 for 1e-07.
+    """As repr writes them.
+
+    Arrow finds the same digits, but writes 1 for 1.0, 1e+10 for 10000000000.0 and 1e-7 for 1e-07.
     """
     import numpy as np
     import pyarrow as pa
