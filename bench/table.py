@@ -47,7 +47,7 @@ def render(question: Question, input_bytes: int, rows: Sequence[Row]) -> str:
     lines = [
         f"### {question.title}",
         "",
-        f"Input {input_bytes / 1e6:,.3g} MB. {question.note}".rstrip(),
+        f"Input {input_bytes / 1e6:,.{0 if input_bytes >= 10**7 else 1}f} MB. {question.note}".rstrip(),
         "",
         "| " + " | ".join(titles) + " |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---|",
