@@ -17,26 +17,40 @@ if TYPE_CHECKING:
 
     from mapreduce.kernels import Assignment, WordCounter, WordCounts
 
-_counter: list[WordCounter] = []
-"""This process's table of words: made once, so that no block waits for fresh memory."""
 
+class Words:
+    """The words of a text block, not counted yet: a task counts those of all its blocks in one table.
 
-def count_words(block: Any) -> WordCounts:
-    """The different words of a text block and how often each occurs, in order of first occurrence.
-
-    Words are what `str.split` cuts at white space. Raises InputError for bytes that are not of the text's encoding.
+    `counts()` counts those of this block alone.
     """
-    data = getattr(block, "utf8", None)
-    if data is None:
-        raise InputError(f"a {type(block).__name__} has no text to count words in; use --format text")
-    if not _counter:
-        _counter.append(kernels.WordCounter())
-    bad_byte = _counter[0].add(data)
-    counts = _counter[0].take()
-    if bad_byte is not None:
-        list(block.records())  # raises, naming file and byte
-        raise InputError(f"{block.place(0)}: byte {bad_byte} from there is not UTF-8; name another encoding")
-    return counts
+
+    __slots__ = ("block",)
+
+    def __init__(self, block: Any) -> None:
+        if not hasattr(block, "utf8"):
+            raise InputError(f"a {type(block).__name__} has no text to count words in; use --format text")
+        self.block = block
+
+    def counts(self) -> WordCounts:
+        """The different words and how often each occurs, in order of first occurrence."""
+        counter = kernels.WordCounter()
+        self.add_to(counter)
+        return counter.take()
+
+    def add_to(self, counter: WordCounter) -> None:
+        """Count them in a table that others may share. Raises InputError for bytes that are not of the encoding."""
+        bad_byte = counter.add(self.block.utf8)
+        if bad_byte is not None:
+            list(self.block.records())  # raises, naming file and byte
+            raise InputError(f"{self.block.place(0)}: byte {bad_byte} from there is not UTF-8; name another encoding")
+
+
+def count_words(block: Any) -> Words:
+    """What `map_block` returns to count a text block's words, with `reduce = mr.Sum()`.
+
+    Words are what `str.split` cuts at white space. Raises InputError for a block that is no text.
+    """
+    return Words(block)
 
 
 def number_column(block: Any, name: str) -> pa.Array:

@@ -75,6 +75,10 @@ class Monoid(Reducer, ABC):
     aggregates: tuple[str, ...] = ()
     """Arrow's hash aggregates that merge the partial's columns; () if this reducer has no columnar form."""
 
+    totals: tuple[str, ...] = ()
+    """If the partial's columns are totals of the numbers themselves: which, "sum" or "count". They need no partials of
+    single values: a table of sums and counts by key is kept instead."""
+
     def partial_columns(self, values: pa.Array) -> list[pa.Array] | None:
         """The partials of each value, column by column; None if the type of the values allows none."""
         return None
@@ -95,6 +99,7 @@ class Sum(Monoid):
     """The sum of a key's values: integers of any size, floats, or whatever has `+`."""
 
     aggregates = ("sum",)
+    totals = ("sum",)
 
     def first(self, value: Any) -> Any:
         return int(value) if isinstance(value, bool) else value
@@ -117,13 +122,14 @@ class Sum(Monoid):
                 partials[key] = self.merge(partials[key], self.first(value))
 
     def partial_columns(self, values: pa.Array) -> list[pa.Array] | None:
-        return _numbers(values)
+        return numbers_of(values)
 
 
 class Count(Monoid):
     """How many values a key has, missing ones included."""
 
     aggregates = ("sum",)
+    totals = ("count",)
 
     def first(self, value: Any) -> int:
         return 1
@@ -191,6 +197,7 @@ class Mean(Monoid):
     """The arithmetic mean of a key's numbers, as a float: sum and count travel, never a mean of means."""
 
     aggregates = ("sum", "sum")
+    totals = ("sum", "count")
 
     def first(self, value: Any) -> tuple[Any, int]:
         return (0, 0) if value is None else (value, 1)
@@ -207,7 +214,7 @@ class Mean(Monoid):
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        sums = _numbers(values)
+        sums = numbers_of(values)
         if sums is None:
             return None
         if not values.null_count:
@@ -349,7 +356,7 @@ def _interpolate(at: Callable[[int], float], position: float) -> float:
     return at(low) if weight == 0 else at(low) + weight * (at(low + 1) - at(low))
 
 
-def _numbers(values: pa.Array) -> list[pa.Array] | None:
+def numbers_of(values: pa.Array) -> list[pa.Array] | None:
     """Values as int64 or float64, whichever holds them; None for other types."""
     import pyarrow as pa
     import pyarrow.compute as pc

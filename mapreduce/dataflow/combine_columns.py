@@ -15,10 +15,13 @@ from mapreduce.dataflow.column_order import sort_columns
 from mapreduce.dataflow.combine import PartitionBatch
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.errors import JobError
-from mapreduce.reducers import Monoid, sums_fit
+from mapreduce.reducers import Monoid, numbers_of, sums_fit
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mapreduce.columns import Words
+    from mapreduce.kernels import GroupSums, WordCounter
 
 PILE_BYTES = 8 << 20
 """Columns grouped at a time: most blocks repeat each other's keys, so little is left, and buffers stay in cache."""
@@ -88,11 +91,13 @@ class ColumnsBuffer:
     def accepts(self, batch: pa.RecordBatch) -> bool:
         return not self.piled or self.piled[0].schema.types == batch.schema.types
 
-    def add(self, batch: pa.RecordBatch) -> None:
+    def add(self, batch: pa.RecordBatch) -> int:
+        """Add rows; returns how many: all."""
         self.piled.append(batch)
         self.piled_bytes += batch.nbytes
         if self.reducer is not None and self.piled_bytes - self.grouped_bytes >= self.pile_bytes:
             self._group()
+        return len(batch)
 
     def _group(self) -> None:
         assert self.reducer is not None
@@ -118,6 +123,110 @@ class ColumnsBuffer:
         table = concat(self.piled)
         self.piled, self.piled_bytes, self.grouped_bytes = [], 0, 0
         return partitioned(table, self.partitioner)
+
+
+class WordsBuffer:
+    """Words and their counts, in one compiled table."""
+
+    def __init__(self, partitioner: Partitioner, buffer_bytes: int) -> None:
+        self.partitioner = partitioner
+        self.buffer_bytes = buffer_bytes
+        self.counter = _process_tables.words()
+
+    def add(self, words: Words) -> None:
+        words.add_to(self.counter)
+
+    @property
+    def full(self) -> bool:
+        return self.counter.bytes >= self.buffer_bytes // 2
+
+    @property
+    def empty(self) -> bool:
+        return not self.counter.distinct
+
+    def drain(self) -> Iterator[PartitionBatch]:
+        import pyarrow as pa
+
+        keys, counts = self.counter.take()
+        table = pa.RecordBatch.from_arrays([keys, counts], names=[KEY, "value0"])
+        return partitioned(table, self.partitioner)
+
+
+class _ProcessTables:
+    """This process's compiled tables: made once, so that no task waits for fresh memory. One task at a time has them."""
+
+    def __init__(self) -> None:
+        self._words: list[WordCounter] = []
+        self._groups: dict[tuple[Any, Any], GroupSums] = {}
+
+    def words(self) -> WordCounter:
+        """An empty counter of words."""
+        if not self._words:
+            from mapreduce.kernels import WordCounter
+
+            self._words.append(WordCounter())
+        self._words[0].take()  # what an attempt that failed left in it
+        return self._words[0]
+
+    def groups(self, key_type: Any, value_type: Any) -> GroupSums:
+        """An empty table of sums and counts."""
+        types = (key_type, value_type)
+        if types not in self._groups:
+            from mapreduce.kernels import GroupSums
+
+            self._groups[types] = GroupSums()
+        self._groups[types].take()
+        return self._groups[types]
+
+
+_process_tables = _ProcessTables()
+
+
+class TotalsBuffer:
+    """Sums and counts by key, in one compiled table that lives for the whole task: for Sum, Count and Mean."""
+
+    def __init__(self, reducer: Monoid, partitioner: Partitioner, buffer_bytes: int) -> None:
+        self.reducer = reducer
+        self.partitioner = partitioner
+        self.buffer_bytes = buffer_bytes
+        self.totals: GroupSums | None = None
+        self.types: list[pa.DataType] = []
+
+    def columns_for(self, keys: pa.Array, values: pa.Array) -> pa.RecordBatch | None:
+        """The batch to `add`; None if the table cannot hold these types."""
+        import pyarrow as pa
+
+        plain, numbers = plain_keys(keys), numbers_of(values)
+        if plain is None or numbers is None or numbers[0].null_count or plain.type not in (pa.int64(), pa.string()):
+            return None
+        return pa.RecordBatch.from_arrays([plain, numbers[0]], names=[KEY, "value"])
+
+    def accepts(self, batch: pa.RecordBatch) -> bool:
+        return self.empty or self.types == batch.schema.types
+
+    def add(self, batch: pa.RecordBatch) -> int:
+        """Add rows; returns how many. Where it is fewer than given, the next would leave 64 bits: drain, then go on."""
+        if self.totals is None or self.types != batch.schema.types:
+            self.types = batch.schema.types
+            self.totals = _process_tables.groups(*self.types)
+        return self.totals.add(batch.column(0), batch.column(1))
+
+    @property
+    def full(self) -> bool:
+        return self.totals is not None and self.totals.bytes >= self.buffer_bytes // 2
+
+    @property
+    def empty(self) -> bool:
+        return self.totals is None or not self.totals.distinct
+
+    def drain(self) -> Iterator[PartitionBatch]:
+        import pyarrow as pa
+
+        assert self.totals is not None
+        keys, sums, counts = self.totals.take()
+        columns = [sums if total == "sum" else counts for total in self.reducer.totals]
+        names = [KEY, *(f"value{number}" for number in range(len(columns)))]
+        return partitioned(pa.RecordBatch.from_arrays([keys, *columns], names=names), self.partitioner)
 
 
 def partitioned(table: pa.RecordBatch, partitioner: Partitioner) -> Iterator[PartitionBatch]:

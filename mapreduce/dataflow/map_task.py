@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from mapreduce.columns import Words
 from mapreduce.dataflow.attempt import Attempt, MapSpec, SampleSpec
 from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
 from mapreduce.dataflow.mapped import MappedBlock, own_words, placed
@@ -26,6 +27,7 @@ from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.spill import SegmentBuilder
 from mapreduce.errors import JobError
 from mapreduce.formats.base import Block, Split
+from mapreduce.reducers import Sum
 
 COLUMNS_FROM_BYTES = 64 << 20
 """Input from which even partials made by row are spilled and merged as columns: below, loading Arrow costs more."""
@@ -43,8 +45,12 @@ def run(attempt: Attempt, spec: MapSpec) -> Output:
         pairs.take(attempt.job.map_stream(_lines(attempt, spec.split)))
     elif hasattr(attempt.job, "map_block"):
         for block in _blocks(attempt, spec.split):
-            keys, values = _columns_of(attempt, block)
-            pairs.take_columns(keys, values)
+            with placed(block, attempt.monitor):
+                made = attempt.job.map_block(block)
+            if isinstance(made, Words) and pairs.counts_words:
+                pairs.take_words(made)
+            else:
+                pairs.take_columns(*_columns_of(attempt, made))
     else:
         for block in _blocks(attempt, spec.split):
             mapped = MappedBlock(attempt.job, block, attempt.monitor)
@@ -62,7 +68,8 @@ class MappedPairs:
         self.partitioner = Partitioner(attempt.job, context.partitions, spec.cuts)
         self.builder = SegmentBuilder(attempt, self.reduction)
         self.rows: Buffer = self._row_buffer()
-        self.columns: Any = None  # a ColumnsBuffer, once there are columns: Arrow is loaded only then
+        self.words: Any = None
+        self.columns: list[Any] = []  # buffers, once there are columns: Arrow is loaded only then
 
     def take(self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception], Exception] | None = None) -> None:
         steps = self.rows.add_pairs(pairs)
@@ -78,28 +85,57 @@ class MappedPairs:
             if self.rows.full:
                 self._spill(self.rows)
 
-    def take_columns(self, keys: Any, values: Any) -> None:
-        if self.columns is None:
-            from mapreduce.dataflow.combine_columns import ColumnsBuffer
+    @property
+    def counts_words(self) -> bool:
+        return isinstance(self.reduction.monoid, Sum)
 
-            self.columns = ColumnsBuffer(self.reduction.monoid, self.partitioner, self.attempt.context.buffer_bytes)
-        by_column = self.reduction.monoid is not None or self.reduction.passes_pairs
-        batch = self.columns.columns_for(keys, values) if by_column else None
-        if batch is None:
-            self.take(zip(keys.to_pylist(), values.to_pylist(), strict=True))
-            return
-        if not self.columns.accepts(batch):
-            self._spill(self.columns)
-        self.columns.add(batch)
-        if self.columns.full:
-            self._spill(self.columns)
+    def take_words(self, words: Words) -> None:
+        """Take a text block's words, in the table of all the task's words."""
+        if self.words is None:
+            from mapreduce.dataflow.combine_columns import WordsBuffer
+
+            self.words = WordsBuffer(self.partitioner, self.attempt.context.buffer_bytes)
+        self.words.add(words)
+        if self.words.full:
+            self._spill(self.words)
+
+    def take_columns(self, keys: Any, values: Any) -> None:
+        """Take a block's pairs: in the first buffer that can hold their types, by row if none can."""
+        if not self.columns:
+            self.columns = self._column_buffers()
+        for buffer in self.columns:
+            batch = buffer.columns_for(keys, values)
+            if batch is not None:
+                if not buffer.accepts(batch):
+                    self._spill(buffer)
+                self._fill(buffer, batch)
+                return
+        self.take(zip(keys.to_pylist(), values.to_pylist(), strict=True))
+
+    def _fill(self, buffer: Any, batch: Any) -> None:
+        added = 0
+        while added < len(batch):
+            added += buffer.add(batch.slice(added))
+            if buffer.full or added < len(batch):
+                self._spill(buffer)
 
     def finish(self) -> Output:
         """Write what is left, and make the one segment of all runs."""
-        for buffer in (self.columns, self.rows):
+        for buffer in (self.words, *self.columns, self.rows):
             if buffer is not None and not buffer.empty:
                 self._spill(buffer)
         return self.builder.finish()
+
+    def _column_buffers(self) -> list[Any]:
+        from mapreduce.dataflow.combine_columns import ColumnsBuffer, TotalsBuffer
+
+        monoid, size = self.reduction.monoid, self.attempt.context.buffer_bytes
+        if monoid is None and not self.reduction.passes_pairs:
+            return []
+        columns: list[Any] = [ColumnsBuffer(monoid, self.partitioner, size)]
+        return (
+            columns if monoid is None or not monoid.totals else [TotalsBuffer(monoid, self.partitioner, size), *columns]
+        )
 
     def _spill(self, buffer: Any) -> None:
         self.builder.add_run(buffer.drain())
@@ -117,7 +153,7 @@ def run_sample(attempt: Attempt, spec: SampleSpec) -> Output:
     keys: list[Any] = []
     for block in _blocks(attempt, spec.split):
         if hasattr(attempt.job, "map_block"):
-            column, _ = _columns_of(attempt, block)
+            column, _ = _columns_of(attempt, attempt.job.map_block(block))
             step = max(1, len(column) // SAMPLE_KEYS)
             keys += column.take(list(range(0, len(column), step))).to_pylist()
         else:
@@ -142,7 +178,9 @@ def _run_map_only(attempt: Attempt, spec: MapSpec) -> Output:
             writer.write_pairs(job.map_stream(_lines(attempt, spec.split)))
         elif hasattr(job, "map_block"):
             for block in _blocks(attempt, spec.split):
-                writer.write_columns(*_columns_of(attempt, block))
+                with placed(block, attempt.monitor):
+                    made = job.map_block(block)
+                writer.write_columns(*_columns_of(attempt, made))
         else:
             for block in _blocks(attempt, spec.split):
                 mapped = MappedBlock(job, block, attempt.monitor)
@@ -178,13 +216,13 @@ def _lines(attempt: Attempt, split: Split) -> Iterator[bytes]:
         yield data
 
 
-def _columns_of(attempt: Attempt, block: Block) -> tuple[Any, Any]:
-    """What `map_block` made of a block, as two Arrow arrays of one length."""
+def _columns_of(attempt: Attempt, made: Any) -> tuple[Any, Any]:
+    """What `map_block` returned, as two Arrow arrays of one length. Raises JobError for anything else."""
     from mapreduce.dataflow.combine_columns import as_array
 
+    if isinstance(made, Words):
+        made = made.counts()
     name = f"{type(attempt.job).__name__}.map_block"
-    with placed(block, attempt.monitor):
-        made = attempt.job.map_block(block)
     if not isinstance(made, tuple) or len(made) != 2:
         raise JobError(f"{name} returned {type(made).__name__}; it must return two columns: keys and values")
     keys, values = as_array(made[0], "keys"), as_array(made[1], "values")

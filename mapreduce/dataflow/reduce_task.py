@@ -26,6 +26,7 @@ from mapreduce.dataflow.spill import open_runs
 from mapreduce.errors import OutputLostError
 from mapreduce.reducers import Monoid
 
+
 def run(attempt: Attempt, spec: ReduceSpec) -> Output:
     """Merge, reduce and write one partition; the output is a folder of part files."""
     reduction = reduction_of(attempt.job)
