@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.prepare import MadeFrom, Prepared, prepare
+from mapreduce.engines.warm import compile_kernels
 from mapreduce.errors import InternalError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
@@ -196,6 +197,7 @@ class Engine:
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
         prepared.claim()
+        compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
         executor = self._executor(prepared)
         prepared.start_hashing()
         try:

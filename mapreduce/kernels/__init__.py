@@ -15,7 +15,7 @@ from mapreduce.kernels.csv_cells import Floats, parse_csv_columns, parse_csv_flo
 from mapreduce.kernels.csv_reference import BadCell, Columns, Fault, Kind
 from mapreduce.kernels.groups import GroupSums, GroupTotals, group_sums
 from mapreduce.kernels.hashes import hash_int64, hash_strings
-from mapreduce.kernels.load import available
+from mapreduce.kernels.load import available, is_stored, kernels_wanted
 from mapreduce.kernels.nearest import Assignment, assign_nearest
 from mapreduce.kernels.records import RecordSorter, gather_records, merge_records, sort_records
 from mapreduce.kernels.words import WordCounter, WordCounts, count_words
@@ -39,6 +39,8 @@ __all__ = [
     "group_sums",
     "hash_int64",
     "hash_strings",
+    "is_stored",
+    "kernels_wanted",
     "merge_records",
     "parse_csv_columns",
     "parse_csv_floats",

@@ -46,6 +46,14 @@ def kernels_of(group: str, *, compile: bool = False) -> Kernels | None:
     return _loaded[group]
 
 
+def is_stored(group: str) -> bool:
+    """True if the group need not be compiled any more (or cannot be)."""
+    try:
+        return group in _loaded or os.path.exists(cache_path(group))
+    except (ImportError, CannotCompile):
+        return True
+
+
 def available(*groups: str, compile: bool = False) -> bool:
     """Are all these groups ready to call? Loads them; with `compile`, spends seconds where they are not stored yet.
 
