@@ -29,7 +29,8 @@ from algorithms.rows import Array, dense, matrix_of, no_rows, target_of
 MAX_CLASSES = 1000
 ACCEPTED_SLOPE = 1e-4
 """Armijo's constant: how much of the slope's promise a step must keep."""
-ROUNDING = 1e-15
+SHORTEST_STEP = 1e-10
+ROUNDING = 1e-14
 """A step that promises less of the loss than this share cannot be told from rounding."""
 SEPARATED = 1e-6
 """Loss a row at which the classes count as separated without error."""
@@ -149,23 +150,26 @@ class LogisticRegression(Estimator):
         theta = np.zeros(features + 1)
         sums = sums_at(theta)
         loss = sums.loss
+        last_norm = np.inf
         self.converged_ = False
         for self.n_iter_ in range(self.max_iter + 1):
             gradient = sums.gradient + penalty * theta
             self.gradient_norm_ = float(np.abs(gradient).max()) / self.n_
             direction = -solve(sums.hessian + np.diag(penalty), gradient)
             slope = float(gradient @ direction)
-            if self.gradient_norm_ <= self.tol or -slope <= ROUNDING * loss:
+            blind = -slope <= ROUNDING * loss  # the loss cannot judge the step any more, but the gradient can
+            if self.gradient_norm_ <= self.tol or (blind and self.gradient_norm_ > last_norm / 2):
                 self.converged_ = True
                 break
             if self.n_iter_ == self.max_iter:
                 break
+            last_norm = self.gradient_norm_
             step = 1.0
             while True:
                 tried = theta + step * direction
                 sums = sums_at(tried)
                 now = sums.loss + 0.5 * float(penalty @ tried**2)
-                if now <= loss * (1 + ROUNDING) + ACCEPTED_SLOPE * step * slope or step < 1e-10:
+                if blind or now <= loss + ACCEPTED_SLOPE * step * slope or step < SHORTEST_STEP:
                     break
                 step /= 2
             theta, loss = tried, now
@@ -182,7 +186,8 @@ class LogisticRegression(Estimator):
 
     def predict(self, X: Any) -> Array:
         """The more probable class of each row: (rows,)."""
-        return np.asarray(self.classes_[(self.decision_function(X) > 0).astype(int)])
+        positive = self.decision_function(X) > 0
+        return np.asarray(self.classes_[positive.astype(int)])
 
     def score(self, X: Any, y: Any) -> float:
         """The share of rows of arrays X and y that are predicted rightly."""

@@ -32,5 +32,5 @@ class WordCountColumns(mr.Job):
 
     reduce = mr.Sum()
 
-    def map_block(self, block: Any) -> tuple[Any, Any]:
+    def map_block(self, block: Any) -> Any:
         return mr.count_words(block)

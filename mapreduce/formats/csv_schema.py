@@ -114,7 +114,12 @@ def convert_all(type: str, cells: Sequence[str]) -> list[Any]:
 
 
 def infer_types(names: Sequence[str], rows: Sequence[Sequence[str]], nulls: Sequence[str]) -> list[Column]:
-    """Columns with the narrowest type that fits every cell of these rows; without any value: string."""
+    """Columns with the narrowest type that fits every cell of these rows; without any value: string.
+
+    Without any row: float, which no job refuses. It is for the job to say that there is nothing.
+    """
+    if not rows:
+        return [Column(name, "float") for name in names]
     columns = []
     for index, name in enumerate(names):
         cells = [row[index] for row in rows if index < len(row) and row[index] not in nulls]

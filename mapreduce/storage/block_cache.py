@@ -16,7 +16,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -72,6 +72,13 @@ class _Form:
         facts = f"{self.path}.json.{os.getpid()}.tmp"
         Path(facts).write_text(json.dumps(self._facts()))
         os.replace(facts, self.path + ".json")
+
+    def abandon(self) -> None:
+        """Remove what was not committed: the job failed on the way. Harmless after `commit`."""
+        if self._file is not None:
+            self._file.close()
+            os.unlink(self._file.name)
+            self._file = None
 
 
 class _ArrayForm(_Form):
@@ -205,18 +212,26 @@ class CachedFormat(Format):
         base = f"{self.folder}/{split.number}.{block_bytes}"
         forms = {name: form(f"{base}.{name}") for name, form in _FORMS.items()}
         source = _Source(self.inner.read_blocks(split, block_bytes))
-        index_path = Path(base + ".json")
+        try:
+            blocks = yield from self._blocks(Path(base + ".json"), source, forms)
+            for form in forms.values():
+                form.commit(blocks)
+        finally:
+            for form in forms.values():
+                form.abandon()
+
+    def _blocks(self, index_path: Path, source: _Source, forms: dict[str, _Form]) -> Generator[Block, None, int]:
+        """The blocks, and how many they were. Their sizes are kept once all have been read."""
         if index_path.exists():
             index = json.loads(index_path.read_text())
             for number, (rows, size) in enumerate(index):
                 yield CachedBlock(number, rows, size, source, forms)
-        else:
-            index = []
-            while (block := source.at(len(index))) is not None:
-                index.append([len(block), block.bytes])
-                yield CachedBlock(len(index) - 1, len(block), block.bytes, source, forms)
-            temporary = Path(f"{base}.json.{os.getpid()}.tmp")
-            temporary.write_text(json.dumps(index))
-            os.replace(temporary, index_path)
-        for form in forms.values():
-            form.commit(len(index))
+            return len(index)
+        index = []
+        while (block := source.at(len(index))) is not None:
+            index.append([len(block), block.bytes])
+            yield CachedBlock(len(index) - 1, len(block), block.bytes, source, forms)
+        temporary = Path(f"{index_path}.{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(index))
+        os.replace(temporary, index_path)
+        return len(index)

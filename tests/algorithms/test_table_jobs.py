@@ -21,7 +21,8 @@ SPLIT = "100KB"
 
 def rows_of(query: str) -> list[tuple[Any, ...]]:
     with duckdb.connect() as database:
-        return database.sql(query).fetchall()
+        rows: list[tuple[Any, ...]] = database.sql(query).fetchall()
+        return rows
 
 
 @pytest.mark.parametrize("key", ["carrier", "month", "tailnum", "hour"])
@@ -97,7 +98,7 @@ def test_left_join_of_many_to_many_is_that_of_duckdb(engine: mr.Engine, tmp_path
         )
     left, right = tmp_path / "a.csv", tmp_path / "b.csv"
     for how in ("inner", "left"):
-        found = joined(Join("id", "ref", how), engine, left, right)  # type: ignore[arg-type]
+        found = joined(Join("id", "ref", how), engine, left, right)
         query = f"SELECT id, a.n, b.n FROM '{left}' AS a {how} JOIN '{right}' AS b ON id = ref"
         pairs = [(row["id"], row["n"], row.get("right_n")) for row in found]
         assert sorted(map(repr, pairs)) == sorted(map(repr, rows_of(query)))

@@ -130,7 +130,16 @@ def test_top_words_are_those_of_sort(engine: mr.Engine, datadir: Path, shell: Sh
 
 def test_no_input_is_no_output(engine: mr.Engine, tmp_path: Path) -> None:
     (tmp_path / "empty.txt").touch()
-    jobs = [WordCount(), WordCountColumns(), Grep("x"), Distinct(), SortLines(), NGrams(), CoOccurrence(), TopK()]
+    jobs: list[mr.Job | mr.Chain] = [
+        WordCount(),
+        WordCountColumns(),
+        Grep("x"),
+        Distinct(),
+        SortLines(),
+        NGrams(),
+        CoOccurrence(),
+        TopK(),
+    ]
     for job in jobs:
         assert list(engine.run(job, mr.read_text(tmp_path / "empty.txt")).records()) == []
 

@@ -1,0 +1,163 @@
+"""Do all estimators keep scikit-learn's conventions, and lose nothing when they are saved?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+
+import algorithms
+import mapreduce as mr
+from algorithms.estimator import Estimator, Predictions, load_model
+from algorithms.kmeans import KMeans
+from algorithms.linear_regression import LinearRegression
+from algorithms.logistic_regression import LogisticRegression
+
+ROWS = 60
+X = np.random.default_rng(8).normal(size=(ROWS, 3))
+Y = (X @ [1.0, -2.0, 0.5] + np.random.default_rng(9).normal(size=ROWS) > 0).astype(float)
+ALL: list[Estimator] = [
+    LinearRegression(alpha=0.5, fit_intercept=False),
+    LogisticRegression(C=np.inf),
+    KMeans(4, max_iter=3, init=X[:4]),
+]
+each = pytest.mark.parametrize("model", ALL, ids=[model.name for model in ALL])
+
+
+def test_the_registry_names_them_all() -> None:
+    assert [model.name for model in ALL] == list(algorithms.ESTIMATORS)
+
+
+@each
+def test_a_saved_model_is_the_model_bit_for_bit(model: Estimator, tmp_path: Path) -> None:
+    frame = pd.DataFrame(X, columns=["a", "b", "ü"])
+    model.fit(frame, pd.Series(Y, name="y"))
+    model.save(tmp_path / "model")
+    loaded = load_model(tmp_path / "model")
+    assert type(loaded) is type(model)
+    assert repr(loaded.get_params()) == repr(
+        {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in model.get_params().items()}
+    )
+    assert (loaded.feature_names_, loaded.target_name_) == (["a", "b", "ü"], "y")
+    for name in model.learned:
+        before, after = getattr(model, name), getattr(loaded, name)
+        assert type(before) is type(after), name
+        assert np.asarray(before).tobytes() == np.asarray(after).tobytes(), name
+        assert np.asarray(before).dtype == np.asarray(after).dtype
+    assert loaded.predict(X).tobytes() == model.predict(X).tobytes()
+    assert json.loads((tmp_path / "model" / "model.json").read_text())["schema"] == 1
+
+
+@each
+def test_scikit_learn_clones_it(model: Estimator) -> None:
+    copy = clone(model)
+    assert copy is not model
+    assert repr(copy.get_params()) == repr(model.get_params())
+    assert not hasattr(copy, "feature_names_")
+
+
+@each
+def test_parameters_have_names(model: Estimator) -> None:
+    name = next(iter(model.get_params()))
+    changed = type(model)().set_params(**{name: 7})
+    assert changed.get_params()[name] == 7
+    with pytest.raises(mr.UsageError, match=f"did you mean '{name}'"):
+        changed.set_params(**{name + "s": 1})
+
+
+@each
+def test_what_is_not_fitted_says_so(model: Estimator, tmp_path: Path) -> None:
+    fresh = type(model)()
+    for call in (lambda: fresh.predict(X), lambda: fresh.save(tmp_path)):
+        with pytest.raises(mr.UsageError, match="not fitted; call fit first"):
+            call()
+
+
+@each
+def test_rows_of_another_width_are_refused(model: Estimator) -> None:
+    model.fit(X, Y)
+    with pytest.raises(mr.InputError, match=r"X has shape \(60, 2\); the model takes \(rows, 3\), its features are x0"):
+        model.predict(X[:, :2])
+
+
+@each
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (X[:, 0], "X has 1 dimensions"),
+        ([["a", "b"]], "X holds what is no number"),
+        (np.where(np.arange(180).reshape(60, 3) == 100, np.inf, X), "row 33: column 1 holds inf"),
+    ],
+)
+def test_rows_that_are_no_numbers(model: Estimator, rows: Any, said: str) -> None:
+    with pytest.raises(mr.InputError, match=said):
+        type(model)().fit(rows, Y[: len(rows)])
+
+
+@each
+def test_a_missing_target(model: Estimator, engine: mr.Engine, datadir: Path) -> None:
+    if not model.needs_target:
+        assert clone(model).fit(X).feature_names_ == ["x0", "x1", "x2"]
+        return
+    with pytest.raises(mr.UsageError, match="y is missing"):
+        type(model)().fit(X)
+    with pytest.raises(mr.UsageError, match="no target column is named"):
+        type(model)().fit(mr.read_csv(datadir / "longley.csv"), engine=engine)
+
+
+@each
+def test_predictions_are_lines_in_order(model: Estimator, engine: mr.Engine, tmp_path: Path) -> None:
+    model.fit(X, Y)
+    engine.run(Predictions(model), mr.from_arrays(X), output=tmp_path / "out", split_size=300)
+    lines = "".join(path.read_text() for path in sorted((tmp_path / "out").glob("part-*"))).splitlines()
+    assert lines == [repr(value) for value in model.predict(X).tolist()]
+
+
+def test_pipelines_and_grid_searches_take_it() -> None:
+    from sklearn import linear_model
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    pipeline = make_pipeline(StandardScaler(), LinearRegression()).fit(X, Y)
+    peer = make_pipeline(StandardScaler(), linear_model.LinearRegression()).fit(X, Y)
+    assert np.allclose(pipeline.predict(X), peer.predict(X), rtol=1e-10)
+    grid = {"C": [0.01, 1.0, 100.0]}
+    search = GridSearchCV(LogisticRegression(), grid, cv=3).fit(X, Y)
+    expected = GridSearchCV(linear_model.LogisticRegression(), grid, cv=3).fit(X, Y)
+    assert search.cv_results_["mean_test_score"].tolist() == expected.cv_results_["mean_test_score"].tolist()
+    assert search.best_params_ == expected.best_params_
+
+
+def test_what_is_no_model(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
+    with pytest.raises(mr.UsageError, match=r"no model\.json; `mapreduce fit"):
+        load_model(tmp_path)
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(mr.UsageError, match="no model of ours"):
+        load_model(tmp_path)
+    LinearRegression().fit(X, Y).save(tmp_path)
+    (tmp_path / "arrays.npz").write_bytes(b"PK")
+    with pytest.raises(mr.UsageError, match="is damaged"):
+        load_model(tmp_path)
+    done = run_cli("predict", tmp_path, "rows.csv")
+    assert done.rc == 2
+    assert "Traceback" not in done.err
+
+
+def test_features_that_the_file_lacks(run_cli: Callable[..., Any], datadir: Path) -> None:
+    done = run_cli("fit", "linear_regression", datadir / "longley.csv", "--target", "y", "--features", "x1,x9")
+    assert done.rc == 2
+    assert "no column 'x9' to serve as feature; did you mean" in done.err
+    run_cli("fit", "linear_regression", datadir / "longley.csv", "--target", "y", "--features", "x1,x2", "-o", "model")
+    done = run_cli("predict", "model", datadir / "iris.csv")
+    assert done.rc == 2
+    assert "no column 'x1' to serve as feature" in done.err
+    done = run_cli("fit", "linear_regression", datadir / "longley.csv")
+    assert done.rc == 2
+    assert "--target COLUMN" in done.err
