@@ -11,7 +11,6 @@ gives what is held as batches, by partition and within it by key, and forgets it
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from itertools import chain, groupby, islice
 from typing import Any, NamedTuple, Protocol
@@ -20,14 +19,24 @@ from mapreduce.dataflow.batches import Batch, RowBatch
 from mapreduce.dataflow.order import order_key, order_keys
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.dataflow.reduction import Reduction
+from mapreduce.dataflow.sizes import PLAIN, mean_size, size_of
 from mapreduce.reducers import Monoid
 
-CHUNK_PAIRS = 65_536
-"""Pairs between two looks at the size: few enough that even long values can't overshoot by much."""
+FIRST_PAIRS, CHUNK_PAIRS, GROWTH = 64, 65_536, 8
+"""Pairs between two looks at the size: when it isn't known yet; at most; and how much the next chunk may be longer."""
+
+CHUNK_SHARE = 16
+"""A chunk takes about this fraction of the buffer at most: what it may be overfilled by."""
 
 SAMPLE = 32
 ENTRY_BYTES = 104
 """A dictionary slot with its hash and index at two thirds load, and the slots of the lists that drain it."""
+
+ORDERED_ENTRY_BYTES = 3 * ENTRY_BYTES
+"""The same for pairs sorted by value too, whose order keys are tuples that live until the buffer is drained."""
+
+KEPT_SHARE = 0.75
+"""Partials that grow are weighed one by one when the buffer seems full; below this share of it they stay."""
 
 
 class PartitionBatch(NamedTuple):
@@ -52,12 +61,9 @@ class Buffer(Protocol):
     def drain(self) -> Iterator[PartitionBatch]: ...
 
 
-def size_of(value: Any) -> int:
-    """About how many bytes a Python value takes, one level deep."""
-    size = sys.getsizeof(value)
-    if isinstance(value, list | tuple):
-        size += sum(sys.getsizeof(item) for item in value[:SAMPLE]) * max(1, len(value) // SAMPLE)
-    return size
+def next_chunk(pairs: int, pair_bytes: int, buffer_bytes: int, most: int) -> int:
+    """How many pairs to take at once after `pairs` that took about `pair_bytes` each."""
+    return max(1, min(most, pairs * GROWTH, buffer_bytes // CHUNK_SHARE // max(1, pair_bytes)))
 
 
 class PartialsBuffer:
@@ -73,18 +79,43 @@ class PartialsBuffer:
         self.buffer_bytes = buffer_bytes
         self.partials: dict[Any, Any] = {}
         self.bytes = 0
+        self.chunk = FIRST_PAIRS
+        self.grows = False  # partials are collections, which more values may make larger
 
     def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
-        partials = self.partials
         for first in pairs:
-            before = len(partials)
-            self.reducer.add_pairs(partials, chain((first,), islice(pairs, CHUNK_PAIRS)))
-            new = len(partials) - before
-            if new:
-                newest = list(islice(reversed(partials), min(new, SAMPLE)))
-                size = sum(size_of(key) + size_of(partials[key]) for key in newest) // len(newest)
-                self.bytes += new * (size + ENTRY_BYTES)
+            chunk = chain((first,), islice(pairs, self.chunk - 1))
+            if self.grows:
+                self._add_to_collections(list(chunk))
+            else:
+                self._add(chunk)
             yield
+
+    def _add(self, chunk: Iterator[tuple[Any, Any]]) -> None:
+        partials = self.partials
+        before = len(partials)
+        self.reducer.add_pairs(partials, chunk)
+        new = len(partials) - before
+        if not new:
+            self.chunk = min(CHUNK_PAIRS, self.chunk * GROWTH)
+            return
+        newest = list(islice(reversed(partials.items()), min(new, SAMPLE)))
+        self.grows = any(not _is_plain(partial) for _, partial in newest)
+        size = sum(size_of(key) + size_of(partial) for key, partial in newest) // len(newest) + ENTRY_BYTES
+        self.bytes += new * size
+        self.chunk = next_chunk(self.chunk, size, self.buffer_bytes, CHUNK_PAIRS)
+
+    def _add_to_collections(self, chunk: list[tuple[Any, Any]]) -> None:
+        """Reckon what each value may add to its partial; weigh the partials before the buffer counts as full."""
+        before = len(self.partials)
+        self.reducer.add_pairs(self.partials, chunk)
+        size = mean_size(chunk, SAMPLE)
+        self.bytes += len(chunk) * size + (len(self.partials) - before) * ENTRY_BYTES
+        self.chunk = next_chunk(self.chunk, size, self.buffer_bytes, CHUNK_PAIRS)
+        if self.bytes >= self.buffer_bytes:
+            weight = sum(size_of(key) + size_of(partial) + ENTRY_BYTES for key, partial in self.partials.items())
+            if weight < self.buffer_bytes * KEPT_SHARE:
+                self.bytes = weight
 
     @property
     def full(self) -> bool:
@@ -138,6 +169,13 @@ class PartialsBuffer:
         return RowBatch(merged_keys, merged)
 
 
+def _is_plain(partial: Any) -> bool:
+    """Does it keep its size, whatever is added? Numbers do, and pairs of them; text and collections don't."""
+    if type(partial) is tuple:
+        return all(map(_is_plain, partial))
+    return type(partial) in PLAIN and not isinstance(partial, str | bytes)
+
+
 class PairsBuffer:
     """All pairs as they come; sorted, and combined where the job has a combiner, when drained."""
 
@@ -148,18 +186,20 @@ class PairsBuffer:
         self.keys: list[Any] = []
         self.values: list[Any] = []
         self.bytes = 0
+        self.chunk = FIRST_PAIRS
+        self.entry_bytes = ENTRY_BYTES if reduction.value_order is None else ORDERED_ENTRY_BYTES
 
     def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
-        while chunk := list(islice(pairs, CHUNK_PAIRS // 16)):
+        while chunk := list(islice(pairs, self.chunk)):
             self.add_chunk([key for key, _ in chunk], [value for _, value in chunk])
             yield
 
     def add_chunk(self, keys: list[Any], values: list[Any]) -> None:
         self.keys += keys
         self.values += values
-        step = max(1, len(keys) // SAMPLE)
-        sample = sum(size_of(keys[i]) + size_of(values[i]) for i in range(0, len(keys), step))
-        self.bytes += sample * step + len(keys) * ENTRY_BYTES
+        size = mean_size(keys, SAMPLE) + mean_size(values, SAMPLE) + self.entry_bytes
+        self.bytes += len(keys) * size
+        self.chunk = next_chunk(self.chunk, size, self.buffer_bytes, CHUNK_PAIRS // 16)
 
     @property
     def full(self) -> bool:
