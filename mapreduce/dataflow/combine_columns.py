@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.batches import KEY, ColumnBatch, plain_column
-from mapreduce.dataflow.column_order import sort_columns
+from mapreduce.dataflow.column_order import sort_indices
 from mapreduce.dataflow.combine import PartitionBatch
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.errors import JobError
@@ -131,7 +131,7 @@ class WordsBuffer:
     def __init__(self, partitioner: Partitioner, buffer_bytes: int) -> None:
         self.partitioner = partitioner
         self.buffer_bytes = buffer_bytes
-        self.counter = _process_tables.words()
+        self.counter = _process_tables.words(buffer_bytes)
 
     def add(self, words: Words) -> None:
         words.add_to(self.counter)
@@ -153,30 +153,34 @@ class WordsBuffer:
 
 
 class _ProcessTables:
-    """This process's compiled tables: made once, so that no task waits for fresh memory. One task at a time has them."""
+    """This process's compiled table, made once, so that no task waits for fresh memory. One task at a time has it.
+
+    Of several kinds only the last one used is kept, and none that holds more than the task at hand may use: a worker
+    runs jobs that are told different bounds.
+    """
 
     def __init__(self) -> None:
-        self._words: list[WordCounter] = []
-        self._groups: dict[tuple[Any, Any], GroupSums] = {}
+        self._kind: Any = None
+        self._table: Any = None
 
-    def words(self) -> WordCounter:
+    def words(self, most_bytes: int) -> WordCounter:
         """An empty counter of words."""
-        if not self._words:
-            from mapreduce.kernels import WordCounter
+        from mapreduce.kernels import WordCounter
 
-            self._words.append(WordCounter())
-        self._words[0].take()  # what an attempt that failed left in it
-        return self._words[0]
+        return self._empty("words", WordCounter, most_bytes)
 
-    def groups(self, key_type: Any, value_type: Any) -> GroupSums:
+    def groups(self, key_type: Any, value_type: Any, most_bytes: int) -> GroupSums:
         """An empty table of sums and counts."""
-        types = (key_type, value_type)
-        if types not in self._groups:
-            from mapreduce.kernels import GroupSums
+        from mapreduce.kernels import GroupSums
 
-            self._groups[types] = GroupSums()
-        self._groups[types].take()
-        return self._groups[types]
+        return self._empty((key_type, value_type), GroupSums, most_bytes)
+
+    def _empty[Table: (WordCounter, GroupSums)](self, kind: Any, make: type[Table], most_bytes: int) -> Table:
+        if self._kind != kind or self._table.held_bytes > most_bytes:
+            self._kind, self._table = kind, None  # the old one's memory is free before the new one's is taken
+            self._table = make()
+        self._table.take()  # what an attempt that failed left in it
+        return self._table
 
 
 _process_tables = _ProcessTables()
@@ -208,7 +212,7 @@ class TotalsBuffer:
         """Add rows; returns how many. Where it is fewer than given, the next would leave 64 bits: drain, then go on."""
         if self.totals is None or self.types != batch.schema.types:
             self.types = batch.schema.types
-            self.totals = _process_tables.groups(*self.types)
+            self.totals = _process_tables.groups(*self.types, self.buffer_bytes)
         return self.totals.add(batch.column(0), batch.column(1))
 
     @property
@@ -230,19 +234,23 @@ class TotalsBuffer:
 
 
 def partitioned(table: pa.RecordBatch, partitioner: Partitioner) -> Iterator[PartitionBatch]:
-    """The rows of a batch by partition, and within it in order of key."""
+    """The rows of a batch by partition, and within it stably in order of key."""
     import numpy as np
 
-    count = partitioner.partitions
-    partitions = partitioner.columns(table.column(0))
+    keys, count = table.column(0), partitioner.partitions
+    order = sort_indices(keys)
+    partitions = partitioner.columns(keys).astype(np.uint16)
     if count > 1:
-        order = np.argsort(partitions.astype(np.uint16), kind="stable")
+        # Sorted by key, then stably by partition (a radix sort of two bytes): rows are copied once.
+        by_partition = np.argsort(partitions if order is None else partitions[order], kind="stable")
+        order = by_partition if order is None else order[by_partition]
+    if order is not None:
         table = table.take(order)
     ends = np.cumsum(np.bincount(partitions, minlength=count))
     start = 0
     for partition, end in enumerate(ends.tolist()):
         if end > start:
-            yield PartitionBatch(partition, sort_columns(ColumnBatch(table.slice(start, end - start))))
+            yield PartitionBatch(partition, ColumnBatch(table.slice(start, end - start)))
         start = end
 
 
@@ -268,7 +276,7 @@ def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 
 def group_columns(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.RecordBatch | None:
-    """Equal keys grouped, their partial columns merged by `aggregates`, in order of first occurrence.
+    """Equal keys grouped, their partial columns merged by `aggregates`, in order of row; sorted by key.
 
     None if a sum of integers would leave int64: the caller keeps the rows as they are, and the reduce goes by row.
     """
@@ -278,11 +286,50 @@ def group_columns(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.Reco
     for column, how in zip(columns[1:], aggregates, strict=True):
         if how == "sum" and pa.types.is_integer(column.type) and not sums_fit(column, len(column)):
             return None
-    names = batch.schema.names
-    how_by_column = list(zip(names[1:], aggregates, strict=True))
-    grouped = pa.Table.from_batches([batch]).group_by(KEY, use_threads=False).aggregate(how_by_column)
-    arrays = [grouped.column(KEY), *(grouped.column(f"{name}_{how}") for name, how in how_by_column)]
-    return pa.RecordBatch.from_arrays([_one(array) for array in arrays], names=names)
+    order = sort_indices(columns[0])
+    if order is not None:
+        batch = batch.take(order)
+    starts = _starts_of_groups(batch.column(0))
+    if len(starts) == len(batch):
+        return batch
+    return _merged_runs(batch, starts, aggregates)
+
+
+def _starts_of_groups(keys: pa.Array) -> Any:
+    """Of sorted keys, the rows at which another key begins."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    if len(keys) < 2:
+        return np.zeros(len(keys), np.int64)
+    changes = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1)).to_numpy(zero_copy_only=False)
+    if keys.type == "double":
+        changes &= ~np.isnan(keys.to_numpy()[1:])  # NaN is one key, and stands last
+        last = np.isnan(keys.to_numpy())
+        changes |= np.concatenate([last[1:] & ~last[:-1]])
+    return np.concatenate([[0], np.flatnonzero(changes) + 1])
+
+
+_REDUCEAT = {"sum": "add", "min": "fmin", "max": "fmax"}
+
+
+def _merged_runs(batch: pa.RecordBatch, starts: Any, aggregates: tuple[str, ...]) -> pa.RecordBatch:
+    """Rows of equal keys, which stand side by side, merged into one each."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    keys, *columns = batch.columns
+    merged = [keys.take(pa.array(starts))]
+    for column, how in zip(columns, aggregates, strict=True):
+        if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+            groups = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(batch))))
+            table = pa.table({"group": groups, "value": column}).group_by("group", use_threads=False)
+            merged.append(_one(pc.cast(table.aggregate([("value", how)]).column(f"value_{how}"), column.type)))
+        else:
+            reduce = getattr(np, _REDUCEAT[how])
+            merged.append(pa.array(reduce.reduceat(column.to_numpy(), starts), column.type))
+    return pa.RecordBatch.from_arrays(merged, names=batch.schema.names)
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

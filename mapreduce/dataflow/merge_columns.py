@@ -164,12 +164,11 @@ class _Partials:
     def merged(self, pieces: list[Batch]) -> Batch:
         columns = [piece for piece in pieces if isinstance(piece, ColumnBatch)]
         if columns and len(columns) == len(pieces) and _same_types(columns):
-            from mapreduce.dataflow.column_order import sort_columns
             from mapreduce.dataflow.combine_columns import group_columns
 
             grouped = group_columns(_concat_columns(columns).table, self.reducer.aggregates)
             if grouped is not None:
-                return sort_columns(ColumnBatch(grouped))
+                return ColumnBatch(grouped)
         return self._merged_rows([self.rows_of(piece) for piece in pieces])
 
     def _merged_rows(self, pieces: list[RowBatch]) -> RowBatch:

@@ -214,7 +214,9 @@ def hash_integers(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.
 
     if numbers.dtype.kind == "u":
         return numbers.astype(np.uint64) % np.uint64(PRIME)
-    numbers = numbers.astype(np.int64)
+    numbers = numbers.astype(np.int64, copy=False)
+    if not len(numbers) or (numbers.min() >= 0 and numbers.max() < PRIME):  # most keys: they are their own hashes
+        return numbers.astype(np.uint64)
     negative = numbers < 0
     size = np.where(negative, -numbers, numbers).view(np.uint64)  # -2^63 wraps to itself: 2^63 unsigned, as it should
     return _signed(size % np.uint64(PRIME), negative)

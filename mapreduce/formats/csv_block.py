@@ -37,6 +37,7 @@ class CsvBlock(Block):
         self._target = target
         self._length: int | None = None
         self._matrix: np.ndarray[Any, Any] | None = None
+        self._arrow: pa.RecordBatch | None = None
 
     @property
     def data(self) -> bytes:
@@ -59,7 +60,9 @@ class CsvBlock(Block):
 
     @property
     def arrow(self) -> pa.RecordBatch:
-        return self._batch(self._columns)
+        if self._arrow is None:
+            self._arrow = self._batch(self._columns)
+        return self._arrow
 
     @property
     def X(self) -> np.ndarray[Any, Any]:
@@ -218,11 +221,14 @@ def _parse_numeric_by_arrow(data: bytes, schema: CsvSchema, wanted: Sequence[str
 
 
 def parse_columns(data: bytes, schema: CsvSchema, columns: Sequence[Column]) -> pa.RecordBatch:
-    """These columns of a block of UTF-8 records, by Arrow. Raises pa.ArrowInvalid."""
+    """These columns of a block of UTF-8 records, by the compiled loop or by Arrow. Raises pa.ArrowInvalid."""
     import pyarrow as pa
     import pyarrow.csv as pc
 
     quote = schema.dialect.quote
+    plain = _parse_plain(data, schema, columns)
+    if plain is not None:
+        return plain
     table = pc.read_csv(
         pa.BufferReader(data),
         pc.ReadOptions(
@@ -247,6 +253,23 @@ def parse_columns(data: bytes, schema: CsvSchema, columns: Sequence[Column]) -> 
     if not batches:
         raise pa.ArrowInvalid("no rows")
     return batches[0]
+
+
+def _parse_plain(data: bytes, schema: CsvSchema, columns: Sequence[Column]) -> pa.RecordBatch | None:
+    """By the compiled loop; None where it is not there, or does not know these types or cells."""
+    from mapreduce.kernels import Kind, parse_plain_columns
+
+    kinds = {"int": Kind.INT, "float": Kind.FLOAT, "string": Kind.STRING}
+    if schema.dialect.quote not in ("", '"') or not columns or any(column.type not in kinds for column in columns):
+        return None
+    import pyarrow as pa
+
+    wanted = [schema.index(column.name) for column in columns]
+    delimiter = ord(schema.dialect.delimiter)
+    arrays = parse_plain_columns(data, delimiter, len(schema.columns), wanted, [kinds[c.type] for c in columns])
+    if arrays is None or not len(arrays[0]):
+        return None
+    return pa.RecordBatch.from_arrays(list(arrays), names=[column.name for column in columns])
 
 
 def _read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -11,7 +11,7 @@ compile --> cache --> load                 string_table, memory   what kernels w
 ```
 """
 
-from mapreduce.kernels.csv_cells import Floats, parse_csv_columns, parse_csv_floats
+from mapreduce.kernels.csv_cells import Floats, parse_csv_columns, parse_csv_floats, parse_plain_columns
 from mapreduce.kernels.csv_reference import BadCell, Columns, Fault, Kind
 from mapreduce.kernels.groups import GroupSums, GroupTotals, group_sums
 from mapreduce.kernels.hashes import hash_int64, hash_strings
@@ -44,5 +44,6 @@ __all__ = [
     "merge_records",
     "parse_csv_columns",
     "parse_csv_floats",
+    "parse_plain_columns",
     "sort_records",
 ]

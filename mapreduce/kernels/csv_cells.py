@@ -73,6 +73,16 @@ def parse_csv_columns(
     return parse_by_library(data, delimiter, columns_in_row, wanted, kinds, compiled=kernels is not None)
 
 
+def parse_plain_columns(
+    data: Any, delimiter: int, columns_in_row: int, wanted: Sequence[int], kinds: Sequence[Kind]
+) -> tuple[pa.Array, ...] | None:
+    """As `parse_csv_columns`, by the compiled loop or not at all: None where it is not there, or met anything but plain
+    cells, such as an empty one among numbers. The caller has another way."""
+    _check_wanted(wanted, columns_in_row)
+    kernels = kernels_of("csv")
+    return None if kernels is None else _compiled_columns(kernels, data, delimiter, columns_in_row, wanted, kinds)
+
+
 def _check_wanted(wanted: Sequence[int], columns: int) -> None:
     if not wanted or len(set(wanted)) < len(wanted) or not 0 <= min(wanted) <= max(wanted) < columns:
         raise ValueError(f"wanted columns {list(wanted)} of {columns}: name at least one, each once")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import Area, Int64s
-from mapreduce.kernels.string_table import DISTINCT, LIMIT, SLOT_MASK, StringTable
+from mapreduce.kernels.string_table import DISTINCT, LIMIT, SLOT_MASK, StringTable, slots_for
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,8 +82,14 @@ class GroupSums:
 
     @property
     def bytes(self) -> int:
-        """Memory that keys and sums take: what a caller holds against its bound."""
+        """Memory that keys and sums need: what a caller holds against its bound. It depends on the keys alone."""
         return 0 if self._numbers is None else self._numbers.bytes + 16 * self._numbers.distinct
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that is held, used or not: it is kept from one `take` to the next."""
+        tables = self._numbers, self._totals
+        return sum(table.held_bytes for table in tables if table is not None)
 
     def take(self) -> GroupTotals:
         """All keys, sums and counts; empty afterwards, the memory is kept for the next blocks."""
@@ -132,7 +138,11 @@ class _IntNumbers:
 
     @property
     def bytes(self) -> int:
-        return self._table.size + 8 * self.distinct
+        return 16 * slots_for(self.distinct, _FIRST_SLOTS, 1 / 2) + 8 * self.distinct
+
+    @property
+    def held_bytes(self) -> int:
+        return self._table.size + self._known.size + self._numbers.size
 
     def of(self, keys: pa.Array) -> Area:
         rows, address = len(keys), keys.buffers()[1].address + 8 * keys.offset
@@ -181,6 +191,10 @@ class _StringNumbers:
     def bytes(self) -> int:
         return self._strings.bytes
 
+    @property
+    def held_bytes(self) -> int:
+        return self._strings.held_bytes + self._numbers.size
+
     def of(self, keys: pa.Array) -> Area:
         rows, (_, offsets, data) = len(keys), keys.buffers()
         if self._numbers.size < 4 * rows:
@@ -222,6 +236,10 @@ class _CompiledTotals:
         address = values.buffers()[1].address + 8 * values.offset
         return self._kernel(numbers.address, address, len(values), self._sums.address, self._counts.address)
 
+    @property
+    def held_bytes(self) -> int:
+        return self._sums.size + self._counts.size
+
     def take(self, distinct: int) -> tuple[Any, Any]:
         sums = self._sums.int64s(distinct) if self._integral else self._sums.float64s(distinct)
         taken = sums.copy(), self._counts.int64s(distinct).copy()
@@ -247,6 +265,8 @@ class _Dictionary:
     @property
     def bytes(self) -> int:
         return 160 * len(self._known)
+
+    held_bytes = bytes
 
     def of(self, keys: pa.Array) -> np.ndarray[Any, Any]:
         import numpy as np
@@ -296,6 +316,10 @@ class _NumpyTotals:
             if not -_LARGEST_INT - 1 <= sums[number] <= _LARGEST_INT:
                 return row
         return len(values)
+
+    @property
+    def held_bytes(self) -> int:
+        return int(self._sums.nbytes + self._counts.nbytes)
 
     def take(self, distinct: int) -> tuple[Any, Any]:
         taken = self._sums[:distinct], self._counts[:distinct]

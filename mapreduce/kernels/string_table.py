@@ -17,6 +17,12 @@ _FIRST_SLOTS = 1 << 16  # 2 MiB: stays in the second-level cache while the vocab
 _LARGEST_STRINGS = (1 << 31) - 1  # bytes that 32-bit offsets of pa.StringArray reach
 
 
+def slots_for(distinct: int, first: int, fill: float) -> int:
+    """How many slots a table has that doubled from `first` until `distinct` filled no more than the share `fill`."""
+    needed = max(first, int(distinct / fill))
+    return 1 << (needed - 1).bit_length()
+
+
 class StringTable:
     """Distinct strings, numbered in order of first occurrence."""
 
@@ -42,7 +48,13 @@ class StringTable:
 
     @property
     def bytes(self) -> int:
-        return self._table.size + self.state[ARENA_USED]
+        """What these strings need in a table that began empty. (That kept from earlier ones may be larger.)"""
+        return slots_for(self.distinct, _FIRST_SLOTS, 5 / 8) * _SLOT_BYTES + self.state[ARENA_USED]
+
+    @property
+    def held_bytes(self) -> int:
+        """What the table holds of the process's memory, used or not."""
+        return self._table.size + self._arena.size
 
     def grow(self, block_bytes: int) -> None:
         """Make room after a kernel stopped; `block_bytes`: no string to come is longer."""

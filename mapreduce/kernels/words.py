@@ -60,8 +60,13 @@ class WordCounter:
 
     @property
     def bytes(self) -> int:
-        """Memory that the table takes: what a caller holds against its bound."""
+        """Memory that the words need: what a caller holds against its bound. It depends on the words alone."""
         return self._table.bytes
+
+    @property
+    def held_bytes(self) -> int:
+        """Memory that is held, used or not: it is kept from one `take` to the next."""
+        return self._table.held_bytes
 
     def take(self) -> WordCounts:
         """All words and counts; the counter is empty afterwards and keeps its memory for the next blocks."""
@@ -95,6 +100,8 @@ class _Dictionary:
     @property
     def bytes(self) -> int:
         return self._word_bytes + len(self._counts) * 160  # a str object, an int object and a dictionary entry
+
+    held_bytes = bytes
 
     def take(self) -> WordCounts:
         import pyarrow as pa
@@ -135,6 +142,10 @@ class _Table:
     @property
     def bytes(self) -> int:
         return self._strings.bytes
+
+    @property
+    def held_bytes(self) -> int:
+        return self._strings.held_bytes + self._edges.size
 
     def take(self) -> WordCounts:
         import pyarrow as pa
