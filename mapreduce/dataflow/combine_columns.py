@@ -7,7 +7,7 @@ columns of one schema. A block of another type (a key that was an integer and is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.batches import KEY, ColumnBatch, plain_column
@@ -167,15 +167,17 @@ class _ProcessTables:
         """An empty counter of words."""
         from mapreduce.kernels import WordCounter
 
-        return self._empty("words", WordCounter, most_bytes)
+        counter: WordCounter = self._empty("words", WordCounter, most_bytes)
+        return counter
 
     def groups(self, key_type: Any, value_type: Any, most_bytes: int) -> GroupSums:
         """An empty table of sums and counts."""
         from mapreduce.kernels import GroupSums
 
-        return self._empty((key_type, value_type), GroupSums, most_bytes)
+        totals: GroupSums = self._empty((key_type, value_type), GroupSums, most_bytes)
+        return totals
 
-    def _empty[Table: (WordCounter, GroupSums)](self, kind: Any, make: type[Table], most_bytes: int) -> Table:
+    def _empty(self, kind: Any, make: Callable[[], Any], most_bytes: int) -> Any:
         if self._kind != kind or self._table.held_bytes > most_bytes:
             self._kind, self._table = kind, None  # the old one's memory is free before the new one's is taken
             self._table = make()
