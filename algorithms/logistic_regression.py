@@ -58,12 +58,12 @@ class LogisticStep(mr.Fold):
     def map(self, block: Any) -> NewtonSums:
         X = dense(block)
         A = np.column_stack([np.ones(len(X)), X])
-        target = (block.y == self.positive).astype(np.float64)
+        y = (block.y == self.positive).astype(np.float64)
         z = A @ self.theta
-        probability = sigmoid(z)
-        weight = probability * (1 - probability)
-        loss = float((np.logaddexp(0, z) - target * z).sum())
-        return NewtonSums(loss, A.T @ (probability - target), (A * weight[:, None]).T @ A)
+        p = sigmoid(z)
+        gradient = A.T @ (p - y)
+        A *= np.sqrt(p * (1 - p))[:, None]
+        return NewtonSums(losses(z, y), gradient, A.T @ A)
 
     def reduce(self, a: NewtonSums, b: NewtonSums) -> NewtonSums:
         return a + b
@@ -231,7 +231,7 @@ class ClassificationMetrics(Metrics):
         truth = (block.y == classes[1]).astype(int)
         z = self.model.decision_function(block.X)
         confusion = np.bincount(2 * truth + (z > 0), minlength=4).reshape(2, 2)
-        return confusion, float((np.logaddexp(0, z) - truth * z).sum())
+        return confusion, losses(z, truth)
 
     def reduce(self, a: Any, b: Any) -> tuple[Any, float]:
         return a[0] + b[0], a[1] + b[1]
@@ -247,6 +247,11 @@ class ClassificationMetrics(Metrics):
             "log_loss": loss / rows,
             "confusion": confusion.tolist(),
         }
+
+
+def losses(z: Array, y: Array) -> float:
+    """sum log(1 + exp(z)) - y z, without overflow, and without cancellation where the model is right."""
+    return float((np.log1p(np.exp(-np.abs(z))) + (np.maximum(z, 0) - y * z)).sum())
 
 
 def sigmoid(z: Array) -> Array:
