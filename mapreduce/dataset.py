@@ -286,7 +286,7 @@ def read_whole(*paths: Paths) -> Dataset:
 def from_records(records: Iterable[Any]) -> Dataset:
     """Python objects in memory, as a dataset: they travel to the workers with the job. Meant for small inputs.
 
-    Two records or more make at least two splits, many about 32, so that a list of few, costly records runs in parallel.
+    Two records or more make at least two splits, many about 16, so that a list of few, costly records runs in parallel.
 
         mr.run(Primes(), mr.from_records(range(100)))
     """

@@ -363,9 +363,9 @@ def numbers_of(values: pa.Array) -> list[pa.Array] | None:
 
     kind = values.type
     if pa.types.is_boolean(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
-        return [pc.cast(values, pa.int64())]
+        return [values if kind == pa.int64() else pc.cast(values, pa.int64())]
     if pa.types.is_floating(kind):
-        return [pc.cast(values, pa.float64())]
+        return [values if kind == pa.float64() else pc.cast(values, pa.float64())]
     return None
 
 

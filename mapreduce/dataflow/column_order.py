@@ -39,15 +39,18 @@ def sort_columns(batch: ColumnBatch) -> ColumnBatch:
     return batch if order is None else ColumnBatch(batch.table.take(pa.array(order)))
 
 
-def sort_indices(keys: pa.Array) -> Ints | None:
-    """Row numbers in stable order of key; None if the rows are in order as they are."""
+def sort_indices(keys: pa.Array, *, unique: bool = False) -> Ints | None:
+    """Row numbers in stable order of key; None if the rows are in order as they are. `unique`: no two keys are equal,
+    so that any order is stable."""
     kind = keys.type
     if len(keys) < 2:
         return None
     if keys.null_count == 0:
         codes = _codes(keys)
         if codes is not None:
-            return None if bool((codes[:-1] <= codes[1:]).all()) else _stable_order(codes)
+            if bool((codes[:-1] <= codes[1:]).all()):
+                return None
+            return np.argsort(codes) if unique else _stable_order(codes)
         text = _Text.of(keys)
         if text is not None:
             order = _order_of_text(text)

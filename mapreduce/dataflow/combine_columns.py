@@ -149,7 +149,7 @@ class WordsBuffer:
 
         keys, counts = self.counter.take()
         table = pa.RecordBatch.from_arrays([keys, counts], names=[KEY, "value0"])
-        return partitioned(table, self.partitioner)
+        return partitioned(table, self.partitioner, unique=True)
 
 
 class _ProcessTables:
@@ -170,11 +170,11 @@ class _ProcessTables:
         counter: WordCounter = self._empty("words", WordCounter, most_bytes)
         return counter
 
-    def groups(self, key_type: Any, value_type: Any, most_bytes: int) -> GroupSums:
-        """An empty table of sums and counts."""
+    def groups(self, types: list[pa.DataType], most_bytes: int) -> GroupSums:
+        """An empty table of sums and counts, for keys and values of these types."""
         from mapreduce.kernels import GroupSums
 
-        totals: GroupSums = self._empty((key_type, value_type), GroupSums, most_bytes)
+        totals: GroupSums = self._empty(types, GroupSums, most_bytes)
         return totals
 
     def _empty(self, kind: Any, make: Callable[[], Any], most_bytes: int) -> Any:
@@ -214,7 +214,7 @@ class TotalsBuffer:
         """Add rows; returns how many. Where it is fewer than given, the next would leave 64 bits: drain, then go on."""
         if self.totals is None or self.types != batch.schema.types:
             self.types = batch.schema.types
-            self.totals = _process_tables.groups(*self.types, self.buffer_bytes)
+            self.totals = _process_tables.groups(self.types, self.buffer_bytes)
         return self.totals.add(batch.column(0), batch.column(1))
 
     @property
@@ -232,15 +232,15 @@ class TotalsBuffer:
         keys, sums, counts = self.totals.take()
         columns = [sums if total == "sum" else counts for total in self.reducer.totals]
         names = [KEY, *(f"value{number}" for number in range(len(columns)))]
-        return partitioned(pa.RecordBatch.from_arrays([keys, *columns], names=names), self.partitioner)
+        return partitioned(pa.RecordBatch.from_arrays([keys, *columns], names=names), self.partitioner, unique=True)
 
 
-def partitioned(table: pa.RecordBatch, partitioner: Partitioner) -> Iterator[PartitionBatch]:
-    """The rows of a batch by partition, and within it stably in order of key."""
+def partitioned(table: pa.RecordBatch, partitioner: Partitioner, *, unique: bool = False) -> Iterator[PartitionBatch]:
+    """The rows of a batch by partition, and within it stably in order of key. `unique`: no two keys are equal."""
     import numpy as np
 
     keys, count = table.column(0), partitioner.partitions
-    order = sort_indices(keys)
+    order = sort_indices(keys, unique=unique)
     partitions = partitioner.columns(keys).astype(np.uint16)
     if count > 1:
         # Sorted by key, then stably by partition (a radix sort of two bytes): rows are copied once.

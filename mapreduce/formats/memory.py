@@ -65,7 +65,7 @@ def hold_in_memory(records: Iterable[Any]) -> InMemory:
 
 @dataclass(frozen=True, slots=True)
 class Memory(Format):
-    """Records held in memory. At least two splits when there are two records, about 32 when there are many."""
+    """Records held in memory. At least two splits when there are two records, about 16 when there are many."""
 
     items: Items
 
