@@ -27,6 +27,7 @@ from typing import Any
 
 from mapreduce.dataflow.batches import Batch, RowBatch, to_rows
 from mapreduce.dataflow.order import NaturalType, natural_type, one_nan, order_key
+from mapreduce.dataflow.sizes import mean_size
 
 Run = Iterator[Batch]
 """Batches, sorted by key over the whole run."""
@@ -36,9 +37,17 @@ ValueOrder = Callable[[Any, Any], Any]
 WINDOW_PAIRS = 16_384
 """Pairs sorted at a time, over all runs: many enough that a window's fixed cost vanishes, few enough for the cache."""
 
+WINDOW_BYTES = 16 << 20
+"""Of large pairs fewer are brought in sight: so many bytes over all runs, beside the one frame that each run needs."""
+
 MIN_STRETCH = 16
 CHUNK_PAIRS = 1024
 """Fewer pairs than this are gathered before they are handed on: a chunk costs some microseconds."""
+
+CHUNK_BYTES = 1 << 20
+"""Unless they are as large as this."""
+
+SAMPLE = 4
 
 _first, _second = itemgetter(0), itemgetter(1)
 
@@ -64,9 +73,11 @@ def merge_rows(runs: Sequence[Run], value_order: ValueOrder | None = None) -> It
     gathered = RowBatch([], [])
     while True:
         stretch = max(MIN_STRETCH, WINDOW_PAIRS // max(1, len(cursors)))
-        cursors = [cursor for cursor in cursors if cursor.fill(stretch)]
+        share = WINDOW_BYTES // max(1, len(cursors))
+        cursors = [cursor for cursor in cursors if cursor.fill(stretch, share)]
         if len(cursors) < 2:
             break
+        enough = min(CHUNK_PAIRS, max(1, CHUNK_BYTES // max(cursor.pair_bytes for cursor in cursors)))
         natural = _agree(cursors)
         ends = [end for cursor in cursors for end in cursor.end_of_stretch(stretch)]
         if not ends:  # all that is left is in sight
@@ -75,7 +86,7 @@ def merge_rows(runs: Sequence[Run], value_order: ValueOrder | None = None) -> It
         bound = min(ends)
         _take(cursors, [bisect_left(cursor.order, bound, cursor.at) for cursor in cursors], natural, gathered)
         for chunk in chain.from_iterable(cursor.take_equal(bound, natural) for cursor in cursors):
-            if len(chunk) < CHUNK_PAIRS:
+            if len(chunk) < enough and len(gathered) < enough:
                 gathered.keys.extend(chunk.keys)
                 gathered.values.extend(chunk.values)
                 continue
@@ -83,7 +94,7 @@ def merge_rows(runs: Sequence[Run], value_order: ValueOrder | None = None) -> It
                 yield gathered
                 gathered = RowBatch([], [])
             yield chunk
-        if len(gathered) >= CHUNK_PAIRS:
+        if len(gathered) >= enough:
             yield gathered
             gathered = RowBatch([], [])
     if gathered.keys:
@@ -95,7 +106,7 @@ def merge_rows(runs: Sequence[Run], value_order: ValueOrder | None = None) -> It
 class _Cursor:
     """One run: the pairs in sight, how far they have been taken, and what their keys are compared by."""
 
-    __slots__ = ("_mapped", "at", "ended", "keys", "natural", "order", "run", "value_order", "values")
+    __slots__ = ("_mapped", "at", "ended", "keys", "natural", "order", "pair_bytes", "run", "value_order", "values")
 
     def __init__(self, run: Run, value_order: ValueOrder | None) -> None:
         self.run = run
@@ -106,11 +117,13 @@ class _Cursor:
         self.values: list[Any] = []
         self.order: list[Any] = []
         self.natural: NaturalType | None = None
+        self.pair_bytes = 1  # about, of the pairs that came last
         self._mapped: list[Any] | None = None
 
-    def fill(self, stretch: int) -> bool:
-        """Bring at least `stretch` pairs in sight, or all that are left; False if none are."""
-        while not self.ended and len(self.keys) - self.at < stretch:
+    def fill(self, stretch: int, share: int = 0) -> bool:
+        """Bring at least `stretch` pairs in sight, or as many as take `share` bytes, or all that are left; False if
+        none are."""
+        while not self.ended and len(self.keys) - self.at < max(1, min(stretch, share // self.pair_bytes)):
             self._load()
         return self.at < len(self.keys)
 
@@ -123,6 +136,7 @@ class _Cursor:
         if not len(batch):
             return
         rows = to_rows(batch)
+        self.pair_bytes = mean_size(rows.keys, SAMPLE) + mean_size(rows.values, SAMPLE)
         natural = natural_type(rows.keys) if self.value_order is None else None
         keys = rows.keys if natural is not None else list(map(one_nan, rows.keys))
         if self.at < len(self.keys):

@@ -16,8 +16,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, to_rows
-from mapreduce.dataflow.merge import Run, merge_rows
+from mapreduce.dataflow.merge import SAMPLE, WINDOW_BYTES, Run, merge_rows
 from mapreduce.dataflow.order import OrderKey, natural_type, one_nan, order_key, order_keys
+from mapreduce.dataflow.sizes import mean_size
 from mapreduce.reducers import Monoid
 
 if TYPE_CHECKING:
@@ -45,28 +46,32 @@ def merge_partials(runs: Sequence[Run], reducer: Monoid) -> Iterator[Batch]:
     """Each key once, in order, with its partials of all runs merged in order of run."""
     lane = _Partials(reducer)
     for window in _windows([_Cursor(run, lane.rows_of) for run in runs]):
-        yield lane.merged(window.pieces + list(window.equals))
+        yield lane.merged_window(window)
 
 
 class _Cursor:
     """One run: the batch in sight, and how far it has been taken."""
 
-    __slots__ = ("at", "batch", "ended", "rows_of", "run")
+    __slots__ = ("at", "batch", "ended", "pair_bytes", "rows_of", "run")
 
     def __init__(self, run: Run, rows_of: Callable[[Batch], RowBatch]) -> None:
         self.run = run
         self.rows_of = rows_of
         self.batch: Batch = RowBatch([], [])
         self.at = 0
+        self.pair_bytes = 1  # about, of the pairs that came last
         self.ended = False  # nothing comes after what is in sight
 
-    def fill(self, stretch: int) -> bool:
-        """Bring at least `stretch` pairs in sight, or all that are left; False if none are."""
-        while not self.ended and len(self.batch) - self.at < stretch:
+    def fill(self, stretch: int, share: int = 0) -> bool:
+        """Bring at least `stretch` pairs in sight, or as many as take `share` bytes, or all that are left; False if
+        none are."""
+        while not self.ended and len(self.batch) - self.at < max(1, min(stretch, share // self.pair_bytes)):
             batch = next(self.run, None)
             if batch is None:
                 self.ended = True
-            elif self.at < len(self.batch):
+                continue
+            self.pair_bytes = _pair_bytes(batch)
+            if self.at < len(self.batch):
                 self.batch, self.at = self._joined(_cut(self.batch, self.at, len(self.batch)), batch), 0
             else:
                 self.batch, self.at = batch, 0
@@ -133,7 +138,8 @@ def _windows(cursors: list[_Cursor]) -> Iterator[_Window]:
         stretch = max(MIN_STRETCH, WINDOW_PAIRS // max(1, len(cursors)))
         if all(isinstance(cursor.batch, RowBatch) for cursor in cursors):
             stretch = max(1, stretch // ROWS_SHARE)
-        cursors = [cursor for cursor in cursors if cursor.fill(stretch)]
+        share = WINDOW_BYTES // max(1, len(cursors))
+        cursors = [cursor for cursor in cursors if cursor.fill(stretch, share)]
         if not cursors:
             return
         ends = [end for cursor in cursors for end in cursor.end_of_stretch(stretch)]
@@ -160,6 +166,16 @@ class _Partials:
             return batch
         keys, *columns = (column.to_pylist() for column in batch.table.columns)
         return RowBatch(keys, self.reducer.join_partials(columns))
+
+    def merged_window(self, window: _Window) -> Batch:
+        """The window's rows merged; those of a key that goes on and on are merged as they come."""
+        pieces, more = window.pieces, 0
+        for batch in window.equals:
+            pieces.append(batch)
+            more += len(batch)
+            if more > WINDOW_PAIRS:
+                pieces, more = [self.merged(pieces)], 0
+        return self.merged(pieces)
 
     def merged(self, pieces: list[Batch]) -> Batch:
         columns = [piece for piece in pieces if isinstance(piece, ColumnBatch)]
@@ -201,6 +217,12 @@ def _sorted(pieces: list[Batch]) -> Batch:
     order = order_keys(rows.keys)
     picked = sorted(range(len(rows)), key=order.__getitem__)
     return RowBatch([rows.keys[i] for i in picked], [rows.values[i] for i in picked])
+
+
+def _pair_bytes(batch: Batch) -> int:
+    if isinstance(batch, RowBatch):
+        return max(1, mean_size(batch.keys, SAMPLE) + mean_size(batch.values, SAMPLE))
+    return max(1, int(batch.table.nbytes) // max(1, len(batch)))
 
 
 def _cut(batch: Batch, start: int, end: int) -> Batch:

@@ -30,6 +30,10 @@ FIRST_PAIRS, MAX_PAIRS, GROWTH = 64, 8192, 8
 """Pairs in a run's first frame, when their size isn't known yet; at most; and how much the next one may grow."""
 
 
+TOO_LARGE = 4
+"""A frame of rows so many times the usual size is cut in two: a merge holds one of each run."""
+
+
 def encode_rows(batch: RowBatch) -> Frame:
     """Raises UsageError for what can't be pickled."""
     payload = dump_value((batch.keys, batch.values))
@@ -116,11 +120,22 @@ class RunWriter:
     def _flush_rows(self) -> None:
         if not self._keys:
             return
-        frame = encode_rows(RowBatch(self._keys, self._values))
+        batch = RowBatch(self._keys, self._values)
         self._keys, self._values = [], []
-        self._segment.write(self._partition, frame)
+        frame = self._write_frames(batch)
         fitting = FRAME_MEMORY_BYTES * frame.records // frame.memory
         self._pairs = max(1, min(fitting, self._pairs * GROWTH, MAX_PAIRS))
+
+    def _write_frames(self, batch: RowBatch) -> Frame:
+        """Write the pairs as a frame, or, where they turn out too large for one, as several. Returns the last."""
+        frame = encode_rows(batch)
+        if len(batch) > 1 and frame.memory > TOO_LARGE * FRAME_MEMORY_BYTES:
+            half = len(batch) // 2
+            del frame
+            self._write_frames(RowBatch(batch.keys[:half], batch.values[:half]))
+            return self._write_frames(RowBatch(batch.keys[half:], batch.values[half:]))
+        self._segment.write(self._partition, frame)
+        return frame
 
     def _write_columns(self, batch: ColumnBatch) -> None:
         table = batch.table

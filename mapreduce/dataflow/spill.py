@@ -26,17 +26,20 @@ from mapreduce.dataflow.merge import CHUNK_PAIRS, Run, group_pairs, merge_pairs,
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
 from mapreduce.dataflow.reduction import CombineGroup, Reduction
 from mapreduce.dataflow.results import Output
-from mapreduce.dataflow.runs import FRAME_MEMORY_BYTES, RunWriter, decode_frame, open_run
+from mapreduce.dataflow.runs import RunWriter, decode_frame
 from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentInfo
 from mapreduce.storage.store import LocalStore, Store
 
 FAN_IN = 64
-"""Runs of a map attempt merged at a time: their frames take 16 MiB."""
+"""Runs of a map attempt merged at a time: their frames take 16 MiB. Fewer where frames are large or memory is short."""
 
 MERGE_COPIES = 2
 """A merge holds a run's frame and, for a moment, the pairs that it takes from it."""
+
+RUN_BYTES = 16 << 10
+"""What a run takes in a merge beside its frames: its cursor, an open stream, what else was read with a small frame."""
 
 MergeRuns = Callable[[Sequence[Run]], Iterator[Batch]]
 
@@ -65,26 +68,26 @@ class SpilledRuns:
     `remove` takes away what is left; call it when the attempt fails. Raises ResourceError where the disk is full.
     """
 
-    def __init__(self, store: Store, partitions: int, merge: MergeRuns, name: Callable[[int], str]) -> None:
+    def __init__(
+        self, store: Store, partitions: int, merge: MergeRuns, name: Callable[[int], str], memory_bytes: int
+    ) -> None:
         self.store = store
         self.partitions = partitions
         self.merge = merge
         self.name = name  # of the n-th run
+        self.memory_bytes = memory_bytes  # for the frames of the runs that are being merged
         self.count = 0
         self.runs: list[_Spilled] = []
 
     def add(self, batches: Iterable[tuple[int, Batch]]) -> None:
-        """Write a run: (partition, sorted batch) with ascending partitions. At FAN_IN of a level, they are merged."""
+        """Write a run: (partition, sorted batch) partitions ascending. When a level has enough, they are merged."""
         with RunWriter(self.store, self._next_name(), self.partitions) as writer:
             for partition, batch in batches:
                 writer.write(partition, batch)
             info = writer.finish()
-        self.runs.append(_Spilled(info, 0))
-        while len(self.runs) >= FAN_IN and len({run.level for run in self.runs[-FAN_IN:]}) == 1:
-            last = self.runs[-FAN_IN:]
-            merged = self._merged(last, self._next_name())
-            del self.runs[-FAN_IN:]
-            self.runs.append(_Spilled(merged, last[0].level + 1))
+        self.runs.append(self._spilled(info, 0))
+        while len(self.runs) >= (enough := self._fan_in()) and len({run.level for run in self.runs[-enough:]}) == 1:
+            self._merge_last(enough)
 
     def finish(self, path: str) -> SegmentInfo:
         """Make all runs one segment file at `path`."""
@@ -93,6 +96,8 @@ class SpilledRuns:
             self.store.rename(run.info.path, path)
             self.runs = []
             return SegmentInfo(path, run.info.bytes, run.info.records, run.info.checksum)
+        while len(self.runs) > (most := self._fan_in()):
+            self._merge_last(max(2, min(most, len(self.runs) - most + 1)))
         info = self._merged(self.runs, path)
         self.runs = []
         return info
@@ -105,6 +110,21 @@ class SpilledRuns:
     def _next_name(self) -> str:
         self.count += 1
         return self.name(self.count - 1)
+
+    def _fan_in(self) -> int:
+        """How many of the runs can be merged at a time."""
+        largest = max((run.frame_bytes for run in self.runs), default=0)
+        return max(2, min(FAN_IN, self.memory_bytes // (MERGE_COPIES * largest + RUN_BYTES)))
+
+    def _merge_last(self, count: int) -> None:
+        last = self.runs[-count:]
+        merged = self._merged(last, self._next_name())
+        self.runs[-count:] = [self._spilled(merged, last[0].level + 1)]
+
+    def _spilled(self, info: SegmentInfo, level: int) -> _Spilled:
+        segment = open_segment(self.store, info.path)
+        frame_bytes = max(segment.entry(partition).memory for partition in range(self.partitions))
+        return _Spilled(info, level, frame_bytes)
 
     def _merged(self, spilled: Sequence[_Spilled], path: str) -> SegmentInfo:
         segments = [open_segment(self.store, run.info.path) for run in spilled]
@@ -124,6 +144,7 @@ class SpilledRuns:
 class _Spilled:
     info: SegmentInfo
     level: int  # how often it has been merged
+    frame_bytes: int  # of its largest frame, in memory
 
 
 class SegmentBuilder:
@@ -137,6 +158,7 @@ class SegmentBuilder:
             attempt.context.partitions,
             merging_of(reduction),
             lambda number: self.paths.spill(attempt.id, number),
+            attempt.context.buffer_bytes,
         )
 
     def add_run(self, batches: Iterable[tuple[int, Batch]]) -> None:
@@ -203,7 +225,8 @@ def runs_within(
                 for batch in merge([source.run for source in group]):
                     writer.write(0, batch)
                 info = writer.finish()
-            merged.append(_Source(_read_once(store, info.path), MERGE_COPIES * FRAME_MEMORY_BYTES))
+            (source,) = _sources(store, [info.path], 0)
+            merged.append(_Source(_removed_at_end(source.run, store, info.path), source.memory))
             number += 1
         sources = merged
     return [source.run for source in sources]
@@ -220,7 +243,8 @@ def _sources(store: Store, segments: Sequence[str], partition: int) -> Iterator[
         segment = open_segment(store, path)
         entry = segment.entry(partition)
         if entry.records:
-            yield _Source(map(decode_frame, segment.frames(partition)), entry.memory * MERGE_COPIES)
+            memory = MERGE_COPIES * entry.memory + RUN_BYTES
+            yield _Source(map(decode_frame, segment.frames(partition)), memory)
 
 
 def _neighbours(sources: Sequence[_Source], memory_bytes: int) -> Iterator[list[_Source]]:
@@ -234,8 +258,8 @@ def _neighbours(sources: Sequence[_Source], memory_bytes: int) -> Iterator[list[
     yield group
 
 
-def _read_once(store: Store, path: str) -> Run:
+def _removed_at_end(run: Run, store: Store, path: str) -> Run:
     try:
-        yield from open_run(store, path, 0)
+        yield from run
     finally:
         store.remove(path)

@@ -111,7 +111,7 @@ def test_what_cannot_be_pickled_is_named(store: LocalStore) -> None:
 
 
 def spilled(store: Any, merge: spill.MergeRuns, pieces: list[list[tuple[int, Batch]]]) -> SpilledRuns:
-    runs = SpilledRuns(store, PARTITIONS, merge, lambda number: f"attempts/0-0-0.run-{number}")
+    runs = SpilledRuns(store, PARTITIONS, merge, lambda number: f"attempts/0-0-0.run-{number}", 1 << 26)
     for piece in pieces:
         runs.add(piece)
     return runs
@@ -190,7 +190,7 @@ class FullStore(LocalStore):
 def test_a_full_disk_leaves_nothing_once_removed(tmp_path: Path, space: int) -> None:
     store = FullStore(str(tmp_path))
     FullStore.left = space
-    runs = SpilledRuns(store, PARTITIONS, PASS, lambda number: f"run-{number}")
+    runs = SpilledRuns(store, PARTITIONS, PASS, lambda number: f"run-{number}", 1 << 26)
     with pytest.raises(ResourceError, match="no space left"):
         for _ in range(4):
             runs.add(sorted_piece([("a", 1)]))
