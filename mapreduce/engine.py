@@ -112,7 +112,7 @@ class Engine:
         observer: Observer | None,
         started: float,
     ) -> Result:
-        """Run the jobs of a chain; only the last one writes to `output`, in the chain's name and for the chain's input."""
+        """Run the jobs of a chain; only the last writes to `output`, in the chain's name and for the chain's input."""
         from mapreduce.dataset import from_records
 
         *first, last = chain.jobs()
@@ -150,8 +150,8 @@ class Engine:
         return result
 
     def cache(self, dataset: Dataset) -> Dataset:
-        """The dataset, parsed at most once: the first job that reads a block leaves it, as arrays in a file that workers
-        map into memory, for the next. The cache goes when the engine is closed."""
+        """The dataset, parsed at most once: the first job that reads a block leaves it for the next, as arrays in a file
+        that workers map into memory. The cache goes when the engine is closed."""
         from mapreduce.storage.block_cache import CachedFormat
 
         if self._cache_folder is None:

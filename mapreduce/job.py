@@ -57,8 +57,8 @@ class Job(_Task):
     Instead of `map(self, record)` a job may define `map_block(self, block)`, which returns two equally long columns
     (Arrow arrays, numpy arrays or lists) of keys and values: the columnar lane.
 
-    Keys may be None, numbers, strings, bytes, dates, tuples and frozensets of these, or any class with `__lt__`, `__eq__`
-    and `__hash__`. Equal keys meet: 1, 1.0 and True are one key.
+    Keys may be None, numbers, strings, bytes, dates, tuples and frozensets of these, or any class with `__lt__`,
+    `__eq__` and `__hash__`. Equal keys meet: 1, 1.0 and True are one key.
     """
 
     reduce: Reducer | Any = None

@@ -152,7 +152,7 @@ class Count(Monoid):
 
 
 class _Extreme(Monoid):
-    """The smallest or largest value. NaN is passed over unless there is nothing else; of equal values the first stays."""
+    """The smallest or largest value. NaN is passed over unless alone; of equal values the first stays."""
 
     @abstractmethod
     def better(self, a: Any, b: Any) -> bool: ...

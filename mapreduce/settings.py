@@ -27,8 +27,8 @@ MAX_SPLIT_BYTES = 128 * MiB
 
 MIN_SPLIT_BYTES = 1 * MiB
 SPLITS_AIMED_AT = 16
-"""Enough tasks for the cores of one machine, on inputs up to 2 GiB. More would shuffle more: each split repeats the keys
-of the others (mean by key of a million keys, 200 MB: 32 splits take 1.3 times the CPU of 16)."""
+"""Enough tasks for the cores of one machine, on inputs up to 2 GiB. More would shuffle more: each split repeats the
+keys of the others (mean by key of a million keys, 200 MB: 32 splits take 1.3 times the CPU of 16)."""
 
 PARTITION_BYTES = 64 * MiB
 """Input bytes a partition when nobody sets --reducers."""
@@ -123,7 +123,7 @@ def available_cpus() -> int:
 
 
 def cgroup_cpu_quota(read: Callable[[str], str]) -> float | None:
-    """The tightest CPU quota of our cgroup and its parents, in CPUs; None if unlimited. `read(path)` may raise OSError."""
+    """The tightest quota of our cgroup and its parents, in CPUs; None if unlimited. `read(path)` may raise OSError."""
     if not sys.platform.startswith("linux"):
         return None
     try:

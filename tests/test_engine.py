@@ -149,7 +149,7 @@ class Fails(mr.Job):
 @pytest.mark.parametrize("engine", ["inline", "local"])
 def test_failure_names_record_and_place(tmp_path: Path, engine: Any) -> None:
     path = tmp_path / "in.txt"
-    path.write_text("good\nbad\ngood\n" * 3)
+    path.write_text("good\nbad\n" + "good\n" * 7)
     with pytest.raises(mr.JobError) as caught:
         mr.run(Fails(), mr.read_text(path), output=tmp_path / "out", engine=engine)
     message = str(caught.value)
@@ -236,8 +236,9 @@ def test_same_bytes_for_any_workers(tmp_path: Path, split_size: int | None) -> N
         out = tmp_path / str(workers)
         mr.run(Words(), mr.read_text(DATA / "*.txt"), output=out, workers=workers, reducers=3, split_size=split_size)
         hashes.add(folder_hash(out))
-    mr.run(Words(), mr.read_text(DATA / "*.txt"), output=tmp_path / "i", engine="inline", reducers=3, split_size=split_size)
-    assert hashes == {folder_hash(tmp_path / "i")}
+    out = tmp_path / "inline"
+    mr.run(Words(), mr.read_text(DATA / "*.txt"), output=out, engine="inline", reducers=3, split_size=split_size)
+    assert hashes == {folder_hash(out)}
 
 
 def test_result_without_output_is_temporary(text: Path) -> None:

@@ -35,7 +35,7 @@ class MappedBlock:
         self.pairs: Iterator[Any] = chain.from_iterable(map(job.map, self.left))
 
     def explain(self, error: Exception) -> Exception:
-        """Note the record in hand and its place; return the error to raise, which says more where `map` gave no pairs."""
+        """Note the record in hand and its place; return the error to raise, clearer where `map` gave no pairs."""
         index = len(self.records) - length_hint(self.left) - 1
         if 0 <= index < len(self.records):
             self.monitor.record = shorten(self.records[index])

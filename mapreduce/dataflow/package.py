@@ -1,7 +1,7 @@
 """How does a job reach a worker? As a package: the job by value, and all that its tasks need to know.
 
-An importable job is pickled by reference, which is quick and needs no dill. What lives in `__main__`, in a function or in
-a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its source
+An importable job is pickled by reference, which is quick and needs no dill. What lives in `__main__`, in a function or
+in a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its source
 along. Workers never import the caller's `__main__` again, so scripts need no guard.
 """
 
@@ -62,7 +62,7 @@ class JobContext:
     input_bytes: int
 
     def fresh_job(self) -> Any:
-        """A copy for one attempt, with counters at zero. Mutable settings are shared: per-task state belongs in setup."""
+        """A copy for one attempt, counters at zero. Mutable settings are shared: per-task state belongs in setup."""
         job = copy.copy(self.job)
         job._counters = None
         return job
@@ -74,7 +74,7 @@ class JobContext:
 
 
 def pack_job(context: JobContext) -> JobPackage:
-    """Make the package of a job. Raises UsageError if it holds something that cannot be carried, such as an open file."""
+    """Make the package of a job. Raises UsageError for what cannot be carried, such as an open file."""
     sources = tuple(_sources_of(context.job))
     if _importable(type(context.job).__module__) or sources:
         try:
@@ -162,7 +162,7 @@ def _load_source(source: SourceFile) -> None:
 def _adopt_main_classes(job_class: type) -> None:
     """Make the by-value classes of `__main__` the ones that this worker's pickles refer to by name.
 
-    Otherwise a partial whose class came by value could not be pickled: its class would not be the one found in `__main__`.
+    Otherwise a partial whose class came by value could not be pickled: `__main__` would hold another class of its name.
     """
     main = sys.modules["__main__"].__dict__
     seen: set[int] = set()

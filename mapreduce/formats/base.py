@@ -33,7 +33,7 @@ class InputFile:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A piece of one file, [start, end) in the format's own unit: bytes, rows or row groups. `bytes` is for progress."""
+    """A piece of a file, [start, end) in the format's own unit: bytes, rows or row groups. `bytes` is for progress."""
 
     start: int
     end: int

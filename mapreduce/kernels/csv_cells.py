@@ -80,7 +80,10 @@ def parse_plain_columns(
     cells, such as an empty one among numbers. The caller has another way."""
     _check_wanted(wanted, columns_in_row)
     kernels = kernels_of("csv")
-    return None if kernels is None else _compiled_columns(kernels, data, delimiter, columns_in_row, wanted, kinds)
+    if kernels is None:
+        return None
+    arrays = _compiled_columns(kernels, data, delimiter, columns_in_row, wanted, kinds)
+    return None if arrays is None else tuple(arrays)
 
 
 def _check_wanted(wanted: Sequence[int], columns: int) -> None:
