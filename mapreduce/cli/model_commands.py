@@ -150,7 +150,7 @@ def _rows_for(
     names = list(model.feature_names_)
     if name == "libsvm":  # has no names: as many features as the model has
         return open_table(inputs, name, reading, features=len(names))
-    if name == "npy":  # neither: every column but the target
+    if name == "npy" and names == [f"x{number}" for number in range(len(names))]:  # nor had the input of `fit`
         return open_table(inputs, name, reading, target=target)
     return open_table(inputs, name, reading, target=target, features=",".join(names))
 

@@ -161,3 +161,33 @@ def test_features_that_the_file_lacks(run_cli: Callable[..., Any], datadir: Path
     done = run_cli("fit", "linear_regression", datadir / "longley.csv")
     assert done.rc == 2
     assert "--target COLUMN" in done.err
+
+
+FRAME = pd.DataFrame(X, columns=["a", "b", "c"]).assign(y=X @ [1.0, 2.0, 3.0])[["a", "y", "b", "c"]]
+FILES: dict[str, tuple[Callable[[Path], Any], str | int | None, list[str]]] = {
+    "rows.csv": (lambda path: FRAME.to_csv(path, index=False), "y", ["a", "b", "c"]),
+    "rows.jsonl": (lambda path: FRAME.to_json(path, orient="records", lines=True), "y", ["a", "b", "c"]),
+    "rows.parquet": (FRAME.to_parquet, "y", ["a", "b", "c"]),
+    "rows.arrow": (FRAME.to_feather, "y", ["a", "b", "c"]),
+    "rows.npy": (lambda path: np.save(path, FRAME.to_numpy()), 1, ["0", "2", "3"]),
+    "rows.npz": (lambda path: np.savez(path, X=X, y=FRAME.y), None, ["x0", "x1", "x2"]),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_features_have_the_names_of_the_file(name: str, engine: mr.Engine, tmp_path: Path) -> None:
+    write, target, names = FILES[name]
+    write(tmp_path / name)
+    dataset = mr.read(tmp_path / name, **({} if target is None else {"target": target}))
+    model = LinearRegression().fit(dataset, engine=engine)
+    assert model.feature_names_ == names
+    assert model.target_name_ == (None if target is None else str(target))
+    assert np.allclose(model.coef_, [1.0, 2.0, 3.0], rtol=1e-8)  # pandas writes 10 digits of JSON
+
+
+def test_numbered_features_travel_with_the_model(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    FILES["rows.npy"][0](tmp_path / "rows.npy")
+    assert run_cli("fit", "linear_regression", "rows.npy", "--target", "1", "-o", "model").rc == 0
+    predicted = [float(line) for line in run_cli("predict", "model", "rows.npy", "-q").out.split()]
+    assert np.allclose(predicted, FRAME.y)
+    assert "r2\t1.0\n" in run_cli("evaluate", "model", "rows.npy", "-q").out
