@@ -150,8 +150,8 @@ class Engine:
         return result
 
     def cache(self, dataset: Dataset) -> Dataset:
-        """The dataset, parsed at most once: the first job that reads a block leaves it for the next, as arrays in a file
-        that workers map into memory. The cache goes when the engine is closed."""
+        """The dataset, parsed at most once: the first job that reads a block leaves it for the next, in files that workers
+        map into memory. The cache goes when the engine is closed."""
         from mapreduce.storage.block_cache import CachedFormat
 
         if self._cache_folder is None:

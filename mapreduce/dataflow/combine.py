@@ -32,7 +32,7 @@ SAMPLE = 32
 ENTRY_BYTES = 104
 """A dictionary slot with its hash and index at two thirds load, and the slots of the lists that drain it."""
 
-ORDERED_ENTRY_BYTES = 3 * ENTRY_BYTES
+ORDERED_ENTRY_BYTES = 2 * ENTRY_BYTES
 """The same for pairs sorted by value too, whose order keys are tuples that live until the buffer is drained."""
 
 KEPT_SHARE = 0.75

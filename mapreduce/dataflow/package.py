@@ -1,8 +1,8 @@
 """How does a job reach a worker? As a package: the job by value, and all that its tasks need to know.
 
 An importable job is pickled by reference, which is quick and needs no dill. What lives in `__main__`, in a function or
-in a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its source
-along. Workers never import the caller's `__main__` again, so scripts need no guard.
+in a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its
+source along. Workers never import the caller's `__main__` again, so scripts need no guard.
 """
 
 from __future__ import annotations

@@ -30,6 +30,8 @@ class JobFolder:
                 Path(self.root, JOB).mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError) as error:
                 raise UsageError(f"can't make the output folder {self.root}: {error.filename} is a file") from None
+            except FileNotFoundError as error:
+                raise UsageError(f"can't make the output folder {self.root}; choose another place") from error
             self._lock = os.open(Path(self.root, JobPaths("").lock), os.O_RDWR | os.O_CREAT, 0o644)
         try:
             import fcntl

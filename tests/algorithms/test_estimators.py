@@ -178,7 +178,8 @@ FILES: dict[str, tuple[Callable[[Path], Any], str | int | None, list[str]]] = {
 def test_features_have_the_names_of_the_file(name: str, engine: mr.Engine, tmp_path: Path) -> None:
     write, target, names = FILES[name]
     write(tmp_path / name)
-    dataset = mr.read(tmp_path / name, **({} if target is None else {"target": target}))
+    options: dict[str, Any] = {} if target is None else {"target": target}
+    dataset = mr.read(tmp_path / name, **options)
     model = LinearRegression().fit(dataset, engine=engine)
     assert model.feature_names_ == names
     assert model.target_name_ == (None if target is None else str(target))

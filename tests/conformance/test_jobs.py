@@ -252,9 +252,7 @@ def test_empty_input(engine: mr.Engine, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("output_format", ["tsv", "csv", "jsonl", "parquet"])
 def test_output_formats_agree(engine: mr.Engine, text: Path, tmp_path: Path, output_format: str) -> None:
-    result = engine.run(
-        Words(), mr.read_text(text), output=tmp_path / "out", output_format=output_format, reducers=2
-    )
+    result = engine.run(Words(), mr.read_text(text), output=tmp_path / "out", output_format=output_format, reducers=2)
     records = [(key, int(value)) for key, value in result.records()]
     assert dict(records) == expected_counts()
     assert len(records) == len(expected_counts())
