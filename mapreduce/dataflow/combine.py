@@ -22,8 +22,11 @@ from mapreduce.dataflow.reduction import Reduction
 from mapreduce.dataflow.sizes import PLAIN, mean_size, size_of
 from mapreduce.reducers import Monoid
 
-FIRST_PAIRS, CHUNK_PAIRS, GROWTH = 64, 65_536, 8
+FIRST_PAIRS, CHUNK_PAIRS, GROWTH = 64, 16_384, 8
 """Pairs between two looks at the size: when it isn't known yet; at most; and how much the next chunk may be longer."""
+
+MOST_PAIRS = 256
+"""The same at most where all pairs are kept: should they suddenly be large, a chunk of them must fit."""
 
 CHUNK_SHARE = 16
 """A chunk takes about this fraction of the buffer at most: what it may be overfilled by."""
@@ -197,9 +200,9 @@ class PairsBuffer:
     def add_chunk(self, keys: list[Any], values: list[Any]) -> None:
         self.keys += keys
         self.values += values
-        size = mean_size(keys, SAMPLE) + mean_size(values, SAMPLE) + self.entry_bytes
+        size = mean_size(keys) + mean_size(values) + self.entry_bytes
         self.bytes += len(keys) * size
-        self.chunk = next_chunk(self.chunk, size, self.buffer_bytes, CHUNK_PAIRS // 16)
+        self.chunk = next_chunk(self.chunk, size, self.buffer_bytes, MOST_PAIRS)
 
     @property
     def full(self) -> bool:
