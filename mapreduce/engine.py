@@ -88,7 +88,7 @@ class Engine:
 
         With `output` the result is written to that folder and committed once; without, it lives as long as the Result.
         Settings: `reducers`, `split_size`, `memory`, `block_size`, `max_attempts`, `task_timeout_seconds`,
-        `output_format` (tsv, csv, jsonl, parquet), `sort` (total order by key over all parts), `fresh` (replace an
+        `output_format` (tsv, csv, jsonl, parquet; text, raw), `sort` (total order by key), `fresh` (replace an
         output that exists). Raises a MapReduceError whose class says who must act.
         """
         started = time.monotonic()

@@ -2,7 +2,8 @@
 
 A job may say how it is read:
 
-    input_format     name of the format (class attribute; 'text' where it says nothing)
+    input_format     name of the format (class attribute; 'text' where it says nothing). 'csv' stands for any table:
+                     a file whose suffix says tsv, jsonl, parquet or arrow is read as that
     input_options    options of that format, as a dictionary
     input_columns    which columns it needs; the others are not parsed
     dataset(paths, read)   all of it by itself; `read(path)` reads one path as the options of the command line say
@@ -20,25 +21,38 @@ from mapreduce.errors import UsageError, near
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
 
+TABLES = ("csv", "tsv", "jsonl", "parquet", "arrow")
+
 
 def open_job_input(job: Any, paths: Sequence[str], format_name: str | None, reading: Sequence[str]) -> Dataset:
     """The input of a job. Raises UsageError for unknown formats and options, InputError for what is not there."""
-    name = str(format_name or getattr(job, "input_format", "text"))
-    options = _options(name, reading)
-    if format_name is None:
-        options = {**(getattr(job, "input_options", None) or {}), **options}
-    columns = getattr(job, "input_columns", None)
-    if columns is not None and "columns" not in options and _takes(name, "columns"):
-        options["columns"] = list(columns)
 
     def read(*some: str) -> Dataset:
         from mapreduce.dataset import read as read_paths
 
+        name = format_name or _format_for(str(getattr(job, "input_format", "text")), some)
+        options = _options(name, reading)
+        if format_name is None:
+            options = {**(getattr(job, "input_options", None) or {}), **options}
+        columns = getattr(job, "input_columns", None)
+        if columns is not None and "columns" not in options and _takes(name, "columns"):
+            options["columns"] = list(columns)
         return read_paths(*some, format=name, **options)
 
     own = getattr(job, "dataset", None)
     dataset: Dataset = own(list(paths), read) if callable(own) else read(*paths)
     return dataset
+
+
+def _format_for(expected: str, paths: Sequence[str]) -> str:
+    """What a job expects; where that is a table, the kind of table that the files' suffixes stand for."""
+    from mapreduce.formats.inputs import STDIN, find_files
+    from mapreduce.formats.registry import guess_format
+
+    if expected != "csv" or STDIN in paths:
+        return expected
+    found = guess_format(find_files(paths))
+    return found if found in TABLES else expected
 
 
 def open_table(

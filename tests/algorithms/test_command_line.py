@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -86,6 +87,19 @@ def test_is_a_lesson(name: str) -> None:
     for option in inspect.signature(class_of(target)).parameters:
         (line,) = [line for line in shown.output.splitlines() if line.startswith(f"  {option}: ")][:1]
         assert "   " in line.strip(), f"the class says nothing of {option}"
+
+
+def test_a_table_is_what_its_suffix_says(datadir: Path, tmp_path: Path, run_cli: Callable[..., Any]) -> None:
+    flights = pd.read_csv(datadir / "flights.csv")
+    flights.to_parquet(tmp_path / "flights.parquet")
+    flights.to_csv(tmp_path / "flights.tsv", sep="\t", index=False)
+    options = ["--set", "key=carrier", "--set", "value=distance", "-q", "--inline"]
+    expected = run_cli("run", "mean_by_key", datadir / "flights.csv", *options)
+    assert expected.out.startswith("9E\t")
+    for name in ("flights.parquet", "flights.tsv"):
+        assert run_cli("run", "mean_by_key", name, *options) == expected
+    joined = run_cli("run", "join", datadir / "airlines.csv", "flights.parquet", "--set", "key=carrier", "-q")
+    assert joined.out.count("\n") == len(flights)
 
 
 def test_the_list_names_them_all() -> None:

@@ -51,6 +51,8 @@ def test_many_points_in_many_splits(engine: mr.Engine, tmp_path: Path) -> None:
 def test_same_bits_for_any_number_of_workers(engines: Engines, datadir: Path) -> None:
     dataset = mr.read_csv(datadir / "houses.csv")
     models = [KMeans(5, max_iter=5, seed=3).fit(dataset, engine=engines[workers]) for workers in (1, 2, 3)]
+    with mr.Engine("inline") as inline:
+        models.append(KMeans(5, max_iter=5, seed=3).fit(dataset, engine=inline))
     assert len({(model.cluster_centers_.tobytes(), model.inertia_, model.n_iter_) for model in models}) == 1
 
 

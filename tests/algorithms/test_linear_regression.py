@@ -137,7 +137,7 @@ def test_sums_are_those_of_all_rows_at_once() -> None:
 
 def test_same_bits_for_any_number_of_workers(engines: Engines, datadir: Path) -> None:
     dataset = mr.read_csv(datadir / "houses.csv", target="price")
-    models = [LinearRegression().fit(dataset, engine=engine) for engine in engines.values()]
+    models = [LinearRegression().fit(dataset, engine=engine) for engine in [*engines.values(), mr.Engine("inline")]]
     bits = {(model.coef_.tobytes(), model.intercept_, model.r2_, model.sigma_) for model in models}
     assert len(bits) == 1
 

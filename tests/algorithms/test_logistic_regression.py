@@ -78,6 +78,8 @@ def test_metrics_are_those_of_scikit_learn(engine: mr.Engine, flowers: Path) -> 
 def test_same_bits_for_any_number_of_workers(engines: Engines, flowers: Path) -> None:
     dataset = mr.read_csv(flowers, target="species")
     models = [LogisticRegression().fit(dataset, engine=engines[workers]) for workers in (1, 2, 3)]
+    with mr.Engine("inline") as inline:
+        models.append(LogisticRegression().fit(dataset, engine=inline))
     bits = {(model.coef_.tobytes(), model.intercept_, model.loss_, model.n_iter_) for model in models}
     assert len(bits) == 1
 
