@@ -1,10 +1,11 @@
 """Which k words are the most frequent? Two jobs in a chain.
 
     first   word count
-    map     (word, count)   -> (None, (count, word)): one key, so that all meet
-    reduce  TopK            -> the k best; every map task sends on no more than its own k
+    map     (word, count)   -> (None, (word, count)): one key, so that all meet
+    reduce  (None, pairs)   -> the k best; every map task sends on no more than its own k
+    last    each of the k as a pair of its own
 
-`TopWords` is the second job; `top_words` runs the chain.
+`TopK` is the chain of the three.
 """
 
 from __future__ import annotations
