@@ -1,4 +1,4 @@
-"""Which k words are the most frequent? Two jobs in a chain.
+"""Which k words are the most frequent? A chain of three jobs.
 
     first   word count
     map     (word, count)   -> (None, (word, count)): one key, so that all meet
