@@ -150,7 +150,7 @@ class Engine:
         return result
 
     def cache(self, dataset: Dataset) -> Dataset:
-        """The dataset, parsed at most once: the first job that reads a block leaves it for the next, in files that workers
+        """The dataset, parsed at most once: who reads a block first leaves it for the next, in files that workers
         map into memory. The cache goes when the engine is closed."""
         from mapreduce.storage.block_cache import CachedFormat
 

@@ -66,8 +66,8 @@ class RunWriter:
     As a context manager it removes what it wrote unless `finish` was called. Raises ResourceError, UsageError.
     """
 
-    def __init__(self, store: Store, path: str, partitions: int) -> None:
-        self._segment = SegmentWriter(store, path, partitions)
+    def __init__(self, store: Store, path: str, partitions: int, *, compress: bool = True) -> None:
+        self._segment = SegmentWriter(store, path, partitions, compress=compress)
         self._partition = 0
         self._keys: list[Any] = []
         self._values: list[Any] = []

@@ -51,7 +51,8 @@ class SegmentWriter:
     a second `abort` are harmless.
     """
 
-    def __init__(self, store: Store, path: str, partitions: int) -> None:
+    def __init__(self, store: Store, path: str, partitions: int, *, compress: bool = True) -> None:
+        self.compress = compress
         self.store = store
         self.path = path
         self.partitions = partitions
@@ -67,7 +68,7 @@ class SegmentWriter:
     def write(self, partition: int, frame: Frame) -> None:
         """Append a frame to a partition."""
         self._go_to(partition)
-        codec, payload = _compressed(frame)
+        codec, payload = _compressed(frame) if self.compress else (Codec.RAW, frame.payload)
         header = encode_frame_header(
             FrameHeader(frame.kind, codec, frame.records, len(frame.payload), len(payload), crc32(payload))
         )
