@@ -8,7 +8,6 @@ values of plain types; the two convert into each other without loss.
 from __future__ import annotations
 
 from collections.abc import Sequence
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 

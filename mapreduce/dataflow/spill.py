@@ -42,8 +42,8 @@ RUN_BYTES = 16 << 10
 """What a run takes in a merge beside its frames: its cursor, an open stream, what else was read with a small frame."""
 
 COMPRESS_FROM_BYTES = 4 << 30
-"""Input of a job whose segments are compressed. Those of a smaller one stay in the page cache, where LZ4 costs more than
-it saves: a sixth of the CPU of a shuffle of numbers."""
+"""Input of a job whose segments are compressed. Those of a smaller one stay in the page cache, where LZ4 costs more
+than it saves: a sixth of the CPU of a shuffle of numbers."""
 
 MergeRuns = Callable[[Sequence[Run]], Iterator[Batch]]
 

@@ -91,7 +91,7 @@ def test_transition_tables() -> None:
     tables = section("architecture.md", "The tracker's tables")
     listed = [tuple(re.findall(r"[A-Z_]{4,}", line)) for line in tables.splitlines() if line.startswith("| `")]
     for table in (TASK_TABLE, ATTEMPT_TABLE):
-        legal = [(before.name, cause.name, after.name) for (before, cause), after in table.items()]  # type: ignore[attr-defined]
+        legal = [(before.name, cause.name, after.name) for (before, cause), after in table.items()]
         assert [row for row in legal if row not in listed] == []
     assert len(listed) == len(TASK_TABLE) + len(ATTEMPT_TABLE)
 
