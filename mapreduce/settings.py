@@ -35,6 +35,8 @@ PARTITION_BYTES = 64 * MiB
 
 MAX_PARTITIONS = 256
 DEFAULT_MEMORY_BYTES = 1 * GiB
+MIN_MEMORY_BYTES = 128 * 10**6
+"""An interpreter with numpy, pyarrow and pandas loaded holds half of this before it holds a record."""
 
 _UNITS = {"": 1, "B": 1, "K": KiB, "KB": 10**3, "KIB": KiB, "M": MiB, "MB": 10**6, "MIB": MiB,
           "G": GiB, "GB": 10**9, "GIB": GiB, "T": 1 << 40, "TB": 10**12, "TIB": 1 << 40}  # fmt: skip
@@ -74,6 +76,11 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; it must be at least 1")
+        if self.memory_bytes < MIN_MEMORY_BYTES:
+            raise UsageError(
+                f"a worker cannot do with {self.memory_bytes / 1e6:,.6g} MB of memory; "
+                f"give it at least --memory {MIN_MEMORY_BYTES // 10**6}MB"
+            )
         if self.task_timeout_seconds <= 0:
             raise UsageError(f"task_timeout_seconds is {self.task_timeout_seconds}; it must be above 0")
 
