@@ -22,7 +22,7 @@ from mapreduce.dataflow.reduction import Reduction
 from mapreduce.dataflow.sizes import PLAIN, mean_size, size_of
 from mapreduce.reducers import Monoid
 
-FIRST_PAIRS, CHUNK_PAIRS, GROWTH = 64, 16_384, 8
+FIRST_PAIRS, CHUNK_PAIRS, GROWTH = 4, 16_384, 8
 """Pairs between two looks at the size: when it isn't known yet; at most; and how much the next chunk may be longer."""
 
 MOST_PAIRS = 256

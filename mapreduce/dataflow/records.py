@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FRAME = struct.Struct("<II")
-FRAME_PAIRS = 4096
+FIRST_PAIRS, FRAME_PAIRS, GROWTH = 16, 4096, 8
+FRAME_BYTES = 1 << 20
+"""Pairs in a file's first frame, when their size isn't known yet; at most; how much the next may grow; and about how
+many bytes a frame has."""
 RECORDS = "records"
 
 
@@ -35,17 +38,20 @@ class RecordsWriter(RecordWriter):
         super().__init__(file)
         self.keys: list[Any] = []
         self.values: list[Any] = []
+        self._pairs = FIRST_PAIRS
 
     def write(self, key: Any, value: Any) -> None:
         self.keys.append(key)
         self.values.append(value)
-        if len(self.keys) >= FRAME_PAIRS:
+        if len(self.keys) >= self._pairs:
             self._write_frame()
 
     def write_columns(self, keys: pa.Array, values: pa.Array) -> None:
-        for start in range(0, len(keys), FRAME_PAIRS):
-            self.keys += keys.slice(start, FRAME_PAIRS).to_pylist()
-            self.values += values.slice(start, FRAME_PAIRS).to_pylist()
+        fitting = FRAME_BYTES * len(keys) // max(1, keys.nbytes + values.nbytes)
+        pairs = max(1, min(FRAME_PAIRS, fitting))
+        for start in range(0, len(keys), pairs):
+            self.keys += keys.slice(start, pairs).to_pylist()
+            self.values += values.slice(start, pairs).to_pylist()
             self._write_frame()
 
     def close(self) -> None:
@@ -54,6 +60,8 @@ class RecordsWriter(RecordWriter):
 
     def _write_frame(self) -> None:
         payload = dump_value((self.keys, self.values))
+        fitting = FRAME_BYTES * len(self.keys) // len(payload)
+        self._pairs = max(1, min(fitting, self._pairs * GROWTH, FRAME_PAIRS))
         self.file.write(FRAME.pack(len(payload), zlib.crc32(payload)))
         self.file.write(payload)
         self.keys, self.values = [], []

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch
 from mapreduce.dataflow.package import dump_value, load_value
+from mapreduce.dataflow.sizes import mean_size
 from mapreduce.storage.segment_format import Frame, FrameKind
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentInfo, SegmentWriter
@@ -26,7 +27,7 @@ FRAME_MEMORY_BYTES = 256 << 10
 OBJECT_BYTES = 64
 """What a small Python object takes beyond its pickle: header, reference count, type, a slot in a list."""
 
-FIRST_PAIRS, MAX_PAIRS, GROWTH = 64, 8192, 8
+FIRST_PAIRS, MAX_PAIRS, GROWTH = 16, 8192, 8
 """Pairs in a run's first frame, when their size isn't known yet; at most; and how much the next one may grow."""
 
 
@@ -127,15 +128,17 @@ class RunWriter:
         self._pairs = max(1, min(fitting, self._pairs * GROWTH, MAX_PAIRS))
 
     def _write_frames(self, batch: RowBatch) -> Frame:
-        """Write the pairs as a frame, or, where they turn out too large for one, as several. Returns the last."""
-        frame = encode_rows(batch)
-        if len(batch) > 1 and frame.memory > TOO_LARGE * FRAME_MEMORY_BYTES:
-            half = len(batch) // 2
+        """Write the pairs as a frame or, where they turn out too large for one, as several. Returns the last."""
+        most = TOO_LARGE * FRAME_MEMORY_BYTES
+        if len(batch) == 1 or (mean_size(batch.keys) + mean_size(batch.values)) * len(batch) <= most:
+            frame = encode_rows(batch)
+            if len(batch) == 1 or frame.memory <= most:
+                self._segment.write(self._partition, frame)
+                return frame
             del frame
-            self._write_frames(RowBatch(batch.keys[:half], batch.values[:half]))
-            return self._write_frames(RowBatch(batch.keys[half:], batch.values[half:]))
-        self._segment.write(self._partition, frame)
-        return frame
+        half = len(batch) // 2
+        self._write_frames(RowBatch(batch.keys[:half], batch.values[:half]))
+        return self._write_frames(RowBatch(batch.keys[half:], batch.values[half:]))
 
     def _write_columns(self, batch: ColumnBatch) -> None:
         table = batch.table
