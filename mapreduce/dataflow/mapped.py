@@ -1,7 +1,8 @@
 """How does a job's `map` see its records, and which record was in hand when it raised?
 
 Pairs are chained in C, so the loop costs nothing a record; the record that raised is found afterwards, from how many
-the list's iterator has left.
+the list's iterator has left. Pairs are taken in chunks, so where not `map` raised but what took its pairs, that record
+is too late: `map` runs once more, to find the first that gives no pair.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from operator import length_hint
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import mapreduce
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.formats.base import Block
+from mapreduce.job import Named
 
 PACKAGE = str(Path(mapreduce.__file__).parent)
 RECORD_CHARACTERS = 500
@@ -36,11 +38,48 @@ class MappedBlock:
 
     def explain(self, error: Exception) -> Exception:
         """Note the record in hand and its place; return the error to raise, clearer where `map` gave no pairs."""
+        method = f"{type(self.job).__name__}.map"
         index = len(self.records) - length_hint(self.left) - 1
+        wrong = self._first_wrong(index + 1) if is_ours(error) else None
+        if wrong is not None:
+            index = wrong.index
         if 0 <= index < len(self.records):
             self.monitor.record = shorten(self.records[index])
             self.monitor.place = self.block.place(index)
-        return own_words(error, f"{type(self.job).__name__}.map")
+        if wrong is None:
+            return own_words(error, method)
+        explained = JobError(f"{method} {wrong.rule}")
+        explained.__cause__ = error
+        return explained
+
+    def _first_wrong(self, records: int) -> WrongPair | None:
+        with suppress(Exception):  # a `map` that gives something else this time: then the first error is all we know
+            for index in range(records):
+                for pair in self.job.map(self.records[index]):
+                    if not _is_pair(pair):
+                        return WrongPair(index, _rule_for(pair))
+        return None
+
+
+class WrongPair(NamedTuple):
+    """Which record's `map` gave something else than a pair, and what to say of it."""
+
+    index: int
+    rule: str
+
+
+def _is_pair(thing: Any) -> bool:
+    try:
+        _, _ = thing
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _rule_for(thing: Any) -> str:
+    if isinstance(thing, Named):
+        return "yielded mr.Named; that belongs in reduce, or in the map of a job without reduce"
+    return f"must yield (key, value) pairs, and yielded {shorten(thing)}"
 
 
 @contextmanager
@@ -59,11 +98,17 @@ def shorten(record: Any) -> str:
     return text if len(text) <= RECORD_CHARACTERS else f"{text[:RECORD_CHARACTERS]}... ({len(text):,} characters)"
 
 
+def is_ours(error: Exception) -> bool:
+    """Did our own loop raise this TypeError or ValueError, for what a method gave it?"""
+    if not isinstance(error, TypeError | ValueError) or isinstance(error, MapReduceError):
+        return False
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(PACKAGE)
+
+
 def own_words(error: Exception, method: str) -> Exception:
     """A TypeError or ValueError that our own loop raised means that the method gave something else than pairs."""
-    frames = traceback.extract_tb(error.__traceback__)
-    ours = bool(frames) and frames[-1].filename.startswith(PACKAGE)
-    if not ours or not isinstance(error, TypeError | ValueError) or isinstance(error, MapReduceError):
+    if not is_ours(error):
         return error
     explained = JobError(f"{method} must yield (key, value) pairs that its reducer can take; {error}")
     explained.__cause__ = error
