@@ -19,6 +19,7 @@ from typing import Any
 
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format
+from mapreduce.formats.bytes_io import LineBound
 from mapreduce.job import Fold, Job
 from mapreduce.settings import MiB, Settings
 
@@ -31,6 +32,10 @@ on to some 40 MiB."""
 
 BUFFER_SHARE = 0.35
 """Of what is left, the share for buffered pairs: sorting and encoding a full buffer needs about as much again."""
+
+
+LINE_SHARE = 0.25
+"""Of the same, the longest line: it is held as bytes, joined with its block, decoded, cut into what `map` yields."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ def unpack_job(package: JobPackage) -> JobContext:
         raise UsageError(f"the job could not be unpickled in the worker: {type(error).__name__}: {error}") from error
     assert isinstance(context, JobContext)
     _choose_arrow_pool(context.settings.memory_bytes)
+    LineBound.most_bytes = max(1 * MiB, int((context.settings.memory_bytes - RESERVED_BYTES) * LINE_SHARE))
     return context
 
 

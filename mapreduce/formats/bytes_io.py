@@ -20,6 +20,13 @@ PIECE_BYTES = 1 << 26
 """The most that is asked of a stream at once: decompressors set aside what is asked for, whatever there is."""
 
 
+class LineBound:
+    """The longest line that this process reads: a worker sets it by its memory, so that one is refused by name and
+    place before it takes all there is."""
+
+    most_bytes = -1  # none
+
+
 class ByteReader:
     """The bytes of one file, decompressed if its name says so, from `offset` on. A context manager.
 
@@ -73,11 +80,20 @@ class ByteReader:
         return b"".join(pieces)
 
     def readline(self, limit: int = -1) -> bytes:
-        """The bytes up to and including the next newline (or up to `limit`)."""
+        """The bytes up to and including the next newline (or up to `limit`).
+
+        Raises InputError for a line above LineBound, unless a limit is given.
+        """
+        most = LineBound.most_bytes if limit < 0 else limit
         try:
-            data = self._stream.readline(limit)
+            data = self._stream.readline(most)
         except Exception as error:
             raise self._mended(error) from error
+        if limit < 0 and len(data) == most and data[-1] != 10:
+            raise InputError(
+                f"{self.file.path}, byte {self.offset}: from there on a line has more than {most / 1e6:,.0f} MB, the "
+                f"most that fits the memory of a worker; give workers more with --memory, or cut the line"
+            )
         self.offset += len(data)
         return data
 

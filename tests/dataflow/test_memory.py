@@ -22,7 +22,7 @@ from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.dataflow.reduction import Reduction
 from mapreduce.dataflow.runs import FRAME_MEMORY_BYTES, TOO_LARGE, RunWriter
 from mapreduce.dataflow.spill import SpilledRuns, merging_of
-from mapreduce.errors import UsageError
+from mapreduce.errors import InputError, UsageError
 from mapreduce.settings import MIN_MEMORY_BYTES, MiB, Settings
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.store import LocalStore
@@ -250,6 +250,29 @@ def test_memory_below_the_least_is_refused_with_the_least() -> None:
     with pytest.raises(UsageError, match="at least --memory 128MB"):
         Settings(memory_bytes=MIN_MEMORY_BYTES - 1)
     assert Settings(memory_bytes=MIN_MEMORY_BYTES).memory_bytes == MIN_MEMORY_BYTES
+
+
+def test_a_line_that_would_take_all_memory_is_refused_by_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mapreduce.formats.bytes_io import LineBound
+
+    path = tmp_path / "lines.txt"
+    path.write_bytes(b"short\n" + b"x" * 3_000_000 + b"\nshort\n")
+    lines = mr.read_text(path)
+    assert len(list(mr.run(Lengths(), lines, engine="inline", split_size=10**8).records())) == 2
+    monkeypatch.setattr(LineBound, "most_bytes", 1_000_000)
+    with pytest.raises(InputError, match=r"lines.txt, byte 1048576: .* more than 1 MB.*--memory"):
+        mr.run(Lengths(), lines, engine="inline", split_size=10**8)
+
+
+class Lengths(mr.Job):
+    """How many lines of each length there are."""
+
+    reduce = mr.Count()
+
+    def map(self, line: str) -> Iterator[tuple[int, None]]:
+        yield len(line), None
 
 
 # sizes
