@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import click
 
+from mapreduce import __version__
 from mapreduce.cli.lazy_group import LazyGroup
 from mapreduce.errors import MapReduceError
 
@@ -29,16 +30,9 @@ COMMANDS = {
 
 
 def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if not value or ctx.resilient_parsing:
-        return
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        found = version("mapreduce-engine")
-    except PackageNotFoundError:
-        found = "(not installed)"
-    click.echo(f"mapreduce {found}")
-    ctx.exit()
+    if value and not ctx.resilient_parsing:
+        click.echo(f"mapreduce {__version__}")
+        ctx.exit()
 
 
 @click.group(
@@ -60,6 +54,7 @@ def app() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises nothing."""
     from mapreduce.cli.messages import show_error, show_usage_error
+    from mapreduce.tracker.interrupts import quit_debugger
 
     try:
         # not app.main: that would answer a broken pipe by itself, with code 1
@@ -88,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         return show_error(error, 2)
     except Exception as error:
-        return show_error(error, 1)
+        return INTERRUPTED if quit_debugger(error) else show_error(error, 1)
 
 
 def _silence_stdout() -> None:

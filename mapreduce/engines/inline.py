@@ -7,7 +7,6 @@ go to the terminal, and Ctrl-C ends the job. One worker, which runs an attempt w
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -18,6 +17,7 @@ from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.results import AttemptResult
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Ready, Report
+from mapreduce.tracker.interrupts import quit_debugger
 from mapreduce.workers.failures import describe
 
 ONLY = WorkerId(0)
@@ -74,13 +74,7 @@ class InlineExecutor:
         try:
             result = self._run_attempt(self._context, waiting.attempt, waiting.spec, monitor)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) or _quit_debugger(error):
+            if isinstance(error, KeyboardInterrupt) or quit_debugger(error):
                 raise
             return Failed(ONLY, waiting.attempt, describe(error, monitor, skip_frames=1))
         return Finished(ONLY, waiting.attempt, result)
-
-
-def _quit_debugger(error: BaseException) -> bool:
-    """Whoever leaves the debugger wants to leave, not to debug the second attempt."""
-    bdb = sys.modules.get("bdb")
-    return bdb is not None and isinstance(error, bdb.BdbQuit)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from types import FrameType, TracebackType
 from typing import Self
@@ -62,3 +63,9 @@ class Interrupts:
         while self._before:
             number, handler = self._before.popitem()
             signal.signal(number, handler)  # type: ignore[arg-type]
+
+
+def quit_debugger(error: BaseException) -> bool:
+    """Whoever leaves the debugger wants to leave, not to debug the second attempt."""
+    bdb = sys.modules.get("bdb")
+    return bdb is not None and isinstance(error, bdb.BdbQuit)

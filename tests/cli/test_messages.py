@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import mapreduce
 from mapreduce.cli.main import main
 from mapreduce.cli.messages import user_traceback
 from tests.conftest import CliResult
@@ -228,6 +229,13 @@ def test_an_interrupt_and_a_fault_of_ours(command: Command, monkeypatch: pytest.
         assert ("Traceback" in result.err) == isinstance(error, RuntimeError)
 
 
+def test_leaving_the_debugger_is_quiet(command: Command, tmp_path: Path) -> None:
+    with open(tmp_path / "jobs.py", "a") as file:
+        file.write("import bdb\nclass Stops(mr.Job):\n    def map(self, line):\n        raise bdb.BdbQuit\n")
+    result = command("run", "jobs.py:Stops", "words.txt", "--inline")
+    assert (result.rc, result.out, result.err) == (130, "", "")
+
+
 def test_results_go_to_stdout(command: Command) -> None:
     result = command("run", "wordcount", "words.txt", "--inline")
     assert (result.rc, result.out) == (0, "a\t2\nbb\t1\nccc\t1\n")
@@ -337,7 +345,7 @@ def test_show_prints_documentation_options_and_source(command: Command) -> None:
 def test_help(command: Command) -> None:
     assert command("-h").out == command("--help").out
     assert "mapreduce run wordcount books/*.txt -o counts/" in command("run", "-h").out
-    assert command("--version").out.startswith("mapreduce ")
+    assert command("--version").out == f"mapreduce {mapreduce.__version__}\n"
     assert command("run", "-h").rc == 0
 
 
