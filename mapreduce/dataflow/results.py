@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import traceback
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import (
@@ -109,8 +112,21 @@ class Failure:
         return _ERROR_CLASSES.get(self.kind, InternalError)
 
 
+_PACKAGE = Path(__file__).resolve().parent.parent
+_LIBRARY = str(Path(os.__file__).parent) + os.sep
+_LOOPS = (
+    "reducers.py",
+    *(f"dataflow/{name}.py" for name in ("attempt", "combine", "fold_task", "map_task", "mapped", "reduce_task")),
+)
+"""Ours, but what they call or add up is the job's: it may be written in C and have no frame of its own."""
+
+_OURS = ("numpy", "pyarrow", "numba", "llvmlite", "xxhash", "psutil")
+"""Packages that we call; a job's calls of these have a frame of the job above them."""
+
+
 def kind_of(error: BaseException) -> FailureKind:
-    """The kind of failure that an exception stands for; anything not ours is the user's."""
+    """The kind of failure that an exception stands for: the user's, unless it is one of ours or no code of theirs
+    took part."""
     for kind, error_class in _ERROR_CLASSES.items():
         if isinstance(error, error_class):
             return kind
@@ -118,7 +134,27 @@ def kind_of(error: BaseException) -> FailureKind:
         return FailureKind.INTERNAL
     if isinstance(error, MemoryError):
         return FailureKind.RESOURCE
-    return FailureKind.USER
+    return FailureKind.INTERNAL if _is_our_bug(error) else FailureKind.USER
+
+
+def _is_our_bug(error: BaseException) -> bool:
+    """True if the exception came about in this package and in what it calls, and not by values of the job."""
+    if not isinstance(error, Exception) or isinstance(error, OSError | RecursionError | pickle.PickleError):
+        return False
+    files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+    if not files or files[-1] in {str(_PACKAGE / name) for name in _LOOPS}:
+        return False
+    return all(map(_is_our_file, files))
+
+
+def _is_our_file(file: str) -> bool:
+    if file.startswith((str(_PACKAGE) + os.sep, "<frozen ")):
+        return True
+    for packages in ("site-packages", "dist-packages"):
+        _, found, path = file.partition(os.sep + packages + os.sep)
+        if found:
+            return path.partition(os.sep)[0] in _OURS
+    return file.startswith(_LIBRARY)
 
 
 def failure_from(error: BaseException, *, record: str | None = None, place: str | None = None) -> Failure:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from mapreduce.dataflow.results import FailureKind
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Failed, Report
 from mapreduce.workers.failures import describe
@@ -33,7 +35,7 @@ class LocalExecutor:
         try:
             data = pickle.dumps(spec, protocol=5)
         except Exception as error:  # e.g. a key of a class that cannot be pickled, among the cuts of a sort
-            self._unsent.append(Failed(worker, attempt, describe(error)))
+            self._unsent.append(Failed(worker, attempt, replace(describe(error), kind=FailureKind.USER)))
             return
         self._pool.start(attempt, worker, data)
 

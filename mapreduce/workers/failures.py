@@ -13,12 +13,14 @@ import traceback
 from types import TracebackType
 
 from mapreduce.dataflow.monitor import Monitor
-from mapreduce.dataflow.results import Failure, failure_from
+from mapreduce.dataflow.results import Failure, FailureKind, failure_from
 
 RECORD_CHARS = 1_000
 MESSAGE_CHARS = 10_000
 TRACEBACK_CHARS = 50_000
 PICKLE_BYTES = 64_000
+
+NO_DEBUGGER = "breakpoint() needs a terminal, which workers have none of; debug with --inline (engine='inline')"
 
 
 def describe(error: BaseException, monitor: Monitor | None = None, skip_frames: int = 0) -> Failure:
@@ -37,6 +39,8 @@ def describe(error: BaseException, monitor: Monitor | None = None, skip_frames: 
     except Exception:  # the exception's own attributes or class raise when looked at
         text = "".join(traceback.format_tb(original))
         failure = dataclasses.replace(failure_from(RuntimeError("the exception cannot be shown")), traceback=text)
+    if failure.type_name == "BdbQuit":
+        failure = dataclasses.replace(failure, kind=FailureKind.USAGE, message=NO_DEBUGGER)
     return dataclasses.replace(
         failure,
         message=_cut(failure.message, MESSAGE_CHARS),
