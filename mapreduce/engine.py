@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.prepare import MadeFrom, Prepared, prepare
-from mapreduce.engines.warm import compile_kernels
+from mapreduce.engines.warm import compile_kernels, warm_up_for
 from mapreduce.errors import InternalError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
+    from mapreduce.workers.pool import Pool
     from mapreduce.workers.process import Start
 
 logger = logging.getLogger(__name__)
@@ -71,7 +72,7 @@ class Engine:
         self.memory_bytes = settings.memory_bytes
         self._start = start
         self._resources = ExitStack()
-        self._executors: Any = None
+        self._pool: Pool | None = None
         self._cache_folder: Path | None = None
         self._jobs = 0
 
@@ -136,6 +137,7 @@ class Engine:
         started: float,
         made_from: MadeFrom | None,
     ) -> Result:
+        self._start_workers(job)
         prepared = prepare(job, dataset, settings, output, self._next_job_id(), made_from)
         try:
             result = prepared.already_complete()
@@ -164,7 +166,7 @@ class Engine:
     def close(self) -> None:
         """End the workers and remove the cache. A second call is harmless."""
         self._resources.close()
-        self._executors = None
+        self._pool = None
         self._cache_folder = None
 
     def __enter__(self) -> Self:
@@ -187,13 +189,19 @@ class Engine:
 
             return InlineExecutor(prepared.context, run_attempt)
         from mapreduce.engines.local import LocalExecutor
-        from mapreduce.workers.pool import Pool
 
-        package = pack_job(prepared.context)
-        if self._executors is None:
-            self._executors = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start)
-            self._resources.callback(self._executors.close)
-        return LocalExecutor(self._executors, package, prepared.context.settings.memory_bytes)
+        assert self._pool is not None
+        return LocalExecutor(self._pool, pack_job(prepared.context), prepared.context.settings.memory_bytes)
+
+    def _start_workers(self, job: Job | Fold) -> None:
+        """Start the workers if they are not there yet: they load what the job will need while it is planned."""
+        if self.kind == "local" and self._pool is None:
+            from mapreduce.workers.pool import Pool
+            from mapreduce.workers.process import Entry
+
+            entry = Entry(warm_up=warm_up_for(job))
+            self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
+            self._resources.callback(self._pool.close)
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
         prepared.claim()

@@ -1,7 +1,8 @@
-"""Which compiled loops will this job use, and is it worth seconds to compile them now?
+"""What will the workers of this job need that can be made ready while it is planned?
 
-They are compiled once for a machine and kept. A small job takes the library path where they are not there yet, with the
-same answer; a large one has them compiled first, in a process of its own, before the workers start.
+Modules that take a moment to import, and compiled loops. These are compiled once for a machine and kept. A small job
+takes the library path where they are not there yet, with the same answer; a large one has them compiled first, in a
+process of its own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 
 from mapreduce import kernels
 from mapreduce.formats.base import Format
+from mapreduce.job import Fold
 from mapreduce.settings import MiB
 
 logger = logging.getLogger(__name__)
@@ -53,3 +55,10 @@ def compile_kernels(job: Any, format: Format, input_bytes: int) -> None:
         return
     for line in (done.stdout + done.stderr).splitlines():
         logger.debug("%s", line)
+
+
+def warm_up_for(job: Any) -> str:
+    """What a worker loads, while the job is being planned, because its first attempt will need it."""
+    if hasattr(job, "map_block"):
+        return "mapreduce.dataflow.arrow_start:load"
+    return "mapreduce.dataflow.arrow_start:load_numpy" if isinstance(job, Fold) else ""

@@ -66,6 +66,7 @@ class Entry:
 
     unpack: str = "mapreduce.dataflow.package:unpack_job"
     run_attempt: str = "mapreduce.dataflow.attempt:run_attempt"
+    warm_up: str = ""  # called, without arguments, while the worker waits for its first attempt
 
 
 def choose_start() -> Start:
@@ -297,7 +298,7 @@ def _execute(entry: Entry, channel: socket.socket, log_read: int, log_write: int
     if not sys.executable:
         raise ResourceError("no worker process can be started: this program does not know its own interpreter")
     parent = os.getpid() if threading.current_thread() is threading.main_thread() else 0
-    arguments = (channel.fileno(), log_read, entry.unpack, entry.run_attempt, parent)
+    arguments = (channel.fileno(), log_read, entry.unpack, entry.run_attempt, parent, entry.warm_up)
     code = (
         f"import sys; sys.path[:] = {sys.path!r}; sys.argv[:] = {sys.argv!r}; "
         f"from mapreduce.workers.process import serve_executed; serve_executed{arguments!r}"
@@ -315,13 +316,15 @@ def _execute(entry: Entry, channel: socket.socket, log_read: int, log_write: int
     return process.pid
 
 
-def serve_executed(channel_fd: int, log_read: int, unpack: str, run_attempt: str, parent: int) -> NoReturn:
+def serve_executed(
+    channel_fd: int, log_read: int, unpack: str, run_attempt: str, parent: int, warm_up: str
+) -> NoReturn:
     """Where a fresh interpreter begins."""
     _reset_signals()
     for fd in (channel_fd, log_read):
         os.set_inheritable(fd, False)
     _open_streams()
-    _serve(Entry(unpack, run_attempt), channel_fd, log_read, parent)
+    _serve(Entry(unpack, run_attempt, warm_up), channel_fd, log_read, parent)
 
 
 # --- both
@@ -331,9 +334,11 @@ def _serve(entry: Entry, channel_fd: int, log_read: int, parent: int) -> NoRetur
     import faulthandler
 
     faulthandler.enable(file=2)  # a segmentation fault leaves its Python traceback among the last words
+    from mapreduce.dataflow import arrow_start
     from mapreduce.workers import worker
 
-    worker.main(channel_fd, log_read, entry.unpack, entry.run_attempt, lambda: _die_with(parent))
+    arrow_start.in_worker = True
+    worker.main(channel_fd, log_read, entry.unpack, entry.run_attempt, lambda: _die_with(parent), entry.warm_up)
 
 
 def _die_with(parent: int) -> None:

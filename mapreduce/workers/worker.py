@@ -71,7 +71,9 @@ class Worker:
         unpack: Unpack,
         run_attempt: RunAttempt,
         when_busy: Callable[[], None] = lambda: None,
+        warm_up: str = "",
     ) -> None:
+        self._warm_up = warm_up
         self._channel = channel
         self._when_busy = when_busy
         self._unpack = unpack
@@ -95,6 +97,9 @@ class Worker:
         """Run attempts until the pool ends."""
         threading.Thread(target=self._watch, name="watch", daemon=True).start()
         self._send(encode(Kind.HELLO, 0, None))
+        if self._warm_up:
+            with contextlib.suppress(ImportError):  # whoever needs what is missing says so
+                resolve(self._warm_up)()
         while True:
             message = self._next()
             if message.kind == Kind.BEGIN:
@@ -301,10 +306,12 @@ def resolve(name: str) -> Any:
     return getattr(import_module(module), attribute)
 
 
-def main(channel_fd: int, log_fd: int, unpack: str, run_attempt: str, when_busy: Callable[[], None]) -> NoReturn:
+def main(
+    channel_fd: int, log_fd: int, unpack: str, run_attempt: str, when_busy: Callable[[], None], warm_up: str = ""
+) -> NoReturn:
     """A worker process from here to its end, whichever way it was started. Standard streams are set already.
 
     `when_busy` is called once, in the watch thread, by the time that an attempt has run for a moment.
     """
     channel = socket.socket(fileno=channel_fd)
-    Worker(channel, log_fd, resolve(unpack), resolve(run_attempt), when_busy).serve()
+    Worker(channel, log_fd, resolve(unpack), resolve(run_attempt), when_busy, warm_up).serve()
