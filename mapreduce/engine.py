@@ -214,6 +214,7 @@ class Engine:
                 prepared.work,
                 executor,
                 observer=observer,
+                journal=prepared.journal,
                 settings=prepared.context.settings,
                 input_bytes=prepared.context.input_bytes,
                 workers=self.workers,

@@ -273,3 +273,23 @@ def test_chain(text: Path, tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / "_manifest.json").read_text())
     assert manifest["job"]["name"] == "Top"
     assert manifest["inputs"][0]["path"] == str(text)
+
+
+def test_unfinished_job_leaves_its_journal(text: Path, tmp_path: Path) -> None:
+    from mapreduce.tracker.events import AttemptFailed, AttemptFinished
+    from mapreduce.tracker.journal import read_journal
+
+    lines = tmp_path / "lines.txt"
+    lines.write_text("good\n" * 8 + "bad\n")
+    with pytest.raises(mr.JobError):
+        mr.run(Fails(), mr.read_text(lines), output=tmp_path / "out", engine="inline")
+    journal = read_journal((tmp_path / "out" / "_job" / "journal").read_bytes())
+    assert journal.fingerprint
+    assert not journal.damaged
+    finished = [event.attempt.task.index for event in journal.events if isinstance(event, AttemptFinished)]
+    assert finished == [0]
+    assert not any(isinstance(event, AttemptFailed) for event in journal.events)
+    lines.write_text("good\n" * 9)
+    result = mr.run(Fails(), mr.read_text(lines), output=tmp_path / "out", engine="inline")
+    assert dict(result.records()) == {"good": "36"}
+    assert not (tmp_path / "out" / "_job").exists()

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mapreduce.dataflow.fold_task import load_output
 from mapreduce.dataflow.job_work import JobWork, choose_sampled, is_map_only
@@ -26,6 +26,7 @@ from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset, PlannedInput
     from mapreduce.storage.content_hash import InputHasher
+    from mapreduce.tracker.journal import JournalWriter
     from mapreduce.tracker.outcome import JobOutcome
 
 logger = logging.getLogger(__name__)
@@ -113,6 +114,8 @@ class Prepared:
     work: JobWork
     temporary: bool
     folder: JobFolder = field(init=False)
+    journal: JournalWriter | None = None
+    journal_file: BinaryIO | None = None
     hasher: InputHasher | None = None
     made_by: str = ""
 
@@ -160,6 +163,8 @@ class Prepared:
         """Let go of what only the run needed, however it ended. A second call is harmless."""
         if self.hasher is not None:
             self.hasher.stop()
+        if self.journal_file is not None:
+            self.journal_file.close()
         self.folder.release()
 
     def claim(self) -> None:
@@ -168,6 +173,20 @@ class Prepared:
             logger.warning("an earlier run to %s did not finish; starting afresh", self.folder.root)
         self.folder.claim()
         clear(self.folder.root)
+        if not self.temporary:
+            self._open_journal()
+
+    def _open_journal(self) -> None:
+        """Every event that a later run would need to go on is written down, one write each."""
+        from mapreduce.storage.paths import JobPaths
+        from mapreduce.storage.store import LocalStore, explained
+        from mapreduce.tracker.journal import JournalWriter
+
+        path = JobPaths(self.context.root).journal
+        with explained(LocalStore(self.context.root), path, 0):
+            self.journal_file = open(Path(self.context.root, path), "wb", buffering=0)  # closed by `close`
+        self.journal = JournalWriter(self.journal_file)
+        self.journal.begin(self.made_by)
 
     def start_hashing(self) -> None:
         """Hash the inputs for the manifest while workers work. After they were forked: threads and forks don't mix."""
