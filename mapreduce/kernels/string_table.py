@@ -18,8 +18,9 @@ _LARGEST_STRINGS = (1 << 31) - 1  # bytes that 32-bit offsets of pa.StringArray 
 
 
 def slots_for(distinct: int, first: int, fill: float) -> int:
-    """How many slots a table has that doubled from `first` until `distinct` filled no more than the share `fill`."""
-    needed = max(first, int(distinct / fill))
+    """How many slots a table has that doubled from `first` until `distinct`, and an eighth more, filled no more than
+    the share `fill`: what is to come next is reckoned in, so that a table is emptied rather than grown too large."""
+    needed = max(first, int(distinct * 1.125 / fill))
     return 1 << (needed - 1).bit_length()
 
 
