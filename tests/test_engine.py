@@ -229,6 +229,28 @@ def test_killed_worker_is_made_up_for(tmp_path: Path) -> None:
     assert "SIGKILL" in result.failures[0].failure.message
 
 
+class Dies(mr.Job):
+    """Its worker dies at one record, each time."""
+
+    reduce = mr.Sum()
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        if line == "bad":
+            os._exit(7)
+        yield line, 1
+
+
+def test_a_task_whose_workers_die_names_its_input(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("good\nbad\n")
+    with pytest.raises(mr.LostWorkerError) as caught:
+        mr.run(Dies(), mr.read_text(path), workers=1, max_attempts=2)
+    message = str(caught.value)
+    assert "map 1 failed 2 times" in message
+    assert "ended with exit code 7" in message
+    assert f"at {path}, bytes 4 to 9" in message
+
+
 @pytest.mark.parametrize("split_size", [None, 100_000])
 def test_same_bytes_for_any_workers(tmp_path: Path, split_size: int | None) -> None:
     hashes = set()

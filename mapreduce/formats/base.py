@@ -48,6 +48,12 @@ class Split:
     file: InputFile
     extent: Extent
 
+    @property
+    def place(self) -> str:
+        """Where it stands, for a person: the file, and which of its bytes where the format cuts by bytes."""
+        start, end = self.extent.start, self.extent.end
+        return f"{self.file.path}, bytes {start} to {end}" if end - start == self.extent.bytes else self.file.path
+
 
 class Block(ABC):
     """A batch of records inside a split, in whichever form the job asks for; each form is made when asked for.

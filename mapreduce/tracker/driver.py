@@ -18,13 +18,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
 from mapreduce.dataflow.results import FailureKind, Output, failure_from
 from mapreduce.errors import MapReduceError, OutputLostError
-from mapreduce.ids import AttemptId, TaskId
+from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
 from mapreduce.tracker.books import Books
 from mapreduce.tracker.commands import CancelAttempt, Commit, Discard, FinishJob, Outcome, OutcomeKind, StartAttempt
@@ -150,6 +150,7 @@ class Driver:
         self._now = clock()
         self._ticked = self._now
         self._books = Books(tracker.plan, self._now)
+        self._seen: dict[WorkerId, WorkerSample] = {}  # how each worker last looked
         self._consequences: list[Event] = []  # of commands that could not be carried out
         self._outcome: Outcome | None = None
 
@@ -235,9 +236,11 @@ class Driver:
                 self._tell(WorkerJoined(now, worker))
             case Lost(worker, reason, running):
                 self._books.worker_lost()
+                place = None if running is None else self._place_of(running, worker)
                 if running is not None and not self._books.let_go(running):
-                    self._books.failed(running, worker, lost_failure(reason), now)
-                self._tell(WorkerLost(now, worker, reason))
+                    self._books.failed(running, worker, lost_failure(reason, place), now)
+                self._seen.pop(worker, None)
+                self._tell(WorkerLost(now, worker, reason, place))
             case NoWorkers(reason):
                 self._tell(AllWorkersGone(now, reason))
 
@@ -245,7 +248,18 @@ class Driver:
         self._books.let_go(report.attempt)
         self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
 
+    def _place_of(self, attempt: AttemptId, worker: WorkerId) -> str | None:
+        """Which piece of the input a lost worker was at, and how far it had come when it was last seen."""
+        with suppress(MapReduceError, LookupError):  # its inputs may be lost too; the place is a help, no more
+            split = getattr(self._work.spec(attempt, self._books.needed(attempt.task)), "split", None)
+            sample = self._seen.get(worker)
+            if split is not None and sample is not None and sample.attempt == attempt:
+                return f"{split.place} ({sample.bytes_in:,} bytes of it were read when the worker was last seen)"
+            return None if split is None else str(split.place)
+        return None
+
     def _progressed(self, sample: WorkerSample, samples: list[WorkerSample]) -> None:
+        self._seen[sample.worker] = sample
         attempt = sample.attempt
         if attempt is None:
             samples.append(sample)

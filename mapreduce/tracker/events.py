@@ -63,11 +63,13 @@ class AttemptCancelled:
 
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
-    """The worker died or was given up; nothing more comes from it. `reason` names signal or exit code and memory."""
+    """The worker died or was given up; nothing more comes from it. `reason` names signal or exit code and memory,
+    `place` the input that it was reading."""
 
     time: float
     worker: WorkerId
     reason: str
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,9 +61,9 @@ def reason_to_give_up(task_name: str, failure: Failure, trouble: Trouble) -> str
     return f"{task_name} failed {trouble.failures} times; the last time: {what}"
 
 
-def lost_failure(reason: str) -> Failure:
+def lost_failure(reason: str, place: str | None = None) -> Failure:
     """The failure of an attempt whose worker died while it ran."""
-    return Failure(FailureKind.LOST, "LostWorkerError", f"its worker was lost: {reason}")
+    return Failure(FailureKind.LOST, "LostWorkerError", f"its worker was lost: {reason}", place=place)
 
 
 TIMED_OUT = "it made no progress"

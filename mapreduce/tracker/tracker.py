@@ -221,7 +221,7 @@ class Tracker:
             if self._outcome is not None:
                 continue
             if before is AttemptState.RUNNING:
-                self._count_failure(attempt, lost_failure(event.reason))
+                self._count_failure(attempt, lost_failure(event.reason, event.place))
             elif before is AttemptState.QUEUED:  # it was not there when the worker died
                 self._drop(attempt, Verdict.RUN_AGAIN)
 
