@@ -29,6 +29,12 @@ def verdict(anonymous_bytes: int, limit_bytes: int) -> Verdict:
     return Verdict.OVER if over else Verdict.FINE
 
 
+def is_much(memory_bytes: int, limit_bytes: int) -> bool:
+    """Over half of what a worker may use, or of what the machine has: so much that the kernel may have ended it."""
+    machine_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return memory_bytes > min(limit_bytes or machine_bytes, machine_bytes) / 2
+
+
 def over_limit_sentence(used_bytes: int, limit_bytes: int) -> str:
     return (
         f"it used {used_bytes / MiB:,.0f} MiB of the {limit_bytes / MiB:,.0f} MiB that a worker may use "

@@ -55,6 +55,7 @@ from mapreduce.tracker.executor import (
     WorkerSample,
 )
 from mapreduce.tracker.interrupts import Interrupts
+from mapreduce.workers.limits import is_much
 from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_limit, decode_result, encode
 from mapreduce.workers.process import Entry, Process, Start, start_worker
 
@@ -389,6 +390,6 @@ def _why(member: Member, limit_bytes: int) -> str:
         limit = f" (of {limit_bytes / MiB:,.0f} MiB allowed)" if limit_bytes else ""
         memory = f"; it held {sample.memory_bytes / MiB:,.0f} MiB of memory{limit} when last seen"
     hint = ""
-    if ended == "was killed by SIGKILL":
+    if ended == "was killed by SIGKILL" and sample is not None and is_much(sample.memory_bytes, limit_bytes):
         hint = "; if nobody did so by hand the kernel ran out of memory: use fewer --workers or less --memory for each"
     return f"worker {member.id} (process {member.process.pid}) {ended}{memory}{hint}"
