@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from mapreduce.dataflow.results import FailureKind, Output, failure_from
 from mapreduce.errors import MapReduceError, OutputLostError
+from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
 from mapreduce.tracker.books import Books
@@ -252,10 +253,12 @@ class Driver:
         """Which piece of the input a lost worker was at, and how far it had come when it was last seen."""
         with suppress(MapReduceError, LookupError):  # its inputs may be lost too; the place is a help, no more
             split = getattr(self._work.spec(attempt, self._books.needed(attempt.task)), "split", None)
+            if not isinstance(split, Split):
+                return None
             sample = self._seen.get(worker)
-            if split is not None and sample is not None and sample.attempt == attempt:
-                return f"{split.place} ({sample.bytes_in:,} bytes of it were read when the worker was last seen)"
-            return None if split is None else str(split.place)
+            if sample is None or sample.attempt != attempt:
+                return split.place
+            return f"{split.place} ({sample.bytes_in:,} bytes of it were read when the worker was last seen)"
         return None
 
     def _progressed(self, sample: WorkerSample, samples: list[WorkerSample]) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from mapreduce.dataflow.attempt import MapSpec
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.engines.inline import InlineExecutor
 from mapreduce.errors import InternalError, OutputLostError, ResourceError
+from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
 from mapreduce.tracker.commands import Command, OutcomeKind
@@ -317,6 +319,20 @@ def test_lost_worker_is_replaced_and_its_attempts_run_again() -> None:
     assert outcome.lost_workers == 1
     assert [report.failure.kind for report in outcome.failures] == [FailureKind.LOST]
     assert "SIGKILL" in outcome.failures[0].failure.message
+
+
+def test_a_lost_worker_is_placed_in_the_input() -> None:
+    def die(attempt: AttemptId, worker: WorkerId) -> Sequence[Report]:
+        seen = Progress(WorkerSample(worker, 1, 0, 0.0, attempt, bytes_in=3_000))
+        return [seen, Lost(worker, "ended with exit code 7", attempt), Ready(WorkerId(7), 1)]
+
+    scene = Scene(once(die), workers=1)
+    spec = MapSpec(Split(0, InputFile("a.txt", 9_000), Extent(4_000, 9_000, 5_000)))
+    scene.work.spec = lambda attempt, outputs: spec  # type: ignore[method-assign]
+    (report,) = scene.run(plan_map_only(1)).failures
+    assert report.failure.place == (
+        "a.txt, bytes 4000 to 9000 (3,000 bytes of it were read when the worker was last seen)"
+    )
 
 
 def test_no_workers_left_ends_the_job() -> None:
