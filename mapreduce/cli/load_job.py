@@ -197,4 +197,4 @@ def _is_kind(value: object, kind: Kind) -> bool:
 def _remedy(kind: Kind) -> str:
     if kind is Kind.JOB:
         return "a job is a class derived from mapreduce.Job or mapreduce.Fold"
-    return "an algorithm is a class with fit, predict_job, save and load"
+    return "an algorithm is a class with fit(dataset, engine=...), figures(), metrics() and save(folder)"

@@ -116,6 +116,8 @@ def test_wrong_class(tmp_path: Path) -> None:
         f"{path}:NotAJob is not a job; a job is a class derived from mapreduce.Job or mapreduce.Fold"
     )
     empty = write(tmp_path, "empty.py", "")
+    with pytest.raises(UsageError, match=r"a class with fit\(dataset, engine=...\), figures\(\), metrics\(\) and save"):
+        load_algorithm(empty)
     assert refusal(empty) == (f"{empty} defines no job; a job is a class derived from mapreduce.Job or mapreduce.Fold")
 
 
