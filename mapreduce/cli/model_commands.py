@@ -53,7 +53,7 @@ def fit_command(
 
     \b
     mapreduce fit linear_regression houses.csv --target price -o model/
-    mapreduce fit kmeans points.parquet --features x,y --set k=8
+    mapreduce fit kmeans points.parquet --features x,y --set n_clusters=8
     """
     from mapreduce.cli.inputs import format_of, open_table, without_stdin
     from mapreduce.cli.load_job import load_algorithm

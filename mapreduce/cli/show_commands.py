@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -33,8 +35,8 @@ def show_command(name: str) -> None:
     mapreduce show my_jobs.py:Sessions
     """
     found = _find(name)
-    lines = [f"{found.name}: {found.cls.__module__}.{found.cls.__qualname__}", "", _documentation(found.cls), ""]
     options = options_of(found.cls)
+    lines = [_title(found), "", _documentation(found.cls, [option.name for option in options]), ""]
     lines.append("Options (--set NAME=VALUE):" if options else "It takes no options.")
     lines += [f"  {option.describe()}" for option in options]
     if hasattr(found.cls, "map") or hasattr(found.cls, "map_block"):
@@ -70,11 +72,21 @@ def _find(name: str) -> Found:
     return load_job(name)
 
 
-def _documentation(cls: type[Any]) -> str:
-    """The class's own words, then its module's, which hold the formula and the sources."""
-    module = inspect.getmodule(cls)
-    texts = [cls.__doc__, module.__doc__ if module else None]
-    return "\n\n".join(inspect.cleandoc(text) for text in texts if text) or "(no documentation)"
+def _title(found: Found) -> str:
+    """The name, and where the class is: 'my_jobs.py:Sessions', 'wordcount: algorithms.wordcount.WordCount'."""
+    cls = found.cls
+    place, _, attribute = found.name.rpartition(":")
+    file = found.name if not place and attribute.endswith(".py") else place
+    if file.endswith(".py"):
+        return f"{file}:{cls.__qualname__}"
+    return f"{found.name}: {cls.__module__}.{cls.__qualname__}"
+
+
+def _documentation(cls: type[Any], options: Sequence[str]) -> str:
+    """The class's own words but for its options, which have a list of their own. The module's stand in the source."""
+    text = inspect.cleandoc(cls.__doc__ or "")
+    kept = [line for line in text.splitlines() if line.partition(":")[0].strip() not in options]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() or "(no documentation)"
 
 
 def _source(cls: type[Any]) -> str:

@@ -335,11 +335,17 @@ def test_jobs_are_listed_with_a_line_each(command: Command) -> None:
 
 def test_show_prints_documentation_options_and_source(command: Command) -> None:
     text = command("show", "jobs.py:Lengths").out
+    assert text.startswith("jobs.py:Lengths\n\nHow many lines have each length.\n\n")
     assert "How many lines have each length." in text
     assert "Options (--set NAME=VALUE):\n  step: int = 1\n  unit: text = 'letters'\n" in text
     assert "class Lengths(mr.Job):" in text
     assert "It takes no options." in command("show", "wordcount").out
-    assert "n_clusters: int = 8" in command("show", "kmeans").out
+    text = command("show", "kmeans").out
+    assert text.startswith("kmeans: algorithms.kmeans.KMeans\n")
+    assert "n_clusters: int = 8" in text
+    once = text.partition("\nSource:\n")
+    assert once[0].count("most iterations") == 1
+    assert text.count("k-means: centres c_1 .. c_k") == 1
 
 
 def test_help(command: Command) -> None:
@@ -347,6 +353,7 @@ def test_help(command: Command) -> None:
     assert "mapreduce run wordcount books/*.txt -o counts/" in command("run", "-h").out
     assert command("--version").out == f"mapreduce {mapreduce.__version__}\n"
     assert command("run", "-h").rc == 0
+    assert "--set n_clusters=8" in command("fit", "-h").out
 
 
 def test_frames_of_ours_are_left_out() -> None:
