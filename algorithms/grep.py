@@ -30,6 +30,8 @@ class Grep(mr.Job):
             self.expression = re.compile(pattern, re.IGNORECASE if ignore_case else 0)
         except re.error as error:
             raise mr.UsageError(f"pattern {pattern!r} is no regular expression: {error}") from None
+        self.pattern = pattern  # what is stored is named in the output's manifest
+        self.ignore_case = ignore_case
         self.invert = invert
 
     def map(self, line: str) -> Iterator[tuple[str, None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
@@ -63,6 +64,14 @@ def test_grep_is_grep(job: Grep, options: str, engine: mr.Engine, datadir: Path,
     result = engine.run(job, mr.read_text(datadir / "hamlet.txt"), output=tmp_path / "out", split_size=SPLIT)
     assert parts(tmp_path / "out") == expected.replace(b"\r", b"")
     assert result.counters["lines matched"] == expected.count(b"\n")
+
+
+def test_the_manifest_names_the_settings_of_grep(datadir: Path, tmp_path: Path) -> None:
+    mr.run(
+        Grep("ghost", ignore_case=True), mr.read_text(datadir / "hamlet.txt"), output=tmp_path / "out", engine="inline"
+    )
+    settings = json.loads((tmp_path / "out" / "_manifest.json").read_text())["job"]["settings"]
+    assert settings.items() >= {"pattern": "'ghost'", "ignore_case": "True", "invert": "False"}.items()
 
 
 def test_lines_come_out_as_they_are(engine: mr.Engine, tmp_path: Path, shell: Shell) -> None:
