@@ -169,7 +169,7 @@ def test_records_in_memory_come_once(records: list[Any], split_bytes: int, block
 def test_a_plan_of_records_in_memory() -> None:
     assert from_records([]).plan().splits == ()
     assert len(from_records(range(10)).splits()) == 10
-    assert len(from_records(range(100_000)).splits()) == 32
+    assert len(from_records(range(100_000)).splits()) == 16
     assert from_records([1, 2]).files() == from_records([1, 2]).files() != from_records([1, 3]).files()
     assert from_records([lambda: 1]).plan().bytes > 0
     (block, *_) = blocks_of(from_records([{"a": 1, "b": "x"}, {"a": 2.5, "b": "y"}]).plan())

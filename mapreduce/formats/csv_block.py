@@ -200,10 +200,10 @@ def parse_numeric(data: bytes, schema: CsvSchema, wanted: Sequence[str]) -> np.n
 
 
 def _suits_kernel(data: bytes, schema: CsvSchema) -> bool:
-    """The kernel knows no other quote, no lone \\r as a row's end, and takes 1_000 for a number."""
+    """The kernel knows no other quote, and no lone \\r as a row's end."""
     if schema.dialect.quote != '"' and b'"' in data:
         return False
-    return b"_" not in data and (b"\r" not in data or data.count(b"\r") == data.count(b"\r\n"))
+    return b"\r" not in data or data.count(b"\r") == data.count(b"\r\n")
 
 
 def _parse_numeric_by_arrow(data: bytes, schema: CsvSchema, wanted: Sequence[str]) -> np.ndarray[Any, Any]:
@@ -260,7 +260,7 @@ def _parse_plain(data: bytes, schema: CsvSchema, columns: Sequence[Column]) -> p
     from mapreduce.kernels import Kind, parse_plain_columns
 
     kinds = {"int": Kind.INT, "float": Kind.FLOAT, "string": Kind.STRING}
-    if schema.dialect.quote not in ("", '"') or not columns or any(column.type not in kinds for column in columns):
+    if not columns or any(column.type not in kinds for column in columns) or not _suits_kernel(data, schema):
         return None
     import pyarrow as pa
 
