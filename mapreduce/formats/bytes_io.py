@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 from itertools import pairwise
+from pathlib import Path
 from typing import BinaryIO, Self
 
 from mapreduce.errors import InputError, UsageError
@@ -18,6 +19,8 @@ SKIP_BYTES = 1 << 20
 """How much of a line that belongs to the previous split is held at once while it is skipped."""
 PIECE_BYTES = 1 << 26
 """The most that is asked of a stream at once: decompressors set aside what is asked for, whatever there is."""
+BINARY_SUFFIXES = ("parquet", "npy", "arrow")
+"""Suffixes that are the names of formats without lines."""
 
 
 class LineBound:
@@ -180,6 +183,9 @@ def bad_bytes_message(data: bytes, error: UnicodeDecodeError, encoding: str, fil
     where = f"{file.path}, byte {offset + error.start}: {bad!r} is not {encoding}"
     if offset == 0 and data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return f"{where}; the file looks like UTF-16: convert it with iconv -f utf-16 -t utf-8"
+    suffix = Path(file.path).suffix.lstrip(".")
+    if suffix in BINARY_SUFFIXES:
+        return f"{where}; its name says that it is {suffix}: read it as such, with --format {suffix} (format={suffix!r})"
     return f"{where}; if the file has another encoding, name it: encoding='latin-1'"
 
 

@@ -91,6 +91,13 @@ def test_wrong_encoding_names_file_offset_bytes_and_remedy(form: str, tmp_path: 
                 block.arrow if form == "arrow" else list(block.records())
 
 
+def test_a_binary_file_is_pointed_to_its_format(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1\x15\x04\x15\xe0\n")
+    with pytest.raises(InputError, match=r"read it as such, with --format parquet \(format='parquet'\)"):
+        read_all(Text(), input_file(path), ONE, ONE)
+
+
 def test_utf16_is_recognised(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes("hello\n".encode("utf-16"))
