@@ -87,7 +87,7 @@ def tell_summary(summary: JobSummary | None, options: EngineOptions, extra: dict
         else:
             say(text)
     elif summary is not None and not options.quiet:
-        say(summary.to_text())
+        say(summary.to_text(scaling_from_seconds=0.0) if options.verbosity else summary.to_text())
 
 
 def _make_view(options: EngineOptions) -> Observer:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from mapreduce.report.progress import Figures, Progress, StageFigures
 from mapreduce.report.units import format_bytes, format_count, format_plural, format_seconds
+from mapreduce.settings import Settings
 from mapreduce.tracker.events import AttemptFailed, WorkerLost
 from mapreduce.tracker.observer import Observer, WorkerSample
 
@@ -37,11 +38,13 @@ class LineReporter(Observer):
         clock: Callable[[], float] = clocks.monotonic,
         line_seconds: float = LINE_SECONDS,
         quiet_seconds: float = 1.0,
+        max_attempts: int = Settings().max_attempts,
     ) -> None:
         self._stream = stream
         self._clock = clock
         self._line_seconds = line_seconds
         self._quiet_seconds = quiet_seconds
+        self._max_attempts = max_attempts
         self._progress: Progress | None = None
         self._offset = 0.0
         self._last_line = 0.0
@@ -62,7 +65,8 @@ class LineReporter(Observer):
         # what is not tried again ends the job, which says it anyway
         is_told = isinstance(event, WorkerLost) or (isinstance(event, AttemptFailed) and event.failure.kind.retryable)
         if is_told and progress.last_failure is not None:
-            self._tell_failure(progress.last_failure)
+            times = progress.failures[event.attempt.task] if isinstance(event, AttemptFailed) else 0
+            self._tell_failure(progress.last_failure, times)
         self._tell_ended_stages(progress, event.time)
         self._tell_progress(progress, event.time)
 
@@ -89,13 +93,14 @@ class LineReporter(Observer):
                 )
                 self._last_line = time
 
-    def _tell_failure(self, failure: str) -> None:
-        """The same failure once more (a task that is tried again) is told in a word."""
+    def _tell_failure(self, failure: str, times: int) -> None:
+        """The same failure once more (a task that is tried again) is told in a word, and how often it may be."""
         what, _, why = failure.partition(": ")
         if what.startswith("worker "):
             self._write(failure)
             return
-        self._write(f"{what} failed again" if failure in self._failures_told else f"{what} failed: {why}")
+        again = f"{what} failed again ({times} of {self._max_attempts} times)"
+        self._write(again if failure in self._failures_told else f"{what} failed: {why}")
         if len(self._failures_told) < FAILURES_REMEMBERED:
             self._failures_told.add(failure)
 

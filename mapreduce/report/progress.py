@@ -77,6 +77,7 @@ class Progress:
         self.failed_attempts = 0
         self.lost_workers = 0
         self.last_failure: str | None = None
+        self.failures: dict[TaskId, int] = {}  # of tasks that failed
         self.stages = [
             StageProgress(stage.name, stage.tasks, input_bytes if stage.name == "map" else 0) for stage in plan.stages
         ]
@@ -93,6 +94,7 @@ class Progress:
             case AttemptFailed(attempt=attempt, failure=failure):
                 self._running.pop(attempt, None)
                 self.failed_attempts += 1
+                self.failures[attempt.task] = self.failures.get(attempt.task, 0) + 1
                 self.last_failure = f"{self.plan.task_name(attempt.task)}: {headline(failure)}"
             case WorkerLost(worker=worker, reason=reason):
                 self._samples.pop(worker, None)
@@ -195,4 +197,6 @@ def headline(failure: Failure) -> str:
     """A failure in one line: 'ValueError: not a number: x'."""
     lines = failure.message.strip().splitlines()
     text = f"{failure.type_name}: {lines[0]}" if lines else failure.type_name
+    if len(lines) > 1 and text.endswith(":"):  # what a script said last
+        text = f"{text} {lines[-1].strip()}"
     return text if len(text) <= 160 else text[:157] + "..."

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 FAILURES_SHOWN = 5
 
+SCALING_FROM_SECONDS = 1.0
+"""Of a shorter job most is start and end, which says nothing of a larger one."""
+
 
 @dataclass(frozen=True, slots=True)
 class StageSummary:
@@ -85,8 +88,8 @@ class JobSummary:
         page["predicted_speedups"] = {str(n): round(speedup, 4) for n, speedup in self.predicted_speedups.items()}
         return page
 
-    def to_text(self) -> str:
-        """Some lines for a person; without a newline at the end."""
+    def to_text(self, *, scaling_from_seconds: float = SCALING_FROM_SECONDS) -> str:
+        """Some lines for a person; without a newline at the end. How it would scale is told of jobs that took so long."""
         rows = [
             ("read", f"{format_bytes(self.bytes_in)}, {_records(self.records_in)}{self._rates()}"),
             ("wrote", f"{format_bytes(self.bytes_out)}, {_records(self.records_out)}"),
@@ -94,7 +97,7 @@ class JobSummary:
             ("memory", self._memory_text()),
             *[("counter", f"{name} = {amount:,}") for name, amount in sorted(self.counters.items())],
             *self._failure_rows(),
-            *self._scaling_rows(),
+            *(self._scaling_rows() if self.seconds >= scaling_from_seconds else []),
         ]
         done = self.outcome if self.jobs == 1 else f"{self.jobs} jobs {self.outcome}"
         head = f"{done} in {format_seconds(self.seconds)} on {format_plural(self.workers, 'worker')}"

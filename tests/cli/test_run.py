@@ -47,7 +47,7 @@ def slow(tmp_path: Path) -> Path:
 
 def test_word_count_of_real_text(run_cli: RunCli, datadir: Path) -> None:
     texts = [datadir / "hamlet.txt", datadir / "paradise_lost.txt"]
-    result = run_cli("run", "wordcount", *texts, "--workers", 2)
+    result = run_cli("run", "wordcount", *texts, "--workers", 2, "-v")
     assert result.rc == 0, result.err
     counted = {key: int(count) for key, _, count in (line.partition("\t") for line in result.out.splitlines())}
     expected = Counter(" ".join(text.read_text(encoding="utf-8") for text in texts).split())

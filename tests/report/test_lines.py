@@ -63,7 +63,7 @@ def test_failures_are_told_at_once() -> None:
     assert stream.getvalue().splitlines() == [
         "map 0 failed: ValueError: not a number: x",
         "worker 1: killed by signal 9",
-        "map 0 failed again",
+        "map 0 failed again (2 of 4 times)",
     ]
 
 

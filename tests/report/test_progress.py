@@ -94,3 +94,10 @@ def test_a_lost_output_is_not_done() -> None:
 def test_headline_is_short() -> None:
     assert headline(Failure(FailureKind.USER, "KeyError", "")) == "KeyError"
     assert len(headline(Failure(FailureKind.USER, "KeyError", "x" * 999))) == 160
+
+
+def test_the_headline_of_a_script_that_failed_is_what_it_said_last() -> None:
+    said = "the mapper 'x' ended with exit code 3; its last lines on stderr:\n  Traceback\n  KeyError: 'a'"
+    assert headline(Failure(FailureKind.USER, "JobError", said)) == (
+        "JobError: the mapper 'x' ended with exit code 3; its last lines on stderr: KeyError: 'a'"
+    )

@@ -39,6 +39,13 @@ def test_text() -> None:
     ]
 
 
+def test_how_a_short_job_would_scale_is_told_on_request_only() -> None:
+    summary = summarise(replace(outcome(), seconds=0.9), workers=2)
+    assert "Amdahl" not in summary.to_text()
+    assert "Amdahl" in summary.to_text(scaling_from_seconds=0.0)
+    assert summary.to_json()["predicted_speedups"]
+
+
 def test_a_failed_job_has_no_scaling() -> None:
     summary = summarise(outcome(OutcomeKind.FAILED), workers=2)
     assert summary.parallel_fraction is None
