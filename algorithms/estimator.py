@@ -5,13 +5,15 @@ an underscore. So `sklearn.base.clone`, Pipeline and GridSearchCV work. `fit` al
 dataset of files larger than memory.
 
 A saved model is a folder of two files. `model.json` holds algorithm, parameters, names and figures; `arrays.npz` the
-learned arrays, bit for bit. Loading needs no pickle.
+learned arrays, bit for bit. Loading needs no pickle. JSON has no inf and NaN: they are the strings "inf", "-inf", "nan".
 """
 
 from __future__ import annotations
 
 import inspect
 import json
+import logging
+import math
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -23,6 +25,10 @@ import mapreduce as mr
 from algorithms.rows import Array, checked_matrix, checked_target
 
 SCHEMA = 1
+
+NOT_FINITE = ("inf", "-inf", "nan")
+
+logger = logging.getLogger("mapreduce.algorithms")
 
 
 class Estimator:
@@ -71,6 +77,9 @@ class Estimator:
         else:
             with mr.Engine("local" if isinstance(X, mr.Dataset) else "inline") as made:
                 self._fit(made, dataset, _Names(names), observer)
+        if not getattr(self, "converged_", True):
+            taken = getattr(self, "n_iter_", "all")
+            logger.warning("%s has not converged after %s iterations; raise max_iter", self.name, taken)
         return self
 
     def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: _Names, observer: Any) -> None:
@@ -108,7 +117,7 @@ class Estimator:
             "learned": {name: value for name, value in values.items() if name not in arrays},
             "figures": self.figures(),
         }
-        text = json.dumps(header, indent=2, default=_plain) + "\n"
+        text = json.dumps(_plain(header), indent=2, allow_nan=False) + "\n"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
@@ -177,11 +186,11 @@ def load_model(folder: str | Path) -> Estimator:
         raise mr.UsageError(f"{path} has schema {header.get('schema')}, this version reads {SCHEMA}; fit it again")
     module, _, class_name = where.partition(":")
     try:
-        model: Estimator = getattr(import_module(module), class_name)(**header["parameters"])
+        model: Estimator = getattr(import_module(module), class_name)(**_numbers(header["parameters"]))
         model.feature_names_ = list(header["feature_names"])
         model.target_name_ = header["target_name"]
         with np.load(Path(folder, "arrays.npz"), allow_pickle=False) as arrays:
-            learned = {**header["learned"], **{name: arrays[name] for name in arrays.files}}
+            learned = {**_numbers(header["learned"]), **{name: arrays[name] for name in arrays.files}}
         for name in model.learned:
             setattr(model, name, learned[name])
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -244,5 +253,18 @@ def _parameters(cls: type) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """numpy values as JSON's own."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+    """The value as strict JSON has it: numpy's as Python's own, numbers that are not finite and anything else as text."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(name): _plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else repr(value)
+    return value if value is None or isinstance(value, int | str) else str(value)
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    """The same with numbers for the words that stand for them."""
+    return {name: float(value) if value in NOT_FINITE else value for name, value in values.items()}

@@ -51,7 +51,24 @@ def test_a_saved_model_is_the_model_bit_for_bit(model: Estimator, tmp_path: Path
         assert np.asarray(before).tobytes() == np.asarray(after).tobytes(), name
         assert np.asarray(before).dtype == np.asarray(after).dtype
     assert loaded.predict(X).tobytes() == model.predict(X).tobytes()
-    assert json.loads((tmp_path / "model" / "model.json").read_text())["schema"] == 1
+    page = json.loads((tmp_path / "model" / "model.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert page["schema"] == 1
+
+
+def test_what_is_not_finite_is_saved_as_text(tmp_path: Path) -> None:
+    model = LinearRegression().fit(X[:2, :1], np.array([1.0, 1.0]))
+    assert np.isnan(model.r2_)
+    model.save(tmp_path)
+    assert json.loads((tmp_path / "model.json").read_text())["learned"]["r2_"] == "nan"
+    assert np.isnan(load_model(tmp_path).r2_)  # type: ignore[attr-defined]
+
+
+def test_a_fit_that_does_not_converge_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    KMeans(4, max_iter=1).fit(X)
+    assert caplog.messages == ["kmeans has not converged after 1 iterations; raise max_iter"]
+    caplog.clear()
+    KMeans(1).fit(X)
+    assert caplog.messages == []
 
 
 @each
