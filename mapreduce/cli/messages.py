@@ -7,11 +7,13 @@ from pathlib import Path
 
 import click
 
-from mapreduce.errors import JobError, MapReduceError
+from mapreduce.errors import InternalError, JobError, MapReduceError
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 _OWN_NAMES = frozenset(cls.__name__ for cls in MapReduceError.__subclasses__())
 """Errors that are raised on purpose: their message says all."""
+
+OUR_FAULT = "(this is a fault in mapreduce itself; please report it)"
 
 _verbosity = 0
 
@@ -41,11 +43,12 @@ def _text_of(error: BaseException | str) -> str:
     if isinstance(error, OSError):  # where nobody knew more to say: a full disk, no permission
         return f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
     if not isinstance(error, MapReduceError):
-        return f"{type(error).__name__}: {error} (this is a fault in mapreduce itself; please report it)"
+        return f"{type(error).__name__}: {error} {OUR_FAULT}"
     failure = getattr(error, "failure", None)
     if failure is not None and error.exit_code == 2:
         return str(failure.message)  # it names file, place and remedy; which task met it helps nobody
-    return str(error)
+    ours = isinstance(error, InternalError) and "please report it" not in str(error)
+    return f"{error} {OUR_FAULT}" if ours else str(error)
 
 
 def show_usage_error(error: click.UsageError) -> int:
@@ -77,9 +80,11 @@ def _show_traceback(error: BaseException) -> None:
     if _verbosity >= 2 or not isinstance(error, MapReduceError | OSError):
         say("".join(traceback.format_exception(error)).rstrip("\n"))
         return
+    failure = getattr(error, "failure", None)
+    if isinstance(error, InternalError) and failure is not None:
+        say(failure.traceback.rstrip("\n"))
     if not isinstance(error, JobError):
         return
-    failure = getattr(error, "failure", None)
     texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
     on_purpose = failure is not None and failure.type_name in _OWN_NAMES
     for text in texts:

@@ -229,6 +229,29 @@ def test_an_interrupt_and_a_fault_of_ours(command: Command, monkeypatch: pytest.
         assert ("Traceback" in result.err) == isinstance(error, RuntimeError)
 
 
+def test_a_fault_of_ours_in_a_task(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(self: object) -> None:
+        raise LookupError("odd")
+
+    monkeypatch.setattr("mapreduce.formats.text.TextBlock.records", _of_ours(fail))
+    result = command("run", "wordcount", "words.txt", "--inline", "-q")
+    assert result.rc == 1
+    assert "in records" in result.err
+    assert result.err.splitlines()[-1] == (
+        "error: map 0 failed: LookupError: odd (this is a fault in mapreduce itself; please report it)"
+    )
+
+
+def _of_ours(function: Callable[..., object]) -> Callable[..., object]:
+    """The function as if it stood in this package."""
+    from types import FunctionType
+
+    from mapreduce.formats import text
+
+    code = function.__code__.replace(co_filename=text.__file__, co_name="records")  # type: ignore[attr-defined]
+    return FunctionType(code, {"LookupError": LookupError})
+
+
 def test_leaving_the_debugger_is_quiet(command: Command, tmp_path: Path) -> None:
     with open(tmp_path / "jobs.py", "a") as file:
         file.write("import bdb\nclass Stops(mr.Job):\n    def map(self, line):\n        raise bdb.BdbQuit\n")
