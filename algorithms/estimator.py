@@ -5,7 +5,7 @@ an underscore. So `sklearn.base.clone`, Pipeline and GridSearchCV work. `fit` al
 dataset of files larger than memory.
 
 A saved model is a folder of two files. `model.json` holds algorithm, parameters, names and figures; `arrays.npz` the
-learned arrays, bit for bit. Loading needs no pickle. JSON has no inf and NaN: they are the strings "inf", "-inf", "nan".
+learned arrays, bit for bit. Loading needs no pickle. JSON has no inf and NaN: they are strings, such as "inf".
 """
 
 from __future__ import annotations
@@ -253,7 +253,7 @@ def _parameters(cls: type) -> list[str]:
 
 
 def _plain(value: Any) -> Any:
-    """The value as strict JSON has it: numpy's as Python's own, numbers that are not finite and anything else as text."""
+    """The value as strict JSON has it: numpy's as Python's own, inf, NaN and anything else as text."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, dict):

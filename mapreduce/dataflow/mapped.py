@@ -10,10 +10,11 @@ from __future__ import annotations
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from itertools import chain
 from operator import length_hint
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import mapreduce
 from mapreduce.dataflow.monitor import Monitor
@@ -61,7 +62,8 @@ class MappedBlock:
         return None
 
 
-class WrongPair(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class WrongPair:
     """Which record's `map` gave something else than a pair, and what to say of it."""
 
     index: int

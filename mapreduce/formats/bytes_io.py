@@ -185,7 +185,7 @@ def bad_bytes_message(data: bytes, error: UnicodeDecodeError, encoding: str, fil
         return f"{where}; the file looks like UTF-16: convert it with iconv -f utf-16 -t utf-8"
     suffix = Path(file.path).suffix.lstrip(".")
     if suffix in BINARY_SUFFIXES:
-        return f"{where}; its name says that it is {suffix}: read it as such, with --format {suffix} (format={suffix!r})"
+        return f"{where}; its name says that it is {suffix}: read it as such, --format {suffix} (format={suffix!r})"
     return f"{where}; if the file has another encoding, name it: encoding='latin-1'"
 
 

@@ -89,7 +89,7 @@ class JobSummary:
         return page
 
     def to_text(self, *, scaling_from_seconds: float = SCALING_FROM_SECONDS) -> str:
-        """Some lines for a person; without a newline at the end. How it would scale is told of jobs that took so long."""
+        """Some lines for a person; without a newline at the end. How it would scale is told from there on."""
         rows = [
             ("read", f"{format_bytes(self.bytes_in)}, {_records(self.records_in)}{self._rates()}"),
             ("wrote", f"{format_bytes(self.bytes_out)}, {_records(self.records_out)}"),

@@ -248,7 +248,7 @@ def _of_ours(function: Callable[..., object]) -> Callable[..., object]:
 
     from mapreduce.formats import text
 
-    code = function.__code__.replace(co_filename=text.__file__, co_name="records")  # type: ignore[attr-defined]
+    code = function.__code__.replace(co_filename=text.__file__, co_name="records")
     return FunctionType(code, {"LookupError": LookupError})
 
 

@@ -94,7 +94,7 @@ def test_wrong_encoding_names_file_offset_bytes_and_remedy(form: str, tmp_path: 
 def test_a_binary_file_is_pointed_to_its_format(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_bytes(b"PAR1\x15\x04\x15\xe0\n")
-    with pytest.raises(InputError, match=r"read it as such, with --format parquet \(format='parquet'\)"):
+    with pytest.raises(InputError, match=r"read it as such, --format parquet \(format='parquet'\)"):
         read_all(Text(), input_file(path), ONE, ONE)
 
 
