@@ -133,7 +133,7 @@ ACTIONS: dict[str, Any] = {
     "kill": lambda argument, monitor: os.kill(os.getpid(), signal.SIGKILL),
     "segfault": lambda argument, monitor: ctypes.string_at(0),
     "exit": lambda argument, monitor: os._exit(argument),
-    "close": lambda argument, monitor: os.closerange(3, 100),
+    "close": lambda argument, monitor: os.closerange(3, 4096),
     "result": lambda argument, monitor: argument,
     "obedient": _obedient,
     "stubborn": _stubborn,
