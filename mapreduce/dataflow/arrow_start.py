@@ -20,11 +20,6 @@ in_worker = False
 """Set by worker processes. In the user's own process nothing is hidden."""
 
 
-def load_numpy() -> None:
-    """Load numpy, which most folds use. A second call is harmless."""
-    importlib.import_module("numpy")
-
-
 def load() -> None:
     """Load numpy and Arrow. A second call is harmless."""
     if in_worker and "pyarrow" not in sys.modules and PANDAS not in sys.modules:

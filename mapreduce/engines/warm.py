@@ -59,6 +59,6 @@ def compile_kernels(job: Any, format: Format, input_bytes: int) -> None:
 
 def warm_up_for(job: Any) -> str:
     """What a worker loads, while the job is being planned, because its first attempt will need it."""
-    if hasattr(job, "map_block"):
-        return "mapreduce.dataflow.arrow_start:load"
-    return "mapreduce.dataflow.arrow_start:load_numpy" if isinstance(job, Fold) else ""
+    if isinstance(job, Fold):
+        return "mapreduce.dataflow.warm_up:folds"
+    return f"mapreduce.dataflow.warm_up:{'columns' if hasattr(job, 'map_block') else 'rows'}"

@@ -1,0 +1,34 @@
+"""What does a worker load while its first job is still being planned? What the first attempt will need anyway.
+
+Each function is named in the worker's entry; it imports modules and places compiled loops that are stored already.
+Nothing is compiled here, and nothing that fails to load matters: the attempt that needs it will say so.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+
+def rows() -> None:
+    """For keyed jobs in the row lane."""
+    importlib.import_module("mapreduce.dataflow.map_task")
+
+
+def columns() -> None:
+    """For keyed jobs in the columnar lane."""
+    from mapreduce import kernels
+    from mapreduce.dataflow import arrow_start
+
+    arrow_start.load()
+    rows()
+    importlib.import_module("mapreduce.dataflow.combine_columns")
+    kernels.available("csv", "words", "groups", "hashes")
+
+
+def folds() -> None:
+    """For folds, most of which use numpy."""
+    from mapreduce import kernels
+
+    importlib.import_module("numpy")
+    importlib.import_module("mapreduce.dataflow.fold_task")
+    kernels.available("csv")
