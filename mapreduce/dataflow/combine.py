@@ -87,17 +87,18 @@ class PartialsBuffer:
 
     def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
         for first in pairs:
-            chunk = chain((first,), islice(pairs, self.chunk - 1))
+            rest = islice(pairs, self.chunk - 1)
             if self.grows:
-                self._add_to_collections(list(chunk))
+                self._add_to_collections([first, *rest])
             else:
-                self._add(chunk)
+                self._add(first, rest)
             yield
 
-    def _add(self, chunk: Iterator[tuple[Any, Any]]) -> None:
+    def _add(self, first: tuple[Any, Any], rest: Iterator[tuple[Any, Any]]) -> None:
         partials = self.partials
         before = len(partials)
-        self.reducer.add_pairs(partials, chunk)
+        self.reducer.add_pairs(partials, (first,))  # by itself: one iterator less between `map` and the dictionary
+        self.reducer.add_pairs(partials, rest)
         new = len(partials) - before
         if not new:
             self.chunk = min(CHUNK_PAIRS, self.chunk * GROWTH)
