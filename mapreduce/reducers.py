@@ -115,7 +115,7 @@ class Sum(Monoid):
             try:
                 partials[key] += value
             except KeyError:
-                partials[key] = self.first(value)
+                partials[key] = value if value.__class__ is not bool else int(value)
             except TypeError:
                 if value is not None and partials[key] is not None:
                     raise
