@@ -111,9 +111,10 @@ class Sum(Monoid):
 
     def add_pairs(self, partials: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
         # try is free when nothing raises, and most pairs meet a key that is there: 20 % faster than asking first.
+        # Not `+=`: it would add to a list or array of the user's in place.
         for key, value in pairs:
             try:
-                partials[key] += value
+                partials[key] = partials[key] + value
             except KeyError:
                 partials[key] = value if value.__class__ is not bool else int(value)
             except TypeError:

@@ -256,3 +256,20 @@ def test_output_formats_agree(engine: mr.Engine, text: Path, tmp_path: Path, out
     records = [(key, int(value)) for key, value in result.records()]
     assert dict(records) == expected_counts()
     assert len(records) == len(expected_counts())
+
+
+class Shared(mr.Job):
+    """Yields one list again and again."""
+
+    reduce = mr.Sum()
+
+    def setup(self) -> None:
+        self.list = [1]
+
+    def map(self, number: int) -> Iterator[tuple[str, list[int]]]:
+        yield "k", self.list
+        yield "k", self.list
+
+
+def test_sum_leaves_the_users_values_alone(engine: mr.Engine) -> None:
+    assert dict(engine.run(Shared(), mr.from_records([1, 2])).records()) == {"k": [1, 1, 1, 1]}
