@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# No deadline an example: the first loads pyarrow, on a busy machine slowly. In CI the same examples every time, so that a
-# submission is judged by what it changed; elsewhere new ones, which is where they find faults.
+# No deadline an example: the first loads pyarrow, on a busy machine slowly. In CI the same examples every time, so that
+# a submission is judged by what it changed; elsewhere new ones, which is where they find faults.
 settings.register_profile("local", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
