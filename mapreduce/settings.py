@@ -70,6 +70,9 @@ class Settings:
     output_format: str | None = None  # tsv in an output folder, Python objects without one
     sort: bool = False  # total order by key over all parts
     fresh: bool = False  # replace an output that exists
+    skip_bad_records: float = 0.0  # share of the records that may be skipped because `map` fails on them
+    incremental: bool = False  # reuse map outputs of earlier runs, and keep those of this one
+    chaos: str = ""  # "SEED" or "SEED:kill=0.05,...": faults to inflict on ourselves
 
     def __post_init__(self) -> None:
         for name in ("workers", "reducers", "split_bytes", "memory_bytes", "block_bytes", "max_attempts"):
@@ -83,6 +86,11 @@ class Settings:
             )
         if self.task_timeout_seconds <= 0:
             raise UsageError(f"task_timeout_seconds is {self.task_timeout_seconds}; it must be above 0")
+        if not 0 <= self.skip_bad_records < 1:
+            raise UsageError(
+                f"skip_bad_records is {self.skip_bad_records}; it is the share of records that may be bad, "
+                "such as 0.001, from 0 (none) to below 1"
+            )
 
 
 def settings_from(asked: dict[str, Any]) -> Settings:
@@ -98,6 +106,9 @@ def settings_from(asked: dict[str, Any]) -> Settings:
         "output_format": ("output_format", str),
         "sort": ("sort", bool),
         "fresh": ("fresh", bool),
+        "skip_bad_records": ("skip_bad_records", float),
+        "incremental": ("incremental", bool),
+        "chaos": ("chaos", str),
     }
     given: dict[str, Any] = {}
     for name, value in asked.items():

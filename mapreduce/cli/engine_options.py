@@ -34,6 +34,12 @@ class EngineOptions:
     sort: bool = False
     output: Path | None = None
     output_format: str | None = None
+    max_attempts: int | None = None
+    task_timeout: float | None = None
+    skip_bad_records: float | None = None
+    incremental: bool = False
+    chaos: str | None = None
+    trace: Path | None = None
 
     def settings(self) -> dict[str, Any]:
         """What the engine is asked for, by the engine's names."""
@@ -43,6 +49,11 @@ class EngineOptions:
             "sort": self.sort or None,
             "fresh": self.fresh or None,
             "output_format": self.output_format,
+            "max_attempts": self.max_attempts,
+            "task_timeout_seconds": self.task_timeout,
+            "skip_bad_records": self.skip_bad_records,
+            "incremental": self.incremental or None,
+            "chaos": self.chaos,
         }
         return {name: value for name, value in asked.items() if value is not None}
 
@@ -85,6 +96,16 @@ _COMMON = (
     ),
     click.option("--inline", is_flag=True, help="Run in this process, one task at a time: for pdb."),
     click.option("--fresh", is_flag=True, help="Replace an output that exists."),
+    click.option("--max-attempts", type=POSITIVE, metavar="N", help="Failures of a task that end the job. Default: 4."),
+    click.option(
+        "--task-timeout", type=float, metavar="S", help="Seconds without progress after which a task has failed: 600."
+    ),
+    click.option(
+        "--skip-bad-records", type=float, metavar="RATIO", help="Skip records that map fails on, up to this share."
+    ),
+    click.option("--incremental", is_flag=True, help="Reuse the map outputs of earlier runs where input is unchanged."),
+    click.option("--chaos", metavar="SEED[:FAULTS]", help="Injure the engine on purpose: 7:kill=0.05,stop=0.02."),
+    click.option("--trace", metavar="FILE", help="Write Chrome trace events, for ui.perfetto.dev."),
     click.option("--json", is_flag=True, help="The summary as one JSON object: on stdout with -o, else on stderr."),
     click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),
     click.option("-v", "--verbose", "verbosity", count=True, help="Show the log; -vv everything, and tracebacks."),
@@ -122,10 +143,11 @@ def with_engine_options(
         def called(**given: Any) -> Any:
             names = EngineOptions.__dataclass_fields__
             mine = {name: given.pop(name) for name in list(given) if name in names}
-            if mine.get("output") is not None:
-                from pathlib import Path
+            for name in ("output", "trace"):
+                if mine.get(name) is not None:
+                    from pathlib import Path
 
-                mine["output"] = Path(mine["output"])
+                    mine[name] = Path(mine[name])
             options = EngineOptions(**mine)
             _set_up(options)
             return function(options=options, **given)

@@ -4,6 +4,8 @@
 <output>/
   part-00000.tsv ...            what reduce task 0 wrote; <name>/part-00000.tsv for a further output
   _SUCCESS  _manifest.json      the job is complete; how it was made
+  _events.jsonl                 what happened: attempts, failures, losses, times; kept whichever way the job ended
+  _skipped/part-00007.jsonl     records of split 7 that were skipped, with place and error
   _job/                         what is needed only until then
     journal                     the tracker's events
     lock                        who runs this job
@@ -26,6 +28,8 @@ from mapreduce.ids import AttemptId
 JOB = "_job"
 SUCCESS = "_SUCCESS"
 MANIFEST = "_manifest.json"
+EVENTS = "_events.jsonl"
+SKIPPED = "_skipped"
 
 
 @dataclass(frozen=True, slots=True)
