@@ -215,6 +215,7 @@ class Engine:
                 executor,
                 observer=observer,
                 journal=prepared.journal,
+                past=prepared.past,
                 settings=prepared.context.settings,
                 input_bytes=prepared.context.input_bytes,
                 workers=self.workers,

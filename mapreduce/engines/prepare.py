@@ -26,6 +26,7 @@ from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset, PlannedInput
     from mapreduce.storage.content_hash import InputHasher
+    from mapreduce.tracker.events import Event
     from mapreduce.tracker.journal import JournalWriter
     from mapreduce.tracker.outcome import JobOutcome
 
@@ -118,6 +119,8 @@ class Prepared:
     journal_file: BinaryIO | None = None
     hasher: InputHasher | None = None
     made_by: str = ""
+    past: list[Event] = field(default_factory=list)
+    """What is done already, as events for the tracker: of an earlier run's journal, or of outputs that are reused."""
 
     def __post_init__(self) -> None:
         self.folder = JobFolder(Path(self.context.root))
