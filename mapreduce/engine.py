@@ -219,6 +219,7 @@ class Engine:
                 settings=prepared.context.settings,
                 input_bytes=prepared.context.input_bytes,
                 workers=self.workers,
+                notes=prepared.notes,
             )
         finally:
             executor.close()

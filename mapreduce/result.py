@@ -67,6 +67,7 @@ class Result:
         counters: what the job counted, once a task.
         timings: seconds by stage.
         failures: attempts that failed and were made up for, at most 100.
+        notes: what else the summary tells: work reused, records skipped, faults inflicted.
         output: the folder with part files, `_SUCCESS` and `_manifest.json`; None if the job had no `output`.
         already_complete: True if the same job had finished on the same input before, so that nothing ran.
         outcome: all figures of the run (None if nothing ran).
@@ -78,6 +79,7 @@ class Result:
         self.value: Any = None
         self.counters: Counters = outcome.counters if outcome else Counters()
         self.failures: list[FailureReport] = list(outcome.failures) if outcome else []
+        self.notes: list[str] = list(outcome.notes) if outcome else []
         self.timings = timings_of(outcome, outcome.seconds) if outcome else Timings(0.0, ())
         self.output: Path | None = None if temporary else folder
         self.already_complete = outcome is None

@@ -119,6 +119,9 @@ class Prepared:
     journal_file: BinaryIO | None = None
     hasher: InputHasher | None = None
     made_by: str = ""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the summary; append to them until the job has ended. They end up in `JobOutcome.notes`."""
+
     past: list[Event] = field(default_factory=list)
     """What is done already, as events for the tracker: of an earlier run's journal, or of outputs that are reused."""
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
 
 FAILURES_SHOWN = 5
+NOTES_KEPT = 20
 
 SCALING_FROM_SECONDS = 1.0
 """Of a shorter job most is start and end, which says nothing of a larger one."""
@@ -72,6 +73,7 @@ class JobSummary:
     serial_seconds: float = 0.0  # in which no such task ran
     counters: Mapping[str, int] = field(default_factory=dict)
     jobs: int = 1
+    notes: tuple[str, ...] = ()
 
     @property
     def predicted_speedups(self) -> dict[int, float]:
@@ -97,6 +99,7 @@ class JobSummary:
             ("memory", self._memory_text()),
             *[("counter", f"{name} = {amount:,}") for name, amount in sorted(self.counters.items())],
             *self._failure_rows(),
+            *[("note", note) for note in self.notes],
             *(self._scaling_rows() if self.seconds >= scaling_from_seconds else []),
         ]
         done = self.outcome if self.jobs == 1 else f"{self.jobs} jobs {self.outcome}"
@@ -166,6 +169,7 @@ def summarise(outcome: JobOutcome, workers: int) -> JobSummary:
         parallel_seconds=work,
         serial_seconds=serial,
         counters=dict(outcome.counters),
+        notes=outcome.notes,
     )
 
 
@@ -209,6 +213,7 @@ def _merge(a: JobSummary, b: JobSummary) -> JobSummary:
         speedup=speedup,
         karp_flatt=karp_flatt(speedup, workers) if speedup else None,
         counters=dict(Counters(a.counters) + b.counters),
+        notes=tuple(dict.fromkeys(a.notes + b.notes))[:NOTES_KEPT],
     )
 
 

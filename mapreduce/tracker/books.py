@@ -6,7 +6,7 @@ A task costs its committed output, some 300 bytes, and 4 bytes for its seconds; 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -85,6 +85,9 @@ class Books:
         self._cancelled: set[AttemptId] = set()  # bounded by what workers hold
         self._failed_attempts = 0
         self._lost_workers = 0
+        self._backups: set[AttemptId] = set()
+        self._backups_won = 0
+        self._past_tasks = 0
 
     def needed(self, task: TaskId) -> Mapping[TaskId, Output]:
         """Committed outputs of the tasks that `task` needs, in their order where they are a group."""
@@ -96,7 +99,9 @@ class Books:
             return MappingProxyType(outputs)
         return {needed: outputs[needed] for needed in self._plan.needs_of(task)}
 
-    def attempt_started(self, attempt: AttemptId, time: float) -> None:
+    def attempt_started(self, attempt: AttemptId, time: float, *, backup: bool = False) -> None:
+        if backup:
+            self._backups.add(attempt)
         stage = self._stages[attempt.task.stage]
         if not stage.first_start:
             stage.first_start = time - self._started
@@ -104,6 +109,8 @@ class Books:
     def committed(self, attempt: AttemptId, result: AttemptResult, time: float) -> None:
         """An output counts. If it takes the place of one that was lost, so do its counters."""
         task = attempt.task
+        if attempt in self._backups:
+            self._backups_won += 1
         stage = self._stages[task.stage]
         stage.outputs[task] = result.output
         stage.task_seconds[task.index] = result.stats.seconds
@@ -138,7 +145,11 @@ class Books:
     def worker_lost(self) -> None:
         self._lost_workers += 1
 
-    def close(self, outcome: Outcome, time: float) -> JobOutcome:
+    def replayed(self, tasks: int) -> None:
+        """So many tasks were done before this run began."""
+        self._past_tasks = tasks
+
+    def close(self, outcome: Outcome, time: float, notes: Sequence[str] = ()) -> JobOutcome:
         """The end of the job."""
         return JobOutcome(
             kind=outcome.kind,
@@ -155,6 +166,10 @@ class Books:
             ),
             seconds=time - self._started,
             outputs=self._stages[-1].outputs,
+            notes=tuple(notes),
+            backups=len(self._backups),
+            backups_won=self._backups_won,
+            past_tasks=self._past_tasks,
         )
 
     def _decisive(self, outcome: Outcome, time: float) -> FailureReport | None:

@@ -11,10 +11,12 @@ from mapreduce.ids import AttemptId, TaskId, WorkerId
 
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
-    """Give the attempt to the worker; if the worker is busy it queues it. All that the task needs is committed."""
+    """Give the attempt to the worker; if the worker is busy it queues it. All that the task needs is committed.
+    A `backup` runs beside another attempt of its task, which has fallen behind."""
 
     attempt: AttemptId
     worker: WorkerId
+    backup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,14 +111,16 @@ def run_job(
     preferences: Preferences | None = None,
     input_bytes: int = 0,
     workers: int = 0,
+    notes: Sequence[str] = (),
 ) -> JobOutcome:
     """Run the tasks of `plan` to their end, whichever that is; `past` are the events of an earlier run's journal.
+    `notes` go into the outcome as they are when the job has ended: whoever has something to tell appends to them.
 
     Ensures that no attempt of the job runs when it returns or raises. Raises KeyboardInterrupt or SystemExit after it
     has stopped the job for Ctrl-C or SIGTERM, and InternalError; a job that fails is an outcome, not an exception.
     """
     tracker = Tracker(plan, policy or policy_of(settings or Settings()), preferences)
-    driver = Driver(tracker, work, executor, clock, observer or Observer(), journal)
+    driver = Driver(tracker, work, executor, clock, observer or Observer(), journal, notes)
     # Where attempts run on this very thread, the user's code gets its Ctrl-C as ever.
     with nullcontext(Interrupts()) if executor.runs_here else Interrupts() as interrupts:
         return driver.run(past, interrupts, input_bytes, workers)
@@ -141,7 +143,9 @@ class Driver:
         clock: Callable[[], float],
         observer: Observer,
         journal: Journal | None,
+        notes: Sequence[str] = (),
     ) -> None:
+        self._notes = notes
         self._tracker = tracker
         self._work = work
         self._executor = executor
@@ -171,10 +175,10 @@ class Driver:
             reason = "interrupted by Ctrl-C" if isinstance(error, KeyboardInterrupt) else repr(error)
             self._executor.close()
             kind = OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.STOPPED
-            self._observe("finished", self._books.close(Outcome(kind, reason), self._clock()))
+            self._observe("finished", self._books.close(Outcome(kind, reason), self._clock(), self._notes))
             raise
         self._executor.close()
-        outcome = self._books.close(self._outcome, self._clock())
+        outcome = self._books.close(self._outcome, self._clock(), self._notes)
         self._observe("finished", outcome)
         return outcome
 
@@ -182,6 +186,9 @@ class Driver:
         """Bring tracker, outputs and observer to where an earlier run ended."""
         for event in past:
             self._tell(event, journaled=True)
+        if past:
+            plan = self._tracker.plan
+            self._books.replayed(sum(self._tracker.done(stage) for stage in range(len(plan.stages))))
         if not past:  # a plan without tasks is done before anything happens
             self._tell(Tick(self._now))
 
@@ -300,7 +307,7 @@ class Driver:
 
     def _start(self, command: StartAttempt) -> None:
         attempt, worker = command.attempt, command.worker
-        self._books.attempt_started(attempt, self._now)
+        self._books.attempt_started(attempt, self._now, backup=command.backup)
         try:
             spec = self._work.spec(attempt, self._books.needed(attempt.task))
         except Exception as error:

@@ -42,7 +42,9 @@ class JobOutcome:
     """The end of a job: how and why, what it counted, and where the time went.
 
     `failures` holds the first failed attempts (at most 100 of `failed_attempts`); `failure` is the one that decided.
-    `outputs` are the committed outputs of the last stage, by task.
+    `outputs` are the committed outputs of the last stage, by task. `notes` are further sentences for the summary: work
+    that was reused, records that were skipped, faults that were inflicted. `backups_won` were faster than the attempt
+    that they backed up.
     """
 
     kind: OutcomeKind
@@ -56,6 +58,10 @@ class JobOutcome:
     stages: tuple[StageTimes, ...]
     seconds: float
     outputs: Mapping[TaskId, Output] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    backups: int = 0
+    backups_won: int = 0
+    past_tasks: int = 0  # done before this run began, and not run again
 
     @property
     def succeeded(self) -> bool:

@@ -248,7 +248,7 @@ class Tracker:
             for attempt in choose_backups(self._slots.attempts(), self._time, self.policy):
                 task = attempt.id.task
                 if self._slots.idle and len(self._wanted[task]) == 1 and self._ledger.has_inputs(task):
-                    self._start(task, next(iter(self._slots.idle)))
+                    self._start(task, next(iter(self._slots.idle)), backup=True)
 
     def _after_the_end(self, event: Event) -> None:
         """Nothing more is decided. But attempts still end, and an output that comes now must be removed by somebody."""
@@ -344,7 +344,7 @@ class Tracker:
             self._start(queued.id.task, next(iter(self._slots.idle)))
             self._cancel(queued, "an idle worker takes it over")
 
-    def _start(self, task: TaskId, worker: WorkerId) -> None:
+    def _start(self, task: TaskId, worker: WorkerId, *, backup: bool = False) -> None:
         attempt_id = self._ledger.start(task)
         attempt = self._slots.put(attempt_id, worker, self._time, self._step)
         self._attempts[attempt_id] = attempt
@@ -353,7 +353,7 @@ class Tracker:
             self._wanted[task] = [attempt]
         else:
             wanted.append(attempt)
-        self._commands.append(StartAttempt(attempt_id, worker))
+        self._commands.append(StartAttempt(attempt_id, worker, backup))
 
     def _cancel(self, attempt: Attempt, reason: str) -> None:
         """No longer wanted. It holds its slot until its worker reports."""
