@@ -45,6 +45,12 @@ class ResourceError(MapReduceError):
     exit_code = 2
 
 
+class WorkerMemoryError(ResourceError):
+    """A task needs more memory than its worker may use. Tried again with less in hand, then the user gives more."""
+
+    retryable = True
+
+
 class JobError(MapReduceError):
     """The user's own code raised. Retried (it may be flaky); then shown with its traceback, record and place."""
 

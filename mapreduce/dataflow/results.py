@@ -19,6 +19,7 @@ from mapreduce.errors import (
     OutputLostError,
     ResourceError,
     UsageError,
+    WorkerMemoryError,
 )
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class FailureKind(Enum):
     EMPTY = "empty"  # there is no data
     USAGE = "usage"  # the job or a setting is wrong
     RESOURCE = "resource"  # no space, no permission
+    MEMORY = "memory"  # more than a worker may use, or than there is
     LOST = "lost"  # the worker died
     TIMEOUT = "timeout"  # no progress
     OUTPUT_LOST = "output lost"  # a segment or partial is missing or damaged
@@ -73,7 +75,16 @@ class FailureKind(Enum):
 
     @property
     def retryable(self) -> bool:
-        return self in (FailureKind.USER, FailureKind.LOST, FailureKind.TIMEOUT, FailureKind.OUTPUT_LOST)
+        return self in _RETRYABLE
+
+
+_RETRYABLE = (
+    FailureKind.USER,
+    FailureKind.MEMORY,  # the next attempt takes less of it, or has it alone
+    FailureKind.LOST,
+    FailureKind.TIMEOUT,
+    FailureKind.OUTPUT_LOST,
+)
 
 
 _ERROR_CLASSES: dict[FailureKind, type[MapReduceError]] = {
@@ -81,6 +92,7 @@ _ERROR_CLASSES: dict[FailureKind, type[MapReduceError]] = {
     FailureKind.EMPTY: EmptyInputError,  # before INPUT, of which it is a kind
     FailureKind.INPUT: InputError,
     FailureKind.USAGE: UsageError,
+    FailureKind.MEMORY: WorkerMemoryError,  # before RESOURCE, likewise
     FailureKind.RESOURCE: ResourceError,
     FailureKind.LOST: LostWorkerError,
     FailureKind.TIMEOUT: LostWorkerError,
@@ -93,7 +105,8 @@ class Failure:
     """Why an attempt failed, as text: the type's name, its message, the traceback, and the record with its place.
 
     `pickled` holds the original exception only if it survived a round trip in the worker. `lost` names the tasks of the
-    stage before whose outputs could not be read.
+    stage before whose outputs could not be read. `exit_code` is how its process ended, if it did, below 0 for a signal;
+    `peak_memory_bytes` what it held at most as far as was seen, `limit_bytes` what it might have; 0 is unknown.
     """
 
     kind: FailureKind
@@ -104,6 +117,9 @@ class Failure:
     place: str | None = None
     pickled: bytes | None = None
     lost: tuple[TaskId, ...] = ()
+    exit_code: int | None = None
+    peak_memory_bytes: int = 0
+    limit_bytes: int = 0
 
     @property
     def error_class(self) -> type[MapReduceError]:
@@ -133,7 +149,7 @@ def kind_of(error: BaseException) -> FailureKind:
     if isinstance(error, MapReduceError):
         return FailureKind.INTERNAL
     if isinstance(error, MemoryError):
-        return FailureKind.RESOURCE
+        return FailureKind.MEMORY
     return FailureKind.INTERNAL if _is_our_bug(error) else FailureKind.USER
 
 

@@ -82,7 +82,6 @@ class Books:
         self._counted: dict[TaskId, dict[str, int]] = {}  # counters of tasks that counted something
         self._failures: list[FailureReport] = []
         self._last_failure: FailureReport | None = None
-        self._cancelled: set[AttemptId] = set()  # bounded by what workers hold
         self._failed_attempts = 0
         self._lost_workers = 0
         self._backups: set[AttemptId] = set()
@@ -125,22 +124,12 @@ class Books:
             for name, amount in result.counters.items():
                 self._counters[name] = self._counters.get(name, 0) + amount
 
-    def failed(self, attempt: AttemptId, worker: WorkerId, failure: Failure, time: float) -> None:
+    def failed(self, attempt: AttemptId, worker: WorkerId, failure: Failure, time: float, verdict: str) -> None:
         name = self._plan.task_name(attempt.task)
-        self._last_failure = FailureReport(name, attempt, worker, failure, time - self._started)
+        self._last_failure = FailureReport(name, attempt, worker, failure, time - self._started, verdict)
         self._failed_attempts += 1
         if len(self._failures) < MAX_FAILURES_KEPT:
             self._failures.append(self._last_failure)
-
-    def cancelled(self, attempt: AttemptId) -> None:
-        """Nobody wants the attempt any more: whichever way it ends, that is no failure."""
-        self._cancelled.add(attempt)
-
-    def let_go(self, attempt: AttemptId) -> bool:
-        """An attempt has ended without output; whether it had been cancelled."""
-        was_cancelled = attempt in self._cancelled
-        self._cancelled.discard(attempt)
-        return was_cancelled
 
     def worker_lost(self) -> None:
         self._lost_workers += 1

@@ -12,11 +12,13 @@ from mapreduce.ids import AttemptId, TaskId, WorkerId
 @dataclass(frozen=True, slots=True)
 class StartAttempt:
     """Give the attempt to the worker; if the worker is busy it queues it. All that the task needs is committed.
-    A `backup` runs beside another attempt of its task, which has fallen behind."""
+    A `backup` runs beside another attempt of its task, which has fallen behind. A `frugal` one makes do with little
+    memory: it has its worker alone, because an attempt before it had too little."""
 
     attempt: AttemptId
     worker: WorkerId
     backup: bool = False
+    frugal: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,16 @@ class Discard:
     output: Output
 
 
+@dataclass(frozen=True, slots=True)
+class NoteFailure:
+    """For the books and the log: a wanted attempt ended without output, why, and what follows. Asks for no deed."""
+
+    attempt: AttemptId
+    worker: WorkerId
+    failure: Failure
+    verdict: str  # a value of recovery.Verdict
+
+
 class OutcomeKind(Enum):
     """How a job ended."""
 
@@ -72,4 +84,4 @@ class FinishJob:
     outcome: Outcome
 
 
-Command = StartAttempt | CancelAttempt | Commit | Discard | FinishJob
+Command = StartAttempt | CancelAttempt | Commit | Discard | NoteFailure | FinishJob

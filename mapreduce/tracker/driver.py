@@ -28,7 +28,16 @@ from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
 from mapreduce.tracker.books import Books
-from mapreduce.tracker.commands import CancelAttempt, Commit, Discard, FinishJob, Outcome, OutcomeKind, StartAttempt
+from mapreduce.tracker.commands import (
+    CancelAttempt,
+    Commit,
+    Discard,
+    FinishJob,
+    NoteFailure,
+    Outcome,
+    OutcomeKind,
+    StartAttempt,
+)
 from mapreduce.tracker.events import (
     AllWorkersGone,
     AttemptCancelled,
@@ -61,7 +70,6 @@ from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.outcome import JobOutcome
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
-from mapreduce.tracker.recovery import TIMED_OUT, lost_failure, timeout_failure
 from mapreduce.tracker.scheduling import Preferences
 from mapreduce.tracker.tracker import Tracker
 
@@ -234,26 +242,20 @@ class Driver:
             case LogLines(worker, attempt, text):
                 self._observe("logged", worker, attempt, text)
             case Failed(worker, attempt, failure):
-                if not self._books.let_go(attempt):
-                    self._books.failed(attempt, worker, failure, now)
                 self._tell(AttemptFailed(now, attempt, worker, failure))
             case Cancelled(worker, attempt):
-                self._books.let_go(attempt)
                 self._tell(AttemptCancelled(now, attempt, worker))
-            case Ready(worker):
-                self._tell(WorkerJoined(now, worker))
-            case Lost(worker, reason, running):
+            case Ready(worker, pid):
+                self._tell(WorkerJoined(now, worker, pid))
+            case Lost(worker, reason, running, failure):
                 self._books.worker_lost()
                 place = None if running is None else self._place_of(running, worker)
-                if running is not None and not self._books.let_go(running):
-                    self._books.failed(running, worker, lost_failure(reason, place), now)
                 self._seen.pop(worker, None)
-                self._tell(WorkerLost(now, worker, reason, place))
+                self._tell(WorkerLost(now, worker, reason, place, failure))
             case NoWorkers(reason):
                 self._tell(AllWorkersGone(now, reason))
 
     def _finished(self, report: Finished) -> None:
-        self._books.let_go(report.attempt)
         self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
 
     def _place_of(self, attempt: AttemptId, worker: WorkerId) -> str | None:
@@ -275,7 +277,7 @@ class Driver:
             samples.append(sample)
             return
         samples.append(replace(sample, task=self._tracker.plan.task_name(attempt.task)))
-        work_done = sample.bytes_in + sample.records_in
+        work_done = sample.bytes_in + sample.records_in + sample.steps
         self._tell(AttemptProgressed(self._now, attempt, sample.worker, work_done))
 
     # --- events to commands, commands to deeds
@@ -311,9 +313,7 @@ class Driver:
         try:
             spec = self._work.spec(attempt, self._books.needed(attempt.task))
         except Exception as error:
-            failure = failure_from(error)
-            self._books.failed(attempt, worker, failure, self._now)
-            self._consequences.append(AttemptFailed(self._now, attempt, worker, failure))
+            self._consequences.append(AttemptFailed(self._now, attempt, worker, failure_from(error)))
             return
         self._executor.start(attempt, worker, spec)
 
@@ -325,11 +325,10 @@ class Driver:
             return
         self._books.committed(command.attempt, command.result, self._now)
 
-    def _end_attempt(self, command: CancelAttempt | Discard | FinishJob) -> None:
-        if isinstance(command, CancelAttempt):
-            if command.reason == TIMED_OUT:
-                self._books.failed(command.attempt, command.worker, timeout_failure(self._tracker.policy), self._now)
-            self._books.cancelled(command.attempt)
+    def _end_attempt(self, command: CancelAttempt | Discard | NoteFailure | FinishJob) -> None:
+        if isinstance(command, NoteFailure):
+            self._books.failed(command.attempt, command.worker, command.failure, self._now, command.verdict)
+        elif isinstance(command, CancelAttempt):
             self._executor.cancel(command.attempt, command.worker)
         elif isinstance(command, Discard):
             self._work.discard(command.attempt, command.output)

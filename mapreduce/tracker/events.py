@@ -15,10 +15,11 @@ from mapreduce.ids import AttemptId, TaskId, WorkerId
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A worker is ready for attempts: at the start, or in place of a lost one (with a new id)."""
+    """A worker is ready for attempts: at the start, or in place of a lost one (with a new id). `pid` 0 is unknown."""
 
     time: float
     worker: WorkerId
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,13 @@ class AttemptCancelled:
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
     """The worker died or was given up; nothing more comes from it. `reason` names signal or exit code and memory,
-    `place` the input that it was reading."""
+    `place` the input that it was reading. `failure` is that of the attempt which it ran, if more is known of it."""
 
     time: float
     worker: WorkerId
     reason: str
     place: str | None = None
+    failure: Failure | None = None
 
 
 @dataclass(frozen=True, slots=True)

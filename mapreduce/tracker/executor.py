@@ -62,6 +62,7 @@ class WorkerSample:
     bytes_in: int = 0
     records_in: int = 0
     task: str | None = None
+    steps: int = 0  # other signs of progress: batches merged, keys reduced
 
 
 class Progress(NamedTuple):
@@ -71,11 +72,13 @@ class Progress(NamedTuple):
 
 
 class Lost(NamedTuple):
-    """The worker died or was given up. `running` is the attempt that it was at, if any; those queued went with it."""
+    """The worker died or was given up. `running` is the attempt that it was at, if any, and `failure` how that
+    ended, where more is known than the reason; those queued went with it."""
 
     worker: WorkerId
     reason: str
     running: AttemptId | None = None
+    failure: Failure | None = None
 
 
 class LogLines(NamedTuple):

@@ -14,13 +14,15 @@ from mapreduce.tracker.commands import OutcomeKind
 
 @dataclass(frozen=True, slots=True)
 class FailureReport:
-    """One failed attempt. `seconds` is when, since the job's start."""
+    """One failed attempt. `seconds` is when, since the job's start; `verdict` what was done: 'run again', 'run after a
+    rest' or 'give up'."""
 
     task_name: str
     attempt: AttemptId
     worker: WorkerId
     failure: Failure
     seconds: float
+    verdict: str = ""
 
 
 @dataclass(frozen=True, slots=True)

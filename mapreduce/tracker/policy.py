@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from enum import Enum
 
 from mapreduce.errors import InternalError
+
+
+class Backups(Enum):
+    """Which attempts get a second one beside them: see `speculation`."""
+
+    STALLED = "stalled"  # that stand still, or whose worker says nothing: right on one host
+    SLOW = "slow"  # those, and what is slower than most near the end of its stage: right on many
+    OFF = "off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,23 +36,43 @@ class Policy:
     """Rest after a task's first failure; doubles with each. A hiccup has passed by then, and nobody notices."""
 
     longest_rest_seconds: float = 10.0
+    """The rest after a task's failures grows no longer than this: with few attempts allowed it is never reached, with
+    many (an unreliable service that `map` calls) a task still gets its turn several times a minute."""
 
     avoid_seconds: float = 5.0
-    """How long a ready task waits for a worker on which it has not failed yet, before it takes any."""
+    """How long a ready task waits for a worker on which it has not failed yet, before it takes any. Longer than most
+    tasks last, so that one usually comes free; short enough that a job of one healthy worker does not crawl."""
 
     timeout_seconds: float = 600.0
-    """An attempt that made no progress for so long has failed. Hadoop's default."""
+    """An attempt that made no progress for so long has failed. Hadoop's default. Progress is bytes and records read,
+    batches merged and written, keys reduced. A single call of the job's code shows none while it works: one that
+    honestly takes longer needs a longer timeout."""
+
+    backups: Backups = Backups.STALLED
 
     backup_seconds: float = 60.0
     """A running attempt that made no progress for so long gets a backup, if a worker has nothing to do. A tenth of the
     timeout: a worker reports several times a second, so a minute of nothing is far outside of what work looks like."""
 
+    silence_seconds: float = math.inf
+    """A running attempt whose worker said nothing at all for so long gets a backup, too. A worker sends a sign of life
+    five times a second, from a thread of its own, so it is stopped, starved, or in C code that keeps the interpreter to
+    itself. Only where workers do send them: the driver sets it for those."""
+
+    slow_share_done: float = 0.75
+    """Backups of slow attempts begin when so much of their stage is done. Hadoop's and Spark's default: earlier a
+    backup would take the place of a task that has not run at all, and the typical time is not known yet."""
+
+    slow_factor: float = 1.5
+    """An attempt is slow when it has run so many times the median of its stage. Spark's default: half again as long is
+    more than tasks of equal splits differ by, and the backup still ends before a machine of half the speed would."""
+
     def __post_init__(self) -> None:
-        for name in ("max_attempts", "queue_depth", "timeout_seconds", "backup_seconds"):
+        for name in ("max_attempts", "queue_depth", "timeout_seconds", "backup_seconds", "silence_seconds"):
             if getattr(self, name) <= 0:
                 raise InternalError(f"policy {name} is {getattr(self, name)}; it must be above 0")
 
     @property
     def watch_seconds(self) -> float:
         """How often running attempts are looked at: a tenth of the patience, which is as exact as patience needs be."""
-        return min(self.timeout_seconds, self.backup_seconds) / 10
+        return min(self.timeout_seconds, self.backup_seconds, self.silence_seconds) / 10

@@ -3,6 +3,7 @@
 kind of failure                          counts against the budget     runs again
 the job's code, silence for too long     yes                           after a rest that doubles
 its worker died while it ran             yes: it may be what kills     at once: nobody needs a rest from a crash
+too little memory                        yes                           after a rest, and frugally: alone on a worker
 its worker died while it was queued      no: it was not there          at once
 an input's bytes are gone                no, up to a bound             when the input is back
 bad input, bad call, no space, our bug   -                             never: the next attempt would meet the same
@@ -32,6 +33,7 @@ class Trouble:
 
     failures: int = 0
     lost_inputs: int = 0
+    needs_memory: bool = False  # had too little once: later attempts are frugal
     workers: set[WorkerId] = field(default_factory=set)  # on which it failed
     avoid_until: float = 0.0  # when it stops waiting for another worker
 
@@ -43,6 +45,7 @@ def judge(failure: Failure, trouble: Trouble, worker: WorkerId, policy: Policy) 
         return Verdict.RUN_AGAIN
     trouble.failures += 1
     trouble.workers.add(worker)
+    trouble.needs_memory = trouble.needs_memory or failure.kind is FailureKind.MEMORY
     if not failure.kind.retryable or trouble.failures >= policy.max_attempts:
         return Verdict.GIVE_UP
     return Verdict.RUN_AGAIN if failure.kind is FailureKind.LOST else Verdict.RUN_AFTER_REST
@@ -56,6 +59,9 @@ def rest_seconds(failures: int, policy: Policy) -> float:
 def reason_to_give_up(task_name: str, failure: Failure, trouble: Trouble) -> str:
     """One sentence for the person: which task, how often, what it was."""
     what = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+    if failure.kind is FailureKind.MEMORY:
+        smaller = "more, smaller partitions with --reducers" if task_name.startswith("reduce") else SMALLER_SPLITS
+        what = f"{what}; give workers more with --memory, or {smaller}"
     if trouble.failures <= 1:
         return f"{task_name} failed: {what}"
     return f"{task_name} failed {trouble.failures} times; the last time: {what}"
@@ -65,6 +71,8 @@ def lost_failure(reason: str, place: str | None = None) -> Failure:
     """The failure of an attempt whose worker died while it ran."""
     return Failure(FailureKind.LOST, "LostWorkerError", f"its worker was lost: {reason}", place=place)
 
+
+SMALLER_SPLITS = "smaller pieces with --split-size"
 
 TIMED_OUT = "it made no progress"
 """Why an attempt is cancelled that has such a failure."""

@@ -20,7 +20,8 @@ Level = OrderedDict[WorkerId, None]
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """An attempt that holds a slot. `step` is the event, counted from the start, at which it was started."""
+    """An attempt that holds a slot. `step` is the event, counted from the start, at which it was started; with `alone`
+    nothing is queued behind it. `began_at` is when it began to run, `heard_at` when its worker last spoke."""
 
     id: AttemptId
     worker: WorkerId
@@ -28,6 +29,12 @@ class Attempt:
     state: AttemptState
     progressed_at: float
     work_done: int = -1
+    alone: bool = False
+    began_at: float = 0.0
+    heard_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.began_at = self.heard_at = self.progressed_at
 
     def move(self, cause: AttemptCause) -> None:
         """Follow the table of attempts."""
@@ -46,6 +53,7 @@ class Slots:
         self._depth = depth
         self._held: dict[WorkerId, list[Attempt]] = {}
         self._levels: list[Level] = [OrderedDict() for _ in range(depth + 1)]
+        self._alone: set[WorkerId] = set()  # workers with an attempt behind which nothing is queued
         self._queued: OrderedDict[AttemptId, Attempt] = OrderedDict()
 
     def __contains__(self, worker: object) -> bool:
@@ -81,22 +89,28 @@ class Slots:
     def leave(self, worker: WorkerId) -> list[Attempt]:
         """The worker is gone; what it held, the running one first."""
         held = self._held.pop(worker)
-        del self._levels[len(held)][worker]
+        del self._levels[self._depth if worker in self._alone else len(held)][worker]
+        self._alone.discard(worker)
         for attempt in held:
             self._queued.pop(attempt.id, None)
         return held
 
-    def put(self, attempt_id: AttemptId, worker: WorkerId, time: float, step: int) -> Attempt:
-        """A new attempt on a worker that has room: running if the worker is idle, else queued."""
+    def put(self, attempt_id: AttemptId, worker: WorkerId, time: float, step: int, *, alone: bool = False) -> Attempt:
+        """A new attempt on a worker that has room: running if the worker is idle, else queued. With `alone` the worker
+        is full until it has ended."""
         held = self._held[worker]
-        level = len(held)
+        level = self._depth if worker in self._alone else len(held)
         if level >= self._depth:
-            raise InternalError(f"worker {worker} has {level} attempts and no room for {attempt_id}")
-        attempt = Attempt(attempt_id, worker, step, AttemptState.QUEUED if held else AttemptState.RUNNING, time)
+            raise InternalError(f"worker {worker} has {len(held)} attempts and no room for {attempt_id}")
+        state = AttemptState.QUEUED if held else AttemptState.RUNNING
+        attempt = Attempt(attempt_id, worker, step, state, time, alone=alone)
         if held:
             self._queued[attempt_id] = attempt
         held.append(attempt)
         del self._levels[level][worker]
+        if alone:
+            self._alone.add(worker)
+            level = self._depth - 1
         self._levels[level + 1][worker] = None
         return attempt
 
@@ -104,19 +118,28 @@ class Slots:
         """The attempt holds its slot no longer; the next in its worker's queue begins."""
         worker = attempt.worker
         held = self._held[worker]
-        level = len(held)
+        level = self._depth if worker in self._alone else len(held)
+        del self._levels[level][worker]
         held.remove(attempt)
         self._queued.pop(attempt.id, None)
-        del self._levels[level][worker]
+        if worker in self._alone:
+            level = self._leave_alone(worker, held)
         self._levels[level - 1][worker] = None
         if held:
             self.begin(held[0], time)
+
+    def _leave_alone(self, worker: WorkerId, held: list[Attempt]) -> int:
+        """Level from which the worker comes down, now that it holds these."""
+        if any(attempt.alone for attempt in held):
+            return self._depth + 1
+        self._alone.discard(worker)
+        return len(held) + 1
 
     def begin(self, attempt: Attempt, time: float) -> None:
         """A queued attempt has begun to run; its patience counts from now."""
         if attempt.state is AttemptState.QUEUED:
             attempt.move(AttemptCause.TURN_CAME)
-            attempt.progressed_at = time
+            attempt.progressed_at = attempt.began_at = attempt.heard_at = time
             self._queued.pop(attempt.id, None)
 
     def cancel(self, attempt: Attempt) -> None:

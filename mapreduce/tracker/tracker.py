@@ -21,6 +21,8 @@ An event costs the same time however many tasks there are. Only a tick once in a
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from heapq import heappop, heappush
 
 from mapreduce.dataflow.results import AttemptResult, Failure
@@ -32,6 +34,7 @@ from mapreduce.tracker.commands import (
     Commit,
     Discard,
     FinishJob,
+    NoteFailure,
     Outcome,
     OutcomeKind,
     StartAttempt,
@@ -51,7 +54,7 @@ from mapreduce.tracker.events import (
 )
 from mapreduce.tracker.ledger import Ledger
 from mapreduce.tracker.plan import Plan
-from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.policy import Backups, Policy
 from mapreduce.tracker.recovery import (
     TIMED_OUT,
     Trouble,
@@ -64,7 +67,7 @@ from mapreduce.tracker.recovery import (
 )
 from mapreduce.tracker.scheduling import NOWHERE, Preferences, choose_worker
 from mapreduce.tracker.slots import Attempt, Slots
-from mapreduce.tracker.speculation import choose_backups, has_timed_out
+from mapreduce.tracker.speculation import Durations, choose_backups, has_timed_out
 from mapreduce.tracker.states import AttemptCause, AttemptState, TaskState
 
 
@@ -86,7 +89,8 @@ class Tracker:
         self._outcome: Outcome | None = None
         self._time = 0.0
         self._step = 0  # events handled
-        self._next_watch = float("-inf")
+        self._next_watch = -math.inf
+        self._durations = [Durations() for _ in plan.stages] if self.policy.backups is Backups.SLOW else []
         self._any_worker_yet = False
 
     def handle(self, event: Event) -> list[Command]:
@@ -167,6 +171,8 @@ class Tracker:
             self._commands.append(Discard(event.attempt, event.result.output))
             return
         attempt.move(AttemptCause.FINISHED_FIRST)
+        if self._durations:
+            self._durations[event.attempt.task.stage].add(event.time - attempt.began_at)
         self._commit(event.attempt, event.result)
 
     def _finished_unknown(self, attempt: AttemptId, result: AttemptResult) -> None:
@@ -181,6 +187,7 @@ class Tracker:
         if attempt is None:
             return
         self._slots.begin(attempt, event.time)
+        attempt.heard_at = event.time
         if event.work_done != attempt.work_done:
             attempt.work_done = event.work_done
             attempt.progressed_at = event.time
@@ -221,7 +228,7 @@ class Tracker:
             if self._outcome is not None:
                 continue
             if before is AttemptState.RUNNING:
-                self._count_failure(attempt, lost_failure(event.reason, event.place))
+                self._count_failure(attempt, event.failure or lost_failure(event.reason, event.place))
             elif before is AttemptState.QUEUED:  # it was not there when the worker died
                 self._drop(attempt, Verdict.RUN_AGAIN)
 
@@ -245,10 +252,24 @@ class Tracker:
                 self._count_failure(attempt, timeout_failure(self.policy))
         if self._outcome is None and self._slots.idle:
             self._assign()
-            for attempt in choose_backups(self._slots.attempts(), self._time, self.policy):
+            if not self._slots.idle:
+                return
+            for attempt in choose_backups(self._slots.attempts(), self._time, self.policy, self._typical_seconds()):
                 task = attempt.id.task
                 if self._slots.idle and len(self._wanted[task]) == 1 and self._ledger.has_inputs(task):
                     self._start(task, next(iter(self._slots.idle)), backup=True)
+
+    def _typical_seconds(self) -> Callable[[int], float]:
+        """By stage, how long a task usually takes; infinite for a stage that is far from its end."""
+        if self.policy.backups is not Backups.SLOW:
+            return lambda _: math.inf
+        seconds = [
+            self._durations[number].median()
+            if self._ledger.done(number) >= self.policy.slow_share_done * stage.tasks
+            else math.inf
+            for number, stage in enumerate(self.plan.stages)
+        ]
+        return seconds.__getitem__
 
     def _after_the_end(self, event: Event) -> None:
         """Nothing more is decided. But attempts still end, and an output that comes now must be removed by somebody."""
@@ -281,6 +302,7 @@ class Tracker:
         task = attempt.id.task
         trouble = self._troubles.setdefault(task, Trouble())
         verdict = judge(failure, trouble, attempt.worker, self.policy)
+        self._commands.append(NoteFailure(attempt.id, attempt.worker, failure, verdict.value))
         if verdict is Verdict.GIVE_UP:
             self._ledger.fail(task)
             reason = reason_to_give_up(self.plan.task_name(task), failure, trouble)
@@ -345,15 +367,17 @@ class Tracker:
             self._cancel(queued, "an idle worker takes it over")
 
     def _start(self, task: TaskId, worker: WorkerId, *, backup: bool = False) -> None:
+        trouble = self._troubles.get(task) if self._troubles else None
+        frugal = trouble is not None and trouble.needs_memory
         attempt_id = self._ledger.start(task)
-        attempt = self._slots.put(attempt_id, worker, self._time, self._step)
+        attempt = self._slots.put(attempt_id, worker, self._time, self._step, alone=frugal)
         self._attempts[attempt_id] = attempt
         wanted = self._wanted.get(task)
         if wanted is None:
             self._wanted[task] = [attempt]
         else:
             wanted.append(attempt)
-        self._commands.append(StartAttempt(attempt_id, worker, backup))
+        self._commands.append(StartAttempt(attempt_id, worker, backup, frugal))
 
     def _cancel(self, attempt: Attempt, reason: str) -> None:
         """No longer wanted. It holds its slot until its worker reports."""

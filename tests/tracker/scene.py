@@ -13,7 +13,7 @@ from typing import Any
 
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import CancelAttempt, Command, Commit, Discard, FinishJob, StartAttempt
+from mapreduce.tracker.commands import CancelAttempt, Command, Commit, Discard, FinishJob, NoteFailure, StartAttempt
 from mapreduce.tracker.events import (
     AllWorkersGone,
     AttemptCancelled,
@@ -46,6 +46,7 @@ class Scene:
         self.time = 0.0
         self.events: list[Event] = []
         self.commands: list[Command] = []
+        self.notes: list[NoteFailure] = []  # told apart, so that other answers stay short
         self.where: dict[AttemptId, WorkerId] = {}
 
     def tell(self, event: Event) -> list[str]:
@@ -53,7 +54,8 @@ class Scene:
         commands = self.tracker.handle(event)
         self.commands += commands
         self.where.update({c.attempt: c.worker for c in commands if isinstance(c, StartAttempt)})
-        return [self.words(command) for command in commands]
+        self.notes += [command for command in commands if isinstance(command, NoteFailure)]
+        return [self.words(command) for command in commands if not isinstance(command, NoteFailure)]
 
     def joins(self, *workers: int) -> list[str]:
         return [words for worker in workers for words in self.tell(WorkerJoined(self.time, WorkerId(worker)))]
@@ -121,12 +123,15 @@ class Scene:
     def words(self, command: Command) -> str:
         match command:
             case StartAttempt(attempt, worker):
-                return f"start {self.name(attempt)} on {worker}"
+                manner = " frugally" if command.frugal else ""
+                return f"start {self.name(attempt)} on {worker}{manner}"
             case CancelAttempt(attempt, worker, reason):
                 return f"cancel {self.name(attempt)} on {worker}: {reason}"
             case Commit(attempt, _):
                 return f"commit {self.name(attempt)}"
             case Discard(attempt, _):
                 return f"discard {self.name(attempt)}"
+            case NoteFailure(attempt, worker, failure, verdict):
+                return f"{self.name(attempt)} failed on {worker}: {failure.kind.value}; {verdict}"
             case FinishJob(outcome):
                 return f"{outcome.kind.value}: {outcome.reason}" if outcome.reason else outcome.kind.value

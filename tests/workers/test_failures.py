@@ -37,7 +37,7 @@ CALL = "def call(f=None):\n    return f() if f else {}['a']"
 CASES: dict[str, tuple[Callable[[], Any], FailureKind]] = {
     "our own code": (compiled(OURS, CALL), FailureKind.INTERNAL),
     "ours in a library": (compiled(OURS, "import json\ndef call(): json.loads('{')"), FailureKind.INTERNAL),
-    "ours without memory": (compiled(OURS, "def call(): raise MemoryError"), FailureKind.RESOURCE),
+    "ours without memory": (compiled(OURS, "def call(): raise MemoryError"), FailureKind.MEMORY),
     "ours, of the system": (compiled(OURS, "def call(): open('/no/such')"), FailureKind.USER),
     "a job that ours calls": (lambda: compiled(OURS, CALL)(lambda: int("x")), FailureKind.USER),
     "a job's C code": (lambda: compiled(OURS, CALL)(lambda: json.loads("{")), FailureKind.USER),
