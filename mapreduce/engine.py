@@ -24,13 +24,14 @@ from mapreduce.errors import InternalError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
 from mapreduce.settings import Settings, available_cpus, settings_from
-from mapreduce.tracker.driver import run_job
+from mapreduce.tracker.driver import policy_of, run_job
 from mapreduce.tracker.observer import Observer
 
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
+    from mapreduce.tracker.policy import Policy
     from mapreduce.workers.pool import Pool
     from mapreduce.workers.process import Start
 
@@ -95,6 +96,10 @@ class Engine:
         started = time.monotonic()
         check_job(job)
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
+        if asked.chaos:
+            from mapreduce.engines.chaos import check_chaos
+
+            check_chaos(asked.chaos, self.kind)
         with ExitStack() as until_done:
             if dataset.reads_stdin:
                 folder = tempfile.mkdtemp(prefix="mapreduce-stdin-")
@@ -191,7 +196,14 @@ class Engine:
         from mapreduce.engines.local import LocalExecutor
 
         assert self._pool is not None
-        return LocalExecutor(self._pool, pack_job(prepared.context), prepared.context.settings.memory_bytes)
+        settings = prepared.context.settings
+        executor = LocalExecutor(self._pool, pack_job(prepared.context), settings.memory_bytes)
+        if not settings.chaos:
+            return executor
+        from mapreduce.engines.chaos import ChaosExecutor, parse_chaos
+
+        chaos = parse_chaos(settings.chaos, prepared.context.job_id)
+        return ChaosExecutor(executor, self._pool, chaos, prepared.context.root, prepared.notes.append)
 
     def _start_workers(self, job: Job | Fold) -> None:
         """Start the workers if they are not there yet: they load what the job will need while it is planned."""
@@ -217,6 +229,7 @@ class Engine:
                 journal=prepared.journal,
                 past=prepared.past,
                 settings=prepared.context.settings,
+                policy=_policy_of(prepared),
                 input_bytes=prepared.context.input_bytes,
                 workers=self.workers,
                 notes=prepared.notes,
@@ -244,6 +257,16 @@ def run(
         return engine.run(job, dataset, output=output, observer=observer, **settings)
     with Engine(engine, workers=workers, memory=memory) as made:
         return made.run(job, dataset, output=output, observer=observer, **settings)
+
+
+def _policy_of(prepared: Prepared) -> Policy:
+    settings = prepared.context.settings
+    policy = policy_of(settings)
+    if not settings.chaos:
+        return policy
+    from mapreduce.engines.chaos import chaos_policy
+
+    return chaos_policy(policy, prepared.plan)
 
 
 def error_of(outcome: JobOutcome) -> MapReduceError:

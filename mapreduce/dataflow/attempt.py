@@ -82,7 +82,7 @@ def run_attempt(context: JobContext, attempt_id: AttemptId, spec: Spec, monitor:
     started, cpu_started = time.perf_counter(), time.process_time()
     job = context.fresh_job()
     attempt = Attempt(context, attempt_id, job, monitor)
-    body = _body_of(spec)
+    body = body_of(spec)
     job.setup()
     try:
         output = body(attempt, spec)
@@ -108,7 +108,10 @@ def peak_memory_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _body_of(spec: Spec) -> Callable[[Attempt, Any], Output]:
+def body_of(spec: Any) -> Callable[[Attempt, Any], Output]:
+    """The function that carries out a spec. One with a method `run` does so itself: engines wrap specs in such."""
+    if hasattr(spec, "run"):
+        return lambda attempt, spec: spec.run(attempt)
     # Imported when used: a fold needs nothing of the shuffle, a map nothing of the merge.
     if isinstance(spec, FoldMapSpec | FoldReduceSpec):
         from mapreduce.dataflow import fold_task

@@ -144,6 +144,11 @@ class Pool:
         """Workers that have said hello."""
         return [member.id for member in self._members.values() if member.ready]
 
+    def pid(self, worker: WorkerId) -> int | None:
+        """The worker's process; None once it is gone."""
+        member = self._members.get(worker)
+        return None if member is None else member.process.pid
+
     def start(self, attempt: AttemptId, worker: WorkerId, spec: bytes) -> None:
         """Queue an attempt of the current job for a worker; it is sent by the next `wait`. Its end is reported, or the
         worker's: if that has been reported already, nothing happens."""
