@@ -71,17 +71,24 @@ class Dataset:
             return [file for member in self.members for file in member.files()]
         return list(self.found) if self.found is not None else find_files(self.paths)
 
-    def plan(self, split_bytes: int | None = None) -> PlannedInput:
+    def plan(self, split_bytes: int | None = None, *, lasting: bool = False) -> PlannedInput:
         """Resolve the format and cut the files; reads headers at most (the whole of what must be looked at: see the
-        formats). Splits depend on the input and `split_bytes` alone; None takes a size that suits the input. A dataset
-        that is cached was planned before, and stays as it is."""
+        formats). Splits depend on the input and `split_bytes` alone; None takes a size that suits the input. With
+        `lasting` a file is cut as if it were the only one, and where it was cut before it grew. A dataset that is
+        cached was planned before, and stays as it is."""
         if self.planned is not None:
             return self.planned
         format, files = self._unresolved()
         size = sum(file.size for file in files)
-        split_bytes = split_bytes or default_split_bytes(size)
         format = format.resolve(files)
-        pieces = [(file, extent) for file in files for extent in format.plan_extents(file, split_bytes)]
+        even_bytes = split_bytes or default_split_bytes(size)
+        pieces = [
+            (file, extent)
+            for file in files
+            for extent in (
+                format.plan_lasting_extents(file, split_bytes) if lasting else format.plan_extents(file, even_bytes)
+            )
+        ]
         splits = tuple(Split(number, file, extent) for number, (file, extent) in enumerate(pieces))
         return PlannedInput(format, tuple(files), splits, size, owner=self)
 

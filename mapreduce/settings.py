@@ -132,6 +132,20 @@ def default_partitions(input_bytes: int) -> int:
     return min(MAX_PARTITIONS, max(1, math.ceil(input_bytes / PARTITION_BYTES)))
 
 
+def lasting_split_bytes(start: int) -> int:
+    """Size of the split that begins at byte `start` of its file, where cuts must stay as files grow and come and go: a
+    power of two between 1 and 128 MiB, a sixteenth to an eighth of what lies before it. A file of 1 GiB has 64."""
+    return min(MAX_SPLIT_BYTES, max(MIN_SPLIT_BYTES, 1 << max(0, (start // 8).bit_length() - 1)))
+
+
+def lasting_partitions(input_bytes: int) -> int:
+    """Partitions that seldom change as the input grows: the default's number, raised to a power of four."""
+    partitions = 1
+    while partitions < default_partitions(input_bytes):
+        partitions *= 4
+    return partitions
+
+
 def available_cpus() -> int:
     """CPUs that this process may use: affinity, then every cgroup quota up the path. At least 1."""
     affinity = getattr(os, "sched_getaffinity", None)

@@ -11,6 +11,7 @@ from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Extent, InputFile
 from mapreduce.formats.compression import Compression, compression_of, is_damage, plan_compressed
 from mapreduce.formats.inputs import open_input
+from mapreduce.settings import lasting_split_bytes
 
 UTF8_BOM = codecs.BOM_UTF8
 SHIFTING = ("iso2022", "hz")
@@ -143,6 +144,22 @@ def plan_even_extents(file: InputFile, split_bytes: int, unit: int = 1) -> list[
     pieces = -(-units // max(1, split_bytes // unit))
     cuts = [min(file.size, units * piece // pieces * unit) for piece in range(pieces + 1)] if pieces else []
     return [Extent(start, end, end - start) for start, end in pairwise(cuts)]
+
+
+def plan_lasting_extents(file: InputFile, split_bytes: int | None, unit: int = 1) -> list[Extent]:
+    """The file cut at places that growth does not move: `split_bytes` apart, or as `lasting_split_bytes` says."""
+    if not is_splittable(file):
+        return plan_compressed(file)
+    return [Extent(start, end, end - start) for start, end in pairwise(lasting_cuts(0, file.size, split_bytes, unit))]
+
+
+def lasting_cuts(start: int, end: int, split_bytes: int | None, unit: int = 1) -> list[int]:
+    """From `start` to `end`, both among them."""
+    cuts = [start]
+    while cuts[-1] < end:
+        size = split_bytes or lasting_split_bytes(cuts[-1] - start)
+        cuts.append(min(end, cuts[-1] + max(1, size // unit) * unit))
+    return cuts
 
 
 def stream_end(file: InputFile, extent: Extent) -> int:

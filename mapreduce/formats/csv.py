@@ -7,17 +7,33 @@ found once (see csv_schema); an empty cell of a number column is None, of a stri
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from mapreduce.errors import InputError, InternalError
 from mapreduce.formats.base import Extent, Format, InputFile, Split
-from mapreduce.formats.bytes_io import UTF8_BOM, ByteReader, check_encoding, decode, is_splittable, is_utf8, stream_end
+from mapreduce.formats.bytes_io import (
+    UTF8_BOM,
+    ByteReader,
+    check_encoding,
+    decode,
+    is_splittable,
+    is_utf8,
+    lasting_cuts,
+    stream_end,
+)
 from mapreduce.formats.columns import SAMPLE_BYTES, apply_types, check_selection, check_string_lists, features_of
 from mapreduce.formats.compression import plan_compressed, uncompressed_name
 from mapreduce.formats.csv_block import CsvBlock
-from mapreduce.formats.csv_cuts import Dialect, QuoteState, body_start, plan_record_extents, read_first_record
+from mapreduce.formats.csv_cuts import (
+    Dialect,
+    QuoteState,
+    body_start,
+    even_aims,
+    plan_record_extents,
+    read_first_record,
+)
 from mapreduce.formats.csv_schema import (
     NULL_CELLS,
     TYPES,
@@ -106,12 +122,23 @@ class Csv(Format):
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         """Cuts at true record ends, header left out. Reads a file of several splits once, to follow its quotes."""
+        return self._plan(file, lambda start: even_aims(start, file.size, split_bytes))
+
+    def plan_lasting_extents(self, file: InputFile, split_bytes: int | None) -> list[Extent]:
+        return self._plan(file, lambda start: lasting_cuts(start, file.size, split_bytes)[1:-1])
+
+    def _plan(self, file: InputFile, choose_aims: Callable[[int], Sequence[int]]) -> list[Extent]:
+        """`choose_aims` says where to cut, as nearly as records allow, a body that begins at a byte."""
         if file.size == 0:
             return []
         if not is_splittable(file):
             return plan_compressed(file)
         dialect = self.schema.dialect if self.schema else self.dialect_of(file)
-        return plan_record_extents(file, split_bytes, body_start(file, dialect, has_header=self._has_header), dialect)
+        start = body_start(file, dialect, has_header=self._has_header)
+        return plan_record_extents(file, choose_aims(start), start, dialect)
+
+    def bytes_of(self, split: Split) -> range | None:
+        return range(split.extent.start, split.extent.end) if is_splittable(split.file) else None
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[CsvBlock]:
         if self.schema is None:

@@ -8,6 +8,7 @@ for every chunk, all quotes at once, and a chunk that breaks it is walked quote 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -128,21 +129,25 @@ def body_start(file: InputFile, dialect: Dialect, *, has_header: bool) -> int:
         return len(UTF8_BOM) if is_marked else 0
 
 
-def plan_record_extents(file: InputFile, split_bytes: int, start: int, dialect: Dialect) -> list[Extent]:
-    """The file from `start` in pieces of about `split_bytes`, each cut moved to the next record's first byte.
+def even_aims(start: int, end: int, split_bytes: int) -> list[int]:
+    """Where to cut [start, end) into equal pieces of at most `split_bytes`."""
+    pieces = -(-(end - start) // split_bytes)
+    return [start + (end - start) * number // pieces for number in range(1, pieces)]
 
-    A file that fits one split is not read; any other is read once, to follow its quotes.
+
+def plan_record_extents(file: InputFile, aims: Sequence[int], start: int, dialect: Dialect) -> list[Extent]:
+    """The file from `start`, cut at the first record that begins at each of `aims` or after it.
+
+    A file that is not cut is not read; any other is read once, to follow its quotes.
     """
     if start >= file.size:
         return []
-    if file.size - start <= split_bytes:
+    if not aims:
         return [Extent(start, file.size, file.size - start)]
-    pieces = -(-(file.size - start) // split_bytes)
     cuts = [start]
     with ByteReader(file, start) as reader:
         state = QuoteState(dialect)
-        for number in range(1, pieces):
-            aim = start + (file.size - start) * number // pieces
+        for aim in aims:
             if reader.offset >= aim:
                 continue
             while reader.offset < aim - 1:  # up to the byte before: it may be the newline that ends a record

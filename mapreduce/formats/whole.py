@@ -53,6 +53,7 @@ class Whole(Format):
     """Whole files, each a split of its own."""
 
     name: ClassVar[str] = "whole"
+    tells_path: ClassVar[bool] = True
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return [Extent(0, file.size, file.size)]

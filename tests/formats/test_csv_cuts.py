@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapreduce.formats import csv_cuts
-from mapreduce.formats.csv_cuts import Dialect, QuoteState, plan_record_extents
+from mapreduce.formats.csv_cuts import Dialect, QuoteState, even_aims, plan_record_extents
 from mapreduce.formats.csv_schema import parse_rows
 from tests.formats.laws import input_file
 
@@ -48,7 +48,7 @@ def test_rows_of_the_pieces_are_the_rows_of_the_file(
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "cuts.csv"
     path.write_bytes(text.encode())
-    extents = plan_record_extents(input_file(path), split_bytes, 0, COMMA)
+    extents = plan_record_extents(input_file(path), even_aims(0, path.stat().st_size, split_bytes), 0, COMMA)
     pieces = [text[extent.start : extent.end] for extent in extents]
     assert "".join(pieces) == text
     assert [row for piece in pieces for row in parse_rows(piece, COMMA)] == parse_rows(text, COMMA)
