@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 from mapreduce.errors import InputError, near
+from mapreduce.settings import MAX_SPLIT_BYTES, MIN_SPLIT_BYTES, SPLITS_AIMED_AT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,6 +56,22 @@ class Split:
         return f"{self.file.path}, bytes {start} to {end}" if end - start == self.extent.bytes else self.file.path
 
 
+Raw = bytes
+"""The bytes of a record as in the file. (Within a block `bytes` is its size.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where a record stands: in which file, and its number there in the format's own unit, such as byte or row."""
+
+    file: str
+    unit: str | None = None  # None: the file is the record
+    number: int = 0
+
+    def __str__(self) -> str:
+        return self.file if self.unit is None else f"{self.file}, {self.unit} {self.number}"
+
+
 class Block(ABC):
     """A batch of records inside a split, in whichever form the job asks for; each form is made when asked for.
 
@@ -75,6 +92,25 @@ class Block(ABC):
     @abstractmethod
     def place(self, index: int) -> str:
         """Where record `index` of this block stands, for a person: 'books/a.txt, byte 1042' or '..., line 7'."""
+
+    def select(self, rows: Sequence[int]) -> Block:
+        """A block of these records alone, in the order of `rows`, whose places are still those in the file.
+
+        Where records are lines it is made of their bytes, so that one which cannot be read does not spoil the others.
+        """
+        from mapreduce.formats.selection import Selection
+
+        return Selection(self, rows)
+
+    def raw(self, index: int) -> Raw | None:
+        """The bytes of record `index` as in the file; None where a record is no run of bytes."""
+        return None
+
+    def where(self, index: int) -> Where:
+        """The place of record `index` for a program. Cheap: it reads no file."""
+        file, _, text = self.place(index).rpartition(", ")
+        unit, _, number = text.rpartition(" ")
+        return Where(file, unit, int(number)) if file and number.isdigit() else Where(self.place(index))
 
     @property
     @abstractmethod
@@ -101,6 +137,7 @@ class Format(ABC):
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
+    tells_path: ClassVar[bool] = False  # whether a record holds the path of its file
 
     def resolve(self, files: Sequence[InputFile]) -> Self:
         """Look at the input once, before splitting: header, column types, feature count. Returns a fixed format."""
@@ -113,6 +150,15 @@ class Format(ABC):
     @abstractmethod
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         """Cut a file; [] if it holds no record. Depends on the file and `split_bytes` alone."""
+
+    def plan_lasting_extents(self, file: InputFile, split_bytes: int | None) -> list[Extent]:
+        """As `plan_extents`, by the file alone, and where the format allows it so that growth moves no earlier cut."""
+        sixteenth = max(MIN_SPLIT_BYTES, -(-file.size // SPLITS_AIMED_AT))
+        return self.plan_extents(file, split_bytes or min(MAX_SPLIT_BYTES, sixteenth))
+
+    def bytes_of(self, split: Split) -> range | None:
+        """The bytes of its file that, with the format, decide what the split's records are. None: all of them do."""
+        return None
 
     @abstractmethod
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[Block]:

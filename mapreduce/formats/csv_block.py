@@ -10,11 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mapreduce.errors import InputError, UsageError
-from mapreduce.formats.base import Block
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import Column, arrow_types
-from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_line
-from mapreduce.formats.lines import Lines
+from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_line, row_spans
+from mapreduce.formats.lines import LineBlock, Lines, Span
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 ARROW_BLOCK_BYTES = (1 << 31) - 1
 
 
-class CsvBlock(Block):
+class CsvBlock(LineBlock):
     """Whole records of a CSV file. `columns` are those of records() and `arrow`; X and y have their own."""
 
     def __init__(
@@ -39,9 +38,11 @@ class CsvBlock(Block):
         self._matrix: np.ndarray[Any, Any] | None = None
         self._arrow: pa.RecordBatch | None = None
 
-    @property
-    def data(self) -> bytes:
-        return self._lines.data
+    def _of(self, lines: Lines) -> CsvBlock:
+        return CsvBlock(lines, self._schema, self._columns, self._features, self._target)
+
+    def _find_spans(self) -> list[Span]:
+        return row_spans(self.data, self._schema.dialect)
 
     def __len__(self) -> int:
         if self._length is None:
@@ -50,7 +51,7 @@ class CsvBlock(Block):
             if is_plain and not (quote and quote in self.data):
                 self._length = self.data.count(b"\n") + (not self.data.endswith(b"\n"))
             else:
-                self._length = len(self._rows())
+                self._length = len(self.spans)
         return self._length
 
     def records(self) -> Iterator[dict[str, Any]]:
@@ -79,6 +80,8 @@ class CsvBlock(Block):
         return _read_only(self._numbers()[:, -1].copy())
 
     def place(self, index: int) -> str:
+        if self._lines.pieces:
+            return self._lines.line_place(self.spans[index].start)
         text = decode(self.data, self._schema.dialect.encoding, self._lines.file, self._lines.offset)
         return self._lines.line_place(0, row_line(text, self._schema.dialect, index))
 

@@ -11,11 +11,13 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import InputError, near
 from mapreduce.formats.columns import Column
 from mapreduce.formats.csv_cuts import Dialect
+from mapreduce.formats.lines import Span
 
 if TYPE_CHECKING:
     import _csv
@@ -66,6 +68,22 @@ def row_line(text: str, dialect: Dialect, index: int) -> int:
                 break
             before = reader.line_num
     return before
+
+
+def row_spans(data: bytes, dialect: Dialect) -> list[Span]:
+    """Where each row's bytes lie, blank lines left out; bytes that are not of the encoding are no hindrance."""
+    text = data.decode(dialect.encoding, "surrogateescape")
+    lengths = (len(line.encode(dialect.encoding, "surrogateescape")) for line in io.StringIO(text, newline=""))
+    ends = [0, *accumulate(lengths)]
+    spans, start = [], 0
+    reader = _reader(text, dialect)
+    with _any_cell_length(text):
+        for row in reader:
+            end = ends[reader.line_num]
+            if row:
+                spans.append(Span(start, end))
+            start = end
+    return spans
 
 
 def _reader(text: str, dialect: Dialect) -> _csv.Reader:

@@ -135,8 +135,11 @@ class ArrowBlock(Block):
         features: tuple[str, ...],
         target: str | None,
         bytes: int = 0,
+        rows: Sequence[int] | None = None,
     ) -> None:
+        """`rows`: which ones of those from `first_row` on these are, if not all."""
         self.bytes = bytes
+        self._rows = rows
         self._batch = batch
         self._path = path
         self._first_row = first_row
@@ -151,7 +154,14 @@ class ArrowBlock(Block):
 
     def place(self, index: int) -> str:
         """Rows count from 0 over the whole file."""
-        return f"{self._path}, row {self._first_row + index}"
+        return f"{self._path}, row {self._first_row + (index if self._rows is None else self._rows[index])}"
+
+    def select(self, rows: Sequence[int]) -> ArrowBlock:
+        import pyarrow as pa
+
+        picked = self._batch.take(pa.array(rows, pa.int64()))
+        share = self.bytes * len(rows) // max(1, len(self))
+        return ArrowBlock(picked, self._path, self._first_row, self._features, self._target, share, rows)
 
     @property
     def arrow(self) -> pa.RecordBatch:

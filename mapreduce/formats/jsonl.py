@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mapreduce.errors import InputError, UsageError
-from mapreduce.formats.base import Block, Extent, InputFile, Split
+from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import (
     SAMPLE_BYTES,
@@ -23,7 +23,7 @@ from mapreduce.formats.columns import (
     check_string_lists,
     features_of,
 )
-from mapreduce.formats.lines import LineFormat, Lines, line_starts
+from mapreduce.formats.lines import LineBlock, LineFormat, Lines, Span, line_spans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,7 +45,7 @@ class JsonColumns:
     all: tuple[Column, ...] = ()
 
 
-class JsonBlock(Block):
+class JsonBlock(LineBlock):
     """Whole lines of JSON, at least one of them with a value."""
 
     def __init__(self, lines: Lines, encoding: str, columns: JsonColumns) -> None:
@@ -55,9 +55,11 @@ class JsonBlock(Block):
         self._columns = columns
         self._length: int | None = None
 
-    @property
-    def data(self) -> bytes:
-        return self._lines.data
+    def _of(self, lines: Lines) -> JsonBlock:
+        return JsonBlock(lines, self._encoding, self._columns)
+
+    def _find_spans(self) -> list[Span]:
+        return [span for span in line_spans(self.data) if self.data[span.start : span.end].strip(BLANK_BYTES)]
 
     def __len__(self) -> int:
         if self._length is None:
@@ -84,7 +86,7 @@ class JsonBlock(Block):
                 json.loads(line)
             except json.JSONDecodeError as error:
                 at = self._start(index) + len(line[: error.pos].encode(self._encoding))
-                place = f"{self._lines.line_place(at)}, byte {self._lines.offset + at}"
+                place = f"{self._lines.line_place(at)}, byte {self._lines.at(at)}"
                 raise InputError(
                     f"{place}: not JSON: {error.msg}: {_shown(line[max(0, error.pos - 20) :])}; "
                     f"each line must be one JSON value"
@@ -94,14 +96,11 @@ class JsonBlock(Block):
 
     def _start(self, index: int) -> int:
         """The byte of the data at which the line of record `index` begins."""
-        starts = line_starts(self.data)
-        ends = [*starts[1:], len(self.data)]
-        lines = zip(starts, ends, strict=True)
-        return [start for start, end in lines if self.data[start:end].strip(BLANK_BYTES)][index]
+        return self.spans[index].start
 
     def place(self, index: int) -> str:
         start = self._start(index)
-        return f"{self._lines.line_place(start)}, byte {self._lines.offset + start}"
+        return f"{self._lines.line_place(start)}, byte {self._lines.at(start)}"
 
     @property
     def arrow(self) -> pa.RecordBatch:

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mapreduce.errors import InputError, InternalError, UsageError
-from mapreduce.formats.base import Block, Extent, InputFile, Split
+from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.formats.libsvm_parse import LabeledPoint, Points, greatest_index, parse_point, parse_points, point_text
-from mapreduce.formats.lines import LineFormat, Lines, line_starts, read_lines
+from mapreduce.formats.lines import LineBlock, LineFormat, Lines, Span, line_spans, read_lines
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SCAN_BYTES = 1 << 20
 
 
-class LibsvmBlock(Block):
+class LibsvmBlock(LineBlock):
     """Whole lines, at least one of them with a point. `features` is None where nobody looked for their number."""
 
     def __init__(self, lines: Lines, first_index: int, features: int | None) -> None:
@@ -33,9 +33,11 @@ class LibsvmBlock(Block):
         self._features = features
         self._points: Points | None = None
 
-    @property
-    def data(self) -> bytes:
-        return self._lines.data
+    def _of(self, lines: Lines) -> LibsvmBlock:
+        return LibsvmBlock(lines, self._first_index, self._features)
+
+    def _find_spans(self) -> list[Span]:
+        return [span for span in line_spans(self.data) if point_text(self.data[span.start : span.end])]
 
     def __len__(self) -> int:
         if self._points is not None:
@@ -56,9 +58,7 @@ class LibsvmBlock(Block):
         return points
 
     def place(self, index: int) -> str:
-        starts = line_starts(self.data)
-        lines = zip(starts, [*starts[1:], len(self.data)], strict=True)
-        return self._lines.line_place([start for start, end in lines if point_text(self.data[start:end])][index])
+        return self._lines.line_place(self.spans[index].start)
 
     def _arrays(self) -> Points:
         if self._points is None:

@@ -7,17 +7,20 @@ began before its split and finishes the one that runs over its end.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
+from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 from mapreduce.formats.bytes_io import (
     UTF8_BOM,
     ByteReader,
     check_encoding,
+    is_splittable,
     is_utf8,
     line_number,
     plan_even_extents,
+    plan_lasting_extents,
     stream_end,
 )
 
@@ -33,10 +36,39 @@ class Lines:
     offset: int
     data: bytes
     bytes: int
+    pieces: tuple[Span, ...] = ()  # if picked from a block: where each piece of the data stood in the file
 
     def line_place(self, start: int, further: int = 0) -> str:
         """The place of the line `further` lines after byte `start`, for a person. Reads the file: for messages."""
-        return f"{self.file.path}, line {line_number(self.file, self.offset + start) + further}"
+        return f"{self.file.path}, line {line_number(self.file, self.at(start)) + further}"
+
+    def at(self, start: int) -> int:
+        """Where byte `start` of the data stands in the file."""
+        for piece in self.pieces:
+            size = piece.end - piece.start
+            if start < size:
+                return piece.start + start
+            start -= size
+        return self.offset + start
+
+    def pick(self, spans: Sequence[Span]) -> Lines:
+        """The lines at these spans of the data alone."""
+        data = b"".join(ended(self.data[span.start : span.end]) for span in spans)
+        pieces = tuple(Span(self.at(span.start), self.at(span.start) + span.end - span.start) for span in spans)
+        share = self.bytes * len(data) // max(1, len(self.data))
+        return Lines(self.file, pieces[0].start if pieces else self.offset, data, share, pieces)
+
+
+class Span(NamedTuple):
+    """Bytes [start, end)."""
+
+    start: int
+    end: int
+
+
+def ended(line: bytes) -> bytes:
+    """The line with its newline: the last of a file may lack it, and is joined with others."""
+    return line if line.endswith(b"\n") else line + b"\n"
 
 
 def read_lines(split: Split, block_bytes: int, *, has_bom: bool = True) -> Iterator[Lines]:
@@ -61,6 +93,12 @@ def read_lines(split: Split, block_bytes: int, *, has_bom: bool = True) -> Itera
                 position = reader.position
 
 
+def line_spans(data: bytes) -> list[Span]:
+    """Where each line of the data begins and ends."""
+    starts = line_starts(data)
+    return [Span(*span) for span in zip(starts, [*starts[1:], len(data)], strict=True)]
+
+
 def line_starts(data: bytes) -> list[int]:
     """Where each line of the data begins. For messages; the fast ways do not ask."""
     starts, start = [], 0
@@ -69,6 +107,41 @@ def line_starts(data: bytes) -> list[int]:
         end = data.find(b"\n", start)
         start = len(data) if end < 0 else end + 1
     return starts
+
+
+class LineBlock(Block):
+    """A block of lines: a record can be cut out of it without looking at the others."""
+
+    _lines: Lines
+    _spans: list[Span] | None = None
+
+    @property
+    def data(self) -> bytes:
+        return self._lines.data
+
+    @property
+    def spans(self) -> list[Span]:
+        """Where each record's bytes lie in the data, found once."""
+        if self._spans is None:
+            self._spans = self._find_spans()
+        return self._spans
+
+    def _find_spans(self) -> list[Span]:
+        return line_spans(self.data)
+
+    @abstractmethod
+    def _of(self, lines: Lines) -> Block:
+        """A block like this one of other lines."""
+
+    def select(self, rows: Sequence[int]) -> Block:
+        return self._of(self._lines.pick([self.spans[row] for row in rows]))
+
+    def raw(self, index: int) -> bytes:
+        span = self.spans[index]
+        return self.data[span.start : span.end]
+
+    def where(self, index: int) -> Where:
+        return Where(self._lines.file.path, "byte", self._lines.at(self.spans[index].start))
 
 
 class LineFormat(Format):
@@ -81,6 +154,17 @@ class LineFormat(Format):
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return plan_even_extents(file, split_bytes)
+
+    def plan_lasting_extents(self, file: InputFile, split_bytes: int | None) -> list[Extent]:
+        return plan_lasting_extents(file, split_bytes)
+
+    def bytes_of(self, split: Split) -> range | None:
+        """From the byte before, which tells whether a line begins with the split, to the end of the last line."""
+        if not is_splittable(split.file):
+            return None
+        with ByteReader(split.file, split.extent.end - 1) as reader:
+            reader.skip_line(split.file.size)
+            return range(max(0, split.extent.start - 1), reader.offset)
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[Block]:
         for lines in read_lines(split, block_bytes, has_bom=is_utf8(self.encoding)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -89,9 +89,12 @@ class Memory(Format):
 class MemoryBlock(Block):
     """Items [start, end). `arrow` has a column a key where records are dicts, else one column 'value'."""
 
-    def __init__(self, items: Items, start: int, end: int, split: Split) -> None:
+    def __init__(self, items: Items, start: int, end: int, split: Split, places: Sequence[int] | None = None) -> None:
+        """`places`: the records' own numbers, if they are not those of the items."""
         extent = split.extent
         self.bytes = extent.bytes * (end - start) // (extent.end - extent.start)
+        self._split = split
+        self._places = range(start, end) if places is None else places
         self._items = items
         self._start = start
         self._end = end
@@ -104,7 +107,12 @@ class MemoryBlock(Block):
         return iter(self._items[self._start : self._end])
 
     def place(self, index: int) -> str:
-        return f"{self._name}, record {self._start + index}"
+        return f"{self._name}, record {self._places[index]}"
+
+    def select(self, rows: Sequence[int]) -> MemoryBlock:
+        items = Items([self._items[self._start + row] for row in rows])
+        items._arrow_type = self._items._arrow_type
+        return MemoryBlock(items, 0, len(items), self._split, [self._places[row] for row in rows])
 
     @property
     def arrow(self) -> pa.RecordBatch:

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from mapreduce.errors import InputError
-from mapreduce.formats.base import Block
 from mapreduce.formats.bytes_io import decode, is_utf8
-from mapreduce.formats.lines import LineFormat, Lines, line_starts
+from mapreduce.formats.lines import LineBlock, LineFormat, Lines, line_starts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -21,7 +20,7 @@ ARROW_STRING_BYTES = (1 << 31) - 1
 """The most bytes that one Arrow string array holds (its offsets are int32)."""
 
 
-class TextBlock(Block):
+class TextBlock(LineBlock):
     """Whole lines: `data` holds their bytes as in the file, `records()` the decoded lines."""
 
     def __init__(self, lines: Lines, encoding: str) -> None:
@@ -32,9 +31,8 @@ class TextBlock(Block):
     def __len__(self) -> int:
         return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
 
-    @property
-    def data(self) -> bytes:
-        return self._lines.data
+    def _of(self, lines: Lines) -> TextBlock:
+        return TextBlock(lines, self._encoding)
 
     def records(self) -> Iterator[str]:
         lines = self._text().split("\n")
@@ -48,7 +46,7 @@ class TextBlock(Block):
         return text.replace("\r\n", "\n") if b"\r\n" in self.data else text
 
     def place(self, index: int) -> str:
-        return f"{self._lines.file.path}, byte {self._lines.offset + line_starts(self.data)[index]}"
+        return f"{self._lines.file.path}, byte {self._lines.at(line_starts(self.data)[index])}"
 
     @property
     def arrow(self) -> pa.RecordBatch:

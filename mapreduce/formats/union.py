@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 
 from mapreduce.errors import InternalError
-from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
+from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,6 +66,12 @@ class Union(Format):
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.members[_member_number(file)].format.plan_extents(file, split_bytes)
 
+    def plan_lasting_extents(self, file: InputFile, split_bytes: int | None) -> list[Extent]:
+        return self.members[_member_number(file)].format.plan_lasting_extents(file, split_bytes)
+
+    def bytes_of(self, split: Split) -> range | None:
+        return self.members[_member_number(split.file)].format.bytes_of(split)
+
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[Block]:
         member = self.members[_member_number(split.file)]
         blocks = member.format.read_blocks(split, block_bytes)
@@ -90,6 +96,15 @@ class TaggedBlock(Block):
 
     def place(self, index: int) -> str:
         return self.block.place(index)
+
+    def select(self, rows: Sequence[int]) -> TaggedBlock:
+        return TaggedBlock(self.block.select(rows), self.tag)
+
+    def raw(self, index: int) -> bytes | None:
+        return self.block.raw(index)
+
+    def where(self, index: int) -> Where:
+        return self.block.where(index)
 
     @property
     def arrow(self) -> pa.RecordBatch:

@@ -16,12 +16,12 @@ from __future__ import annotations
 import json
 import os
 import pickle
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
+from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -180,6 +180,15 @@ class CachedBlock(Block):
 
     def place(self, index: int) -> str:
         return self._made().place(index)
+
+    def select(self, rows: Sequence[int]) -> Block:
+        return self._made().select(rows)
+
+    def raw(self, index: int) -> bytes | None:
+        return self._made().raw(index)
+
+    def where(self, index: int) -> Where:
+        return self._made().where(index)
 
     @property
     def arrow(self) -> pa.RecordBatch:

@@ -1,0 +1,57 @@
+"""What are some records of a block, as a block? Each form of the whole block, and of that the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from mapreduce.formats.base import Block, Where
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class Selection(Block):
+    """The records `rows` of a block that cannot cut them out of its bytes."""
+
+    def __init__(self, block: Block, rows: Sequence[int]) -> None:
+        self.block = block
+        self.rows = list(rows)
+        self.bytes = block.bytes * len(self.rows) // max(1, len(block))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def records(self) -> Iterator[Any]:
+        records = list(self.block.records())
+        return (records[row] for row in self.rows)
+
+    def place(self, index: int) -> str:
+        return self.block.place(self.rows[index])
+
+    def raw(self, index: int) -> bytes | None:
+        return self.block.raw(self.rows[index])
+
+    def where(self, index: int) -> Where:
+        return self.block.where(self.rows[index])
+
+    @property
+    def arrow(self) -> pa.RecordBatch:
+        import pyarrow as pa
+
+        return self.block.arrow.take(pa.array(self.rows, pa.int64()))
+
+    @property
+    def X(self) -> Any:
+        return _read_only(self.block.X[self.rows])
+
+    @property
+    def y(self) -> Any:
+        return _read_only(self.block.y[self.rows])
+
+
+def _read_only(rows: Any) -> Any:
+    flags = getattr(rows, "flags", None)  # a sparse matrix has none
+    if flags is not None:
+        flags.writeable = False
+    return rows
