@@ -25,7 +25,7 @@ from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.results import Output
 from mapreduce.errors import EmptyInputError, OutputLostError
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.store import LocalStore
+from mapreduce.storage.store import open_store, read_whole, write_whole
 
 INLINE_BYTES = 16 << 10
 """A partial up to this size travels in the message; a file costs more than the bytes do."""
@@ -109,7 +109,7 @@ def _keep(attempt: Attempt, partial: list[Any]) -> Output:
     if len(data) <= INLINE_BYTES:
         return Output(inline=data, checksum=checksum, bytes=len(data))
     path = JobPaths(attempt.context.root).partial(attempt.id)
-    LocalStore(attempt.context.root).write_bytes(path, data)
+    write_whole(open_store(attempt.context.root), path, data, sync=attempt.context.durable)
     return Output(path=path, checksum=checksum, bytes=len(data))
 
 
@@ -118,9 +118,9 @@ def _fetch(attempt: Attempt, output: Output, task: Any) -> list[Any]:
     if data is None:
         assert output.path is not None
         try:
-            data = LocalStore(attempt.context.root).read_bytes(output.path)
-        except FileNotFoundError:
-            raise lost(f"the partial {output.path} is gone", task) from None
+            data = read_whole(open_store(attempt.context.root), output.path)
+        except OSError as error:
+            raise lost(f"the partial {output.path} can't be read: {error.strerror}", task) from None
     if zlib.crc32(data) != output.checksum:
         raise lost(f"the partial {output.path or 'in the message'} is damaged", task)
     partial = load_value(data)
@@ -130,7 +130,7 @@ def _fetch(attempt: Attempt, output: Output, task: Any) -> list[Any]:
 
 def load_output(root: str, output: Output) -> Any:
     """The value that the last task of a fold finished with."""
-    data = output.inline if output.inline is not None else LocalStore(root).read_bytes(str(output.path))
+    data = output.inline if output.inline is not None else read_whole(open_store(root), str(output.path))
     return load_value(data)[0]
 
 

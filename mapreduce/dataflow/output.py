@@ -9,27 +9,26 @@ part-00000.tsv   rejects/part-00000.tsv
 
 from __future__ import annotations
 
-import os
-import shutil
+import posixpath
 from collections.abc import Iterable
-from pathlib import Path
+from contextlib import suppress
+from io import BufferedWriter
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.attempt import Attempt
 from mapreduce.dataflow.results import Output
-from mapreduce.errors import JobError
+from mapreduce.errors import JobError, ResourceError
 from mapreduce.job import Named
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.store import LocalStore, explained
+from mapreduce.storage.store import ExplainedFile, explained, open_store
 
 if TYPE_CHECKING:
-    from typing import BinaryIO
-
     import pyarrow as pa
 
     from mapreduce.formats.base import RecordWriter
 
 WRITE_BYTES = 1 << 20
+PART = "part"
 
 
 class PartWriter:
@@ -38,13 +37,11 @@ class PartWriter:
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.folder = JobPaths(attempt.context.root).attempt(attempt.id)
-        self.store = LocalStore(attempt.context.root)
-        self.path = Path(attempt.context.root, self.folder)
-        self.files: dict[str, BinaryIO] = {}
+        self.store = open_store(attempt.context.root)
+        self.files: dict[str, BufferedWriter] = {}
         self.writers: dict[str, RecordWriter] = {}
-        with explained(self.store, self.folder, 0):
-            shutil.rmtree(self.path, ignore_errors=True)  # of an attempt with this number before a restart
-            self.path.mkdir(parents=True)
+        with explained(self.store, self.folder):
+            self.store.remove(self.folder)  # of an attempt with this number before a restart
         self.main = self._open("")
 
     def write_pairs(self, pairs: Iterable[Any]) -> None:
@@ -67,20 +64,32 @@ class PartWriter:
     def close(self) -> Output:
         """Finish the files and, where the output is kept, see that they rest on disk."""
         size = 0
-        with explained(self.store, self.folder, 0):
-            for name, file in self.files.items():
-                self.writers[name].close()
-                file.flush()
-                if self.attempt.context.durable:
-                    os.fsync(file.fileno())
-                size += file.tell()
-                file.close()
+        for name, file in self.files.items():
+            self.writers[name].close()
+            size += file.tell()
+            file.close()
+        if self.attempt.context.durable:
+            self._sync()
         return Output(path=self.folder, bytes=size)
+
+    def _sync(self) -> None:
+        """Files first, then the folders that name them."""
+        with explained(self.store, self.folder):
+            for name in self.files:
+                self.store.sync(self._path(name))
+            for name in self.files:
+                self.store.sync(posixpath.dirname(self._path(name)))
+            self.store.sync(posixpath.dirname(self.folder))
 
     def abort(self) -> None:
         for file in self.files.values():
-            file.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+            with suppress(OSError, ResourceError):  # closing writes what is buffered, which may fail as before
+                file.close()
+        with suppress(OSError):  # what can't be removed goes with `_job`
+            self.store.remove(self.folder)
+
+    def _path(self, name: str) -> str:
+        return posixpath.join(self.folder, name, PART)
 
     def _named(self, name: str) -> RecordWriter:
         writer = self.writers.get(name)
@@ -93,10 +102,10 @@ class PartWriter:
     def _open(self, name: str) -> RecordWriter:
         from mapreduce.dataflow.records import open_part_writer
 
-        with explained(self.store, self.folder, 0):
-            folder = self.path / name
-            folder.mkdir(exist_ok=True)
-            self.files[name] = open(folder / "part", "wb", buffering=WRITE_BYTES)
+        path = self._path(name)
+        with explained(self.store, path):
+            raw = ExplainedFile(self.store, path, self.store.create(path))
+        self.files[name] = BufferedWriter(raw, WRITE_BYTES)
         self.writers[name] = open_part_writer(self.attempt.context.output_format, self.files[name])
         return self.writers[name]
 
@@ -106,23 +115,21 @@ def not_a_pair(thing: Any) -> JobError:
 
 
 def commit_part(root: str, output: Output, number: int, suffix: str) -> None:
-    """Give an attempt's files their final names. Harmless when done already: what was moved is not there to move."""
+    """Give an attempt's files their final names. Harmless when done already: what was moved is not there to move.
+
+    The empty folder stays until the job ends: its removal could reach the disk before the new names do.
+    """
     assert output.path is not None
-    folder = Path(root, output.path)
-    with explained(LocalStore(root), output.path, 0):
-        for file in sorted(folder.rglob("part")) if folder.is_dir() else []:
-            target = Path(root, file.parent.relative_to(folder), f"part-{number:05d}{suffix}")
-            target.parent.mkdir(exist_ok=True)
-            file.replace(target)
-        shutil.rmtree(folder, ignore_errors=True)
+    store, paths = open_store(root), JobPaths(root)
+    with explained(store, output.path):
+        for path in store.files(output.path):
+            name = posixpath.dirname(posixpath.relpath(path, output.path))
+            store.rename(path, paths.part(number, suffix, name))
 
 
 def discard(root: str, output: Output) -> None:
     """Remove what an attempt wrote."""
     if output.path is None:
         return
-    path = Path(root, output.path)
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
+    with suppress(OSError):  # what can't be removed goes with `_job`
+        open_store(root).remove(output.path)

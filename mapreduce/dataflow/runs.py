@@ -88,10 +88,10 @@ class RunWriter:
             self._flush_rows()
             self._write_columns(batch)
 
-    def finish(self, *, sync: bool = False) -> SegmentInfo:
-        """Complete the file under its own name; with `sync` only once it is on the disk."""
+    def finish(self) -> SegmentInfo:
+        """Complete the file under its own name."""
         self._flush()
-        return self._segment.finish(sync=sync)
+        return self._segment.finish()
 
     def abort(self) -> None:
         """Remove what was written. Harmless after `finish`."""

@@ -30,7 +30,7 @@ from mapreduce.dataflow.runs import RunWriter, decode_frame
 from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentInfo
-from mapreduce.storage.store import LocalStore, Store
+from mapreduce.storage.store import Store, open_store, sync_named
 
 FAN_IN = 64
 """Runs of a map attempt merged at a time: their frames take 16 MiB. Fewer where frames are large or memory is short."""
@@ -166,7 +166,7 @@ class SegmentBuilder:
         self.attempt = attempt
         self.paths = JobPaths(attempt.context.root)
         self.spilled = SpilledRuns(
-            LocalStore(attempt.context.root),
+            open_store(attempt.context.root),
             attempt.context.partitions,
             merging_of(reduction),
             lambda number: self.paths.spill(attempt.id, number),
@@ -189,6 +189,8 @@ class SegmentBuilder:
             monitor.spills += self.spilled.count
         try:
             info = self.spilled.finish(self.paths.segment(self.attempt.id))
+            if self.attempt.context.durable:
+                sync_named(self.spilled.store, info.path)
         except BaseException:
             self.remove()
             raise
@@ -207,7 +209,7 @@ def open_runs(attempt: Attempt, spec: ReduceSpec, reduction: Reduction) -> list[
     """
     paths = JobPaths(attempt.context.root)
     return runs_within(
-        LocalStore(attempt.context.root),
+        open_store(attempt.context.root),
         spec.segments,
         spec.partition,
         attempt.context.buffer_bytes,

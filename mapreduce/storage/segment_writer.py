@@ -6,7 +6,6 @@ leaving the `with` block by an exception aborts.
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from mapreduce.storage.segment_format import (
     encode_header,
     encode_tail,
 )
-from mapreduce.storage.store import TEMPORARY, Store, explained
+from mapreduce.storage.store import TEMPORARY, Store, explained, remove_quietly
 
 MIN_COMPRESSED_BYTES = 4 << 10
 """Smaller payloads are kept as they are: compressing them saves no disk block."""
@@ -79,8 +78,8 @@ class SegmentWriter:
         self._memory = max(self._memory, frame.memory)
         self._checksum = crc32(header, self._checksum)
 
-    def finish(self, *, sync: bool = False) -> SegmentInfo:
-        """Complete the file and give it its name; with `sync` only once its bytes are on the disk."""
+    def finish(self) -> SegmentInfo:
+        """Complete the file and give it its name."""
         self._go_to(self.partitions)
         tail = encode_tail(self._entries, self._end)
         self._put(tail)
@@ -88,8 +87,6 @@ class SegmentWriter:
         assert file is not None
         try:
             file.flush()
-            if sync:
-                os.fsync(file.fileno())
             file.close()
             self.store.rename(self.path + TEMPORARY, self.path)
         except BaseException:
@@ -105,7 +102,7 @@ class SegmentWriter:
             return
         with suppress(OSError):  # closing writes what is buffered, which may fail as the write before did
             file.close()
-        self.store.remove(self.path + TEMPORARY)
+        remove_quietly(self.store, self.path + TEMPORARY)
 
     def __enter__(self) -> Self:
         return self

@@ -1,38 +1,70 @@
-"""Where do a job's bytes rest, and what if the place is full or forbidden?
+"""Where do a job's bytes rest, what if the place is full or forbidden, and what is left after a power cut?
 
-A store is a folder reached by relative paths. Everything that keeps intermediate data goes through this seam, so a
-test can fill the disk at the n-th write, and another host's data can come from elsewhere.
+A store is a folder reached by relative paths. Everything that a job writes goes through this seam and is opened by
+`open_store`, so that a test can fill the disk at the n-th write or cut the power behind it, and another host's data can
+come from elsewhere.
+
+What is written is with the operating system: it survives the death of every process. Only what has been given to `sync`
+survives a loss of power: the bytes of a file, and apart from them the names in a folder. Jobs with an output folder
+sync in this order; others sync nothing.
+
+```text
+claim     old parts removed, root; then _job/journal with its header, _job, root and the folder that holds root
+attempt   its file (segment, partial, part), then the folders that name it       in the worker, before it reports
+driver    the journal: before a part gets its name, and once for all reports that came together
+commit    value, manifest, then every folder of the output; then _SUCCESS; then root
+```
+
+So whatever the journal tells of is there, and where `_SUCCESS` is, everything is. In between nothing is waited for: a
+file that was lost is not in the journal, or fails its checksum, and its task runs again.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from io import RawIOBase
+from typing import Any, BinaryIO, Protocol
 
 from mapreduce.errors import ResourceError
 
+_log = logging.getLogger(__name__)
+
 
 class Store(Protocol):
-    """A folder of files. Paths are relative, with `/`. Methods raise OSError as the system gives it."""
+    """A folder of files. Paths are relative, with `/`; "" is the folder itself. Methods raise OSError as the system
+    gives it. Folders that are missing are made, but never the store's own: where that is gone, somebody removed it."""
 
     def create(self, path: str) -> BinaryIO:
-        """A new file to write, empty; missing folders are made. The caller closes it."""
+        """A new file to write, empty. The caller closes it."""
+
+    def append(self, path: str) -> BinaryIO:
+        """A file to write on, unbuffered, made if need be. The caller closes it."""
 
     def read(self, path: str, offset: int, size: int) -> bytes:
         """Bytes of a file: `size` of them, or fewer where it ends earlier. Holds no file open."""
 
     def size(self, path: str) -> int: ...
 
+    def files(self, folder: str) -> list[str]:
+        """Paths of all files in a folder and those below it, ascending; none where there is no such folder."""
+
+    def make_folder(self, path: str) -> None:
+        """Harmless where it exists."""
+
     def rename(self, old: str, new: str) -> None:
         """Replaces `new` in one step."""
 
     def remove(self, path: str) -> None:
-        """Harmless where there is no such file."""
+        """Remove a file, or a folder with all that is in it. Harmless where there is none."""
+
+    def sync(self, path: str) -> None:
+        """Return when the bytes of a file, or the names in a folder, would survive a loss of power."""
 
     def locate(self, path: str) -> str:
         """The path as a person would look for it."""
@@ -45,15 +77,13 @@ class LocalStore:
     root: str
 
     def locate(self, path: str) -> str:
-        return os.path.join(self.root, path)
+        return os.path.join(self.root, path) if path else self.root
 
     def create(self, path: str) -> BinaryIO:
-        full = self.locate(path)
-        try:
-            return open(full, "wb", buffering=WRITE_BUFFER_BYTES)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(full), exist_ok=True)
-            return open(full, "wb", buffering=WRITE_BUFFER_BYTES)
+        return self._open(path, "wb", WRITE_BUFFER_BYTES)
+
+    def append(self, path: str) -> BinaryIO:
+        return self._open(path, "ab", 0)
 
     def read(self, path: str, offset: int, size: int) -> bytes:
         file = os.open(self.locate(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -71,33 +101,85 @@ class LocalStore:
     def size(self, path: str) -> int:
         return os.stat(self.locate(path)).st_size
 
+    def files(self, folder: str) -> list[str]:
+        top = self.locate(folder)
+        found = [os.path.join(where, name) for where, _, names in os.walk(top) for name in names]
+        return sorted(os.path.relpath(path, self.root) for path in found)
+
+    def make_folder(self, path: str) -> None:
+        full = self.locate(path)
+        try:
+            os.mkdir(full)
+        except FileExistsError:
+            if not os.path.isdir(full):
+                raise
+        except FileNotFoundError:
+            if not path or not os.path.isdir(self.root):
+                raise
+            os.makedirs(full, exist_ok=True)
+
     def rename(self, old: str, new: str) -> None:
         try:
             os.replace(self.locate(old), self.locate(new))
         except FileNotFoundError:
-            os.makedirs(os.path.dirname(self.locate(new)), exist_ok=True)
+            self.make_folder(os.path.dirname(new))
             os.replace(self.locate(old), self.locate(new))
 
     def remove(self, path: str) -> None:
+        full = self.locate(path)
         try:
-            os.unlink(self.locate(path))
+            os.unlink(full)
         except FileNotFoundError:
             return
+        except (IsADirectoryError, PermissionError):  # what Linux says of a folder, and macOS
+            if not os.path.isdir(full):
+                raise
+            shutil.rmtree(full)
+
+    def sync(self, path: str) -> None:
+        handle = os.open(self.locate(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            _sync_data(handle)
+        finally:
+            os.close(handle)
 
     def read_bytes(self, path: str) -> bytes:
         """A whole file. Raises FileNotFoundError."""
-        return self.read(path, 0, self.size(path))
+        return read_whole(self, path)
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """A whole file, in one step: it is there with all its bytes or not at all. Raises ResourceError."""
         write_whole(self, path, data)
 
+    def _open(self, path: str, mode: str, buffering: int) -> BinaryIO:
+        full = self.locate(path)
+        try:
+            return open(full, mode, buffering=buffering)  # type: ignore[return-value]
+        except FileNotFoundError:
+            self.make_folder(os.path.dirname(path))
+            return open(full, mode, buffering=buffering)  # type: ignore[return-value]
+
+
+def open_store(root: str) -> Store:
+    """The store of this folder. All who write for a job get it here."""
+    return make_store(root)
+
+
+make_store: Callable[[str], Store] = LocalStore
+"""What `open_store` calls; tests put a store here that fails."""
 
 WRITE_BUFFER_BYTES = 64 << 10
 """Small writes are gathered into one call; larger ones pass by the buffer."""
 
+BLOCK_BYTES = 4 << 10
+"""A new file or folder needs at least a block."""
+
 TEMPORARY = ".tmp"
 """Suffix of a file that is being written. Nobody reads such a file, and whoever finds one may remove it."""
+
+_sync_data = getattr(os, "fdatasync", os.fsync)  # all that reading needs, the length too, but no times
+
+_LACKS_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 _TO_MEND = {
     errno.ENOSPC: "no space left: free some, or put the output on another disk",
@@ -113,16 +195,20 @@ _TO_MEND = {
 
 
 @contextmanager
-def explained(store: Store, path: str, needed_bytes: int = 0) -> Iterator[None]:
+def explained(store: Store, path: str, needed_bytes: int = BLOCK_BYTES) -> Iterator[None]:
     """Turns an OSError about a lack of something into a ResourceError with path, needed and free bytes, and remedy."""
     try:
         yield
     except OSError as error:
-        remedy = _TO_MEND.get(error.errno or 0)
+        number, root, full = error.errno or 0, store.locate(""), store.locate(path)
+        if number == errno.ENOENT and not os.path.isdir(root):
+            raise ResourceError(
+                f"can't write {full}: the folder {root} is gone, somebody removed it while the job ran; run it again"
+            ) from error
+        remedy = _TO_MEND.get(number)
         if remedy is None:
             raise
-        needed = f"needed {needed_bytes:,} bytes, " if needed_bytes else ""
-        full = store.locate(path)
+        needed = f"needed {max(needed_bytes, 1):,} bytes, " if number in _LACKS_SPACE else ""
         raise ResourceError(f"can't write {full}: {remedy} ({needed}free {_free_bytes(full):,})") from error
 
 
@@ -138,17 +224,70 @@ def _free_bytes(path: str) -> int:
             path = parent
 
 
+class ExplainedFile(RawIOBase):
+    """A file of a store whose writes are whole, and raise ResourceError in the words of `explained`."""
+
+    def __init__(self, store: Store, path: str, file: BinaryIO) -> None:
+        self.store = store
+        self.path = path
+        self.file = file
+        self.end = 0  # bytes written here
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        left = memoryview(data).cast("B")
+        size = len(left)
+        with explained(self.store, self.path, self.end + size):
+            while left:
+                written = self.file.write(left)
+                left = left[written:]
+        self.end += size
+        return size
+
+    def close(self) -> None:
+        if not self.closed:
+            try:
+                with explained(self.store, self.path, self.end):
+                    self.file.close()
+            finally:
+                super().close()
+
+
+def read_whole(store: Store, path: str) -> bytes:
+    """A whole file. Raises FileNotFoundError."""
+    return store.read(path, 0, store.size(path))
+
+
 def write_whole(store: Store, path: str, data: bytes, *, sync: bool = False) -> None:
-    """Write a file in one step: under a temporary name, then renamed. On failure nothing is left behind."""
+    """Write a file in one step: under a temporary name, then renamed; with `sync` it then survives a loss of power. On
+    failure nothing is left behind."""
     temporary = path + TEMPORARY
     with explained(store, path, len(data)):
         try:
             with store.create(temporary) as file:
                 file.write(data)
-                if sync:
-                    file.flush()
-                    os.fsync(file.fileno())
+            if sync:
+                store.sync(temporary)
             store.rename(temporary, path)
         except BaseException:
-            store.remove(temporary)
+            remove_quietly(store, temporary)
             raise
+        if sync:
+            store.sync(os.path.dirname(path))
+
+
+def sync_named(store: Store, path: str) -> None:
+    """Return when a file, and its name in its folder, would survive a loss of power."""
+    with explained(store, path):
+        store.sync(path)
+        store.sync(os.path.dirname(path))
+
+
+def remove_quietly(store: Store, path: str) -> None:
+    """Remove a file on the way out of an error, which a second one must not hide."""
+    try:
+        store.remove(path)
+    except OSError as error:
+        _log.warning("%s could not be removed: %s", store.locate(path), error)
