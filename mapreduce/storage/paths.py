@@ -5,11 +5,11 @@
   part-00000.tsv ...            what reduce task 0 wrote; <name>/part-00000.tsv for a further output
   _SUCCESS  _manifest.json      the job is complete; how it was made
   _events.jsonl                 what happened: attempts, failures, losses, times; kept whichever way the job ended
+  _log                          what workers printed and logged, tagged by task; not there if nothing was
   _skipped/part-00007.jsonl     records of split 7 that were skipped, with place and error
   _job/                         what is needed only until then
     journal                     the tracker's events
     lock                        who runs this job
-    log                         what workers printed and logged
     segments/0-7-0.seg          what attempt 0 of map task 0:7 wrote, for all partitions
     partials/0-7-0.partial      what a fold's attempt returned, if large
     attempts/0-7-0.run-0        a sorted run that a map attempt spilled
@@ -29,6 +29,8 @@ JOB = "_job"
 SUCCESS = "_SUCCESS"
 MANIFEST = "_manifest.json"
 EVENTS = "_events.jsonl"
+LOG = "_log"
+OLD_LOG = "_log.1"
 SKIPPED = "_skipped"
 
 
@@ -49,10 +51,6 @@ class JobPaths:
     @property
     def lock(self) -> str:
         return f"{JOB}/lock"
-
-    @property
-    def log(self) -> str:
-        return f"{JOB}/log"
 
     @property
     def success(self) -> str:
