@@ -215,6 +215,12 @@ class Engine:
             self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
             self._resources.callback(self._pool.close)
 
+    def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
+        """Who is told of everything: the caller's observer, and the logs beside the output."""
+        from mapreduce.engines.watching import with_logs
+
+        return with_logs(prepared, observer)
+
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
         prepared.claim()
         compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
@@ -225,7 +231,7 @@ class Engine:
                 prepared.plan,
                 prepared.work,
                 executor,
-                observer=observer,
+                observer=self._watched(prepared, observer),
                 journal=prepared.journal,
                 past=prepared.past,
                 settings=prepared.context.settings,
