@@ -104,7 +104,11 @@ def parse_chaos(text: str, job: str = "") -> Chaos:
         raise UsageError(
             f"chaos {text!r}: {seed!r} is no seed; write a whole number, and rates if you like, such as 7:kill=0.05"
         ) from None
-    rates = dict(map(_parse_rate, faults.split(","))) if colon else dict(DEFAULT_RATES)
+    named = [_parse_rate(part) for part in faults.split(",")] if colon else list(DEFAULT_RATES.items())
+    rates = dict(named)
+    if len(rates) < len(named):
+        twice = next(kind for kind, _ in named if sum(kind is other for other, _ in named) > 1)
+        raise UsageError(f"chaos {text!r}: {twice.value} is named twice; give one rate for it")
     if (total := sum(rates.values())) > 1:
         raise UsageError(
             f"chaos {text!r}: the rates add up to {total:g}; an attempt suffers one fault, so at most to 1"

@@ -1,0 +1,396 @@
+"""Faults on purpose: which they are is a matter of the seed alone, and the answer keeps its bits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mapreduce as mr
+from mapreduce.dataflow.attempt import FoldMapSpec, MapSpec, ReduceSpec
+from mapreduce.dataflow.results import AttemptResult, Output
+from mapreduce.engines.chaos import (
+    BACKUP_SECONDS,
+    DEFAULT_RATES,
+    SUFFERING_ATTEMPTS,
+    Chaos,
+    ChaosExecutor,
+    chaos_policy,
+    parse_chaos,
+)
+from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, damage
+from mapreduce.formats.base import Extent, InputFile, Split
+from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.tracker.executor import Cancelled, Finished, Lost, Report
+from mapreduce.tracker.plan import plan_keyed
+from mapreduce.tracker.policy import Policy
+from tests.conftest import CliResult
+from tests.faults import chaos_runs
+
+forks = pytest.mark.skipif(sys.platform != "linux", reason="looks at stopped processes")
+WORKER = WorkerId(4)
+
+
+def attempt(index: int, number: int = 0, stage: int = 0) -> AttemptId:
+    return AttemptId(TaskId(stage, index), number)
+
+
+# --- what is asked for
+
+
+def test_a_bare_seed_has_the_default_rates() -> None:
+    assert parse_chaos("7") == Chaos(7, DEFAULT_RATES)
+    assert parse_chaos("-3").seed == -3
+
+
+def test_faults_that_are_not_named_do_not_happen() -> None:
+    assert parse_chaos("7:kill=0.5, slow=1e-1").rates == {FaultKind.KILL: 0.5, FaultKind.SLOW: 0.1}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "'' is no seed"),
+        ("seven", "'seven' is no seed"),
+        ("7:", "no fault ''"),
+        ("7:kil=0.1", "no fault 'kil'; did you mean 'kill'?"),
+        ("7:kill", "'' is no rate"),
+        ("7:kill=often", "'often' is no rate"),
+        ("7:kill=1.5", "the rate is 1.5; it must be from 0"),
+        ("7:kill=-0.1", "the rate is -0.1"),
+        ("7:kill=nan", "the rate is nan"),
+        ("7:kill=0.6,stop=0.6", "add up to 1.2"),
+        ("7:kill=0.1,kill=0.2", "kill is named twice"),
+    ],
+)
+def test_what_cannot_be_read_is_named(text: str, said: str) -> None:
+    with pytest.raises(mr.UsageError) as caught:
+        parse_chaos(text)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("engine", "chaos", "said"), [("local", "7:die=1", "'die'"), ("inline", "7", "worker")])
+def test_it_is_refused_before_anything_runs(engine: Any, chaos: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(mr.UsageError) as caught:
+        mr.run(Words(), mr.from_records(["a"]), engine=engine, output=tmp_path / "out", chaos=chaos)
+    assert said in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+# --- which attempt suffers what
+
+
+def test_faults_are_a_matter_of_seed_job_and_attempt() -> None:
+    rates = {FaultKind.KILL: 0.3, FaultKind.STOP: 0.3}
+    names = [attempt(index, number) for index in range(50) for number in range(2)]
+
+    def faults(seed: int, job: str) -> list[Fault | None]:
+        return [Chaos(seed, rates, job).fault_for(name) for name in names]
+
+    assert faults(1, "job-1") == faults(1, "job-1")
+    assert faults(1, "job-1") != faults(2, "job-1")
+    assert faults(1, "job-1") != faults(1, "job-2")
+    known = Chaos(1, rates).fault_for(attempt(1))
+    assert known is not None  # written down: it must not change from one process, or version of Python, to the next
+    assert (known.kind, known.moment, round(known.seconds, 6)) == (FaultKind.KILL, Moment.START, 0.011395)
+
+
+def test_rates_are_shares_of_the_attempts() -> None:
+    chaos = Chaos(5, {FaultKind.KILL: 0.2, FaultKind.CORRUPT: 0.5})
+    kinds = [fault.kind for index in range(4000) if (fault := chaos.fault_for(attempt(index)))]
+    assert kinds.count(FaultKind.KILL) == pytest.approx(800, abs=80)
+    assert kinds.count(FaultKind.CORRUPT) == pytest.approx(2000, abs=100)
+    assert len(kinds) == kinds.count(FaultKind.KILL) + kinds.count(FaultKind.CORRUPT)
+
+
+def test_a_task_is_left_alone_in_the_end() -> None:
+    chaos = Chaos(5, {FaultKind.KILL: 1.0})
+    suffer = [chaos.fault_for(attempt(3, number)) is not None for number in range(6)]
+    assert suffer == [True] * SUFFERING_ATTEMPTS + [False] * 4
+
+
+def test_only_the_first_attempt_of_a_job_takes_others_with_it() -> None:
+    chaos = [Chaos(seed, {FaultKind.KILL: 1.0}) for seed in range(20)]
+    after = [
+        name
+        for one in chaos
+        for name in (attempt(index, number, stage) for index in range(9) for number in range(2) for stage in range(2))
+        if (fault := one.fault_for(name)) and fault.moment is Moment.REPORTED
+    ]
+    assert set(after) == {attempt(0)}
+
+
+def test_the_tracker_is_patient_with_losses_and_not_with_silence() -> None:
+    policy = chaos_policy(Policy(), plan_keyed(100, 4, 0))
+    assert policy.backup_seconds == BACKUP_SECONDS
+    assert policy.max_lost_inputs >= 200
+    assert policy.max_attempts == Policy().max_attempts
+
+
+# --- damage
+
+
+@pytest.mark.parametrize(("place", "way"), [(0.1, "cut short"), (0.5, "gone"), (0.9, "flipped")])
+def test_a_file_is_damaged(place: float, way: str, tmp_path: Path) -> None:
+    data = bytes(range(100))
+    path = tmp_path / "segment"
+    path.write_bytes(data)
+    output = Output(path="segment", bytes=100)
+    assert damage(str(tmp_path), output, Fault(FaultKind.CORRUPT, Moment.END, 0.0, place)) == output
+    left = path.read_bytes() if path.exists() else None
+    if way == "gone":
+        assert left is None
+    elif way == "cut short":
+        assert left == data[: len(left or b"")] != data
+    else:
+        assert left is not None
+        assert len(left) == 100
+        assert sum((a ^ b).bit_count() for a, b in zip(left, data, strict=True)) == 1
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.6, 0.999])
+def test_a_message_is_damaged(place: float) -> None:
+    output = damage("", Output(inline=b"partial", checksum=1), Fault(FaultKind.CORRUPT, Moment.END, 0.0, place))
+    assert output is not None
+    assert output.inline != b"partial"
+
+
+def test_nothing_and_parts_are_not_damaged(tmp_path: Path) -> None:
+    (tmp_path / "attempt").mkdir()
+    fault = Fault(FaultKind.CORRUPT, Moment.END, 0.0)
+    assert damage(str(tmp_path), Output(path="attempt"), fault) is None
+    assert damage(str(tmp_path), Output(inline=b""), fault) is None
+
+
+# --- the executor, with no process at all
+
+
+class Fake:
+    """An executor that reports what it is told to."""
+
+    runs_here = False
+
+    def __init__(self) -> None:
+        self.started: list[Any] = []
+        self.reports: list[Report] = []
+        self.waited: list[float] = []
+        self.child: int | None = None
+
+    def workers(self) -> Sequence[WorkerId]:
+        return [WORKER]
+
+    def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
+        self.started.append(spec)
+
+    def cancel(self, attempt: AttemptId, worker: WorkerId) -> None: ...
+
+    def wait(self, timeout_seconds: float) -> list[Report]:
+        self.waited.append(timeout_seconds)
+        reports, self.reports = self.reports, []
+        return reports
+
+    def close(self) -> None: ...
+
+    def pid(self, worker: WorkerId) -> int | None:
+        return self.child
+
+
+class Scene:
+    """A chaos executor around a fake one, where every attempt suffers the same."""
+
+    def __init__(self, kind: FaultKind, root: Path) -> None:
+        self.fake = Fake()
+        self.notes: list[str] = []
+        self.now = 0.0
+        self.executor = ChaosExecutor(
+            self.fake, self.fake, Chaos(1, {kind: 1.0}), str(root), self.notes.append, lambda: self.now
+        )
+
+    def note(self) -> str:
+        self.executor.close()
+        self.executor.close()
+        (note,) = self.notes
+        return note
+
+    def reports(self, *reports: Report) -> list[Report]:
+        self.fake.reports += reports
+        return self.executor.wait(1.0)
+
+
+SPLIT = Split(0, InputFile("a.txt", 1, 0), Extent(0, 0, 1))
+FOLD = FoldMapSpec(SPLIT)
+
+
+def done(name: AttemptId, output: Output | None = None) -> Finished:
+    return Finished(WORKER, name, AttemptResult(output or Output(inline=b"abc", checksum=1)))
+
+
+def test_a_kill_is_counted_when_the_worker_dies(tmp_path: Path) -> None:
+    scene = Scene(FaultKind.KILL, tmp_path)
+    scene.executor.start(attempt(3), WORKER, FOLD)
+    (sent,) = scene.fake.started
+    assert isinstance(sent, Injured)
+    assert sent.spec is FOLD
+    assert scene.reports(Lost(WORKER, "killed", attempt(3))) == [Lost(WORKER, "killed", attempt(3))]
+    scene.reports(done(attempt(3, 2)))
+    assert scene.note() == "chaos (seed 1) inflicted 1 kill; all survived"
+
+
+def test_a_task_that_was_not_done_again_is_told(tmp_path: Path) -> None:
+    scene = Scene(FaultKind.KILL, tmp_path)
+    scene.executor.start(attempt(3), WORKER, FOLD)
+    scene.reports(Lost(WORKER, "killed", attempt(3)))
+    assert scene.note() == "chaos (seed 1) inflicted 1 kill; 1 task had not recovered"
+
+
+def test_what_befalls_attempts_that_were_left_alone_is_no_deed_of_ours(tmp_path: Path) -> None:
+    scene = Scene(FaultKind.KILL, tmp_path)
+    scene.executor.start(attempt(3, 2), WORKER, FOLD)
+    assert scene.fake.started == [FOLD]
+    scene.reports(Lost(WORKER, "killed", attempt(3, 2)))
+    assert "spared every attempt" in scene.note()
+
+
+def test_only_what_readers_check_is_corrupted(tmp_path: Path) -> None:
+    scene = Scene(FaultKind.CORRUPT, tmp_path)
+    (tmp_path / "segment").write_bytes(b"0123456789")
+    before = [done(attempt(0)), done(attempt(1), Output("segment")), done(attempt(2, stage=1))]
+    for finished, spec in zip(before, (FOLD, MapSpec(SPLIT), ReduceSpec(0, (), ())), strict=True):
+        scene.executor.start(finished.attempt, WORKER, spec)
+    assert scene.fake.started[0] is FOLD
+    after = scene.reports(*before)
+    assert after[0] != before[0]
+    assert after[1:] == before[1:]
+    segment = tmp_path / "segment"
+    assert not segment.exists() or segment.read_bytes() != b"0123456789"
+    assert scene.note() == "chaos (seed 1) inflicted 2 corrupted outputs; all survived"
+
+
+def test_a_cancelled_attempt_is_forgotten(tmp_path: Path) -> None:
+    scene = Scene(FaultKind.SLOW, tmp_path)
+    scene.executor.start(attempt(3), WORKER, FOLD)
+    scene.reports(Cancelled(WORKER, attempt(3)))
+    scene.reports(done(attempt(3)))
+    assert "spared" in scene.note()
+
+
+@pytest.fixture
+def child() -> Any:
+    """A process that stands still."""
+    pid = os.fork()
+    if pid == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+        os._exit(7)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    yield pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
+@forks
+def test_a_stopped_worker_goes_on_after_a_while(tmp_path: Path, child: int) -> None:
+    scene = Scene(FaultKind.STOP, tmp_path)
+    scene.fake.child = child
+    scene.executor.start(attempt(3), WORKER, FOLD)
+    scene.executor.start(attempt(4), WORKER, FOLD)  # queued behind it
+    scene.executor.wait(1.0)
+    assert scene.fake.waited[-1] < 0.1
+    scene.now = 0.9
+    scene.executor.wait(1.0)
+    assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
+    scene.now = 3.1
+    scene.executor.wait(1.0)
+    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    assert ended.si_status == 7
+    scene.reports(done(attempt(3)), done(attempt(4)))
+    scene.executor.wait(1.0)
+    assert scene.fake.waited[-1] == 1.0
+    assert scene.note() == "chaos (seed 1) inflicted 1 stop; all survived"
+
+
+# --- real jobs
+
+
+class Words(mr.Job):
+    """How often each word occurs, some records a split."""
+
+    reduce = mr.Sum()
+
+    def map(self, line: str) -> Any:
+        for word in line.split():
+            yield word, 1
+
+
+LINES = ["a b", "b c", "c d", "d a"] * 2
+
+
+@forks
+@pytest.mark.parametrize("faults", ["kill=1", "slow=0.3", "corrupt=1", "kill=0.4,corrupt=0.6"])
+def test_every_attempt_suffers_and_the_job_survives(faults: str) -> None:
+    result = mr.run(Words(), mr.from_records(LINES), workers=2, chaos=f"3:{faults}", split_size=32, reducers=2)
+    assert dict(result.records()) == {"a": 4, "b": 4, "c": 4, "d": 4}
+    (note,) = result.notes
+    assert note.startswith("chaos (seed 3) inflicted ")
+    assert note.endswith("; all survived")
+
+
+@forks
+def test_a_stopped_worker_is_backed_up() -> None:
+    result = mr.run(Words(), mr.from_records(LINES[:2]), workers=2, chaos="56:stop=0.2", split_size=32)
+    assert dict(result.records()) == {"a": 1, "b": 2, "c": 1}
+    assert result.notes == ["chaos (seed 56) inflicted 1 stop; all survived"]
+    assert not result.failures
+
+
+@forks
+@pytest.mark.parametrize("seed", range(6))
+def test_same_bytes_under_chaos(seed: int, tmp_path: Path, expected: Callable[[str], str]) -> None:
+    name = list(chaos_runs.CASES)[seed % len(chaos_runs.CASES)]
+    row = chaos_runs.Row()
+    chaos_runs.chaos_run(name, seed, tmp_path, expected(name), row)
+    assert not row.failed
+    assert not row.different
+    assert row.inflicted
+
+
+@forks
+def test_same_bytes_though_the_tracker_is_killed(tmp_path: Path, expected: Callable[[str], str]) -> None:
+    row = chaos_runs.Row()
+    chaos_runs.killed_run("word count", 2, tmp_path, expected("word count"), row)
+    assert not row.failed
+    assert not row.different
+    assert row.inflicted["tracker kill"] > 0
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """The digest of a case that nothing happens to."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    known: dict[str, str] = {}
+
+    def digest(name: str) -> str:
+        if name not in known:
+            known[name] = chaos_runs.reference(name, folder)
+        return known[name]
+
+    return digest
+
+
+@forks
+def test_the_command_tells_what_was_inflicted(run_cli: Callable[..., CliResult], datadir: Path) -> None:
+    asked = ("run", "wordcount", datadir / "hamlet.txt", "--split-size", "20K", "--workers", "2")
+    calm = run_cli(*asked)
+    wild = run_cli(*asked, "--chaos", "7:kill=0.5")
+    assert wild.rc == 0
+    assert wild.out == calm.out
+    assert "chaos (seed 7) inflicted" in wild.err
+    assert "kills; all survived" in wild.err
+    wrong = run_cli(*asked, "--chaos", "7:kill=2")
+    assert wrong.rc == 2
+    assert "must be from 0" in wrong.err
