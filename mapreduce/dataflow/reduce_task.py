@@ -19,6 +19,7 @@ from mapreduce.dataflow.batches import ColumnBatch
 from mapreduce.dataflow.mapped import own_words, shorten
 from mapreduce.dataflow.merge import Run, group_pairs, merge_pairs, merge_rows
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
+from mapreduce.dataflow.monitor import InHand
 from mapreduce.dataflow.output import PartWriter
 from mapreduce.dataflow.reduction import Reduction, reduction_of
 from mapreduce.dataflow.results import Output
@@ -79,9 +80,13 @@ def _reduced(
     attempt: Attempt, pairs: Iterator[tuple[Any, Any]], reduce: Callable[[Any, Iterator[Any]], Any]
 ) -> Iterator[Any]:
     key: Any = None
+    monitor = attempt.monitor
+    monitor.in_hand = lambda: InHand(f"key {shorten(key)}")
     try:
         for key, values in group_pairs(pairs):
             yield from reduce(key, values)
+            monitor.steps += 1
+        monitor.in_hand = None
     except OutputLostError:
         raise
     except Exception as error:

@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.dataflow.monitor import OverMemoryError
 from mapreduce.errors import (
     EmptyInputError,
     InputError,
@@ -148,7 +149,7 @@ def kind_of(error: BaseException) -> FailureKind:
             return kind
     if isinstance(error, MapReduceError):
         return FailureKind.INTERNAL
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError | OverMemoryError):
         return FailureKind.MEMORY
     return FailureKind.INTERNAL if _is_our_bug(error) else FailureKind.USER
 

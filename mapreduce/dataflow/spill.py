@@ -24,6 +24,7 @@ from mapreduce.dataflow.attempt import Attempt, ReduceSpec
 from mapreduce.dataflow.batches import Batch, RowBatch
 from mapreduce.dataflow.merge import CHUNK_PAIRS, Run, group_pairs, merge_pairs, merge_rows
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
+from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.reduction import CombineGroup, Reduction
 from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.runs import RunWriter, decode_frame
@@ -58,6 +59,11 @@ def merging_of(reduction: Reduction) -> MergeRuns:
     if value_order is not None:
         return lambda runs: merge_rows(runs, value_order)
     return merge_batches
+
+
+def watched(merge: MergeRuns, monitor: Monitor) -> MergeRuns:
+    """The same merge; each batch that it reads shows progress, and is a point at which the attempt may end."""
+    return lambda runs: merge([monitor.watched(run) for run in runs])
 
 
 def _combined(pairs: Iterator[tuple[Any, Any]], combine: CombineGroup) -> Iterator[RowBatch]:
@@ -168,7 +174,7 @@ class SegmentBuilder:
         self.spilled = SpilledRuns(
             open_store(attempt.context.root),
             attempt.context.partitions,
-            merging_of(reduction),
+            watched(merging_of(reduction), attempt.monitor),
             lambda number: self.paths.spill(attempt.id, number),
             attempt.context.buffer_bytes,
             compress=attempt.context.input_bytes >= COMPRESS_FROM_BYTES,
@@ -208,14 +214,15 @@ def open_runs(attempt: Attempt, spec: ReduceSpec, reduction: Reduction) -> list[
     Raises OutputLostError, whose `path` names the segment.
     """
     paths = JobPaths(attempt.context.root)
-    return runs_within(
+    runs = runs_within(
         open_store(attempt.context.root),
         spec.segments,
         spec.partition,
         attempt.context.buffer_bytes,
-        merging_of(reduction),
+        watched(merging_of(reduction), attempt.monitor),
         lambda number: paths.spill(attempt.id, number),
     )
+    return [attempt.monitor.watched(run) for run in runs]
 
 
 def runs_within(

@@ -12,7 +12,7 @@ import pickle
 import traceback
 from types import TracebackType
 
-from mapreduce.dataflow.monitor import Monitor
+from mapreduce.dataflow.monitor import Monitor, OverMemoryError
 from mapreduce.dataflow.results import Failure, FailureKind, failure_from
 
 RECORD_CHARS = 1_000
@@ -30,15 +30,20 @@ def describe(error: BaseException, monitor: Monitor | None = None, skip_frames: 
     """
     original = error.__traceback__
     monitor = monitor or Monitor()
+    record, place = monitor.record, monitor.place
+    if record is None and place is None and isinstance(error, MemoryError | OverMemoryError):
+        record, place = monitor.whereabouts()
     try:
         failure = failure_from(
             error.with_traceback(_inner(original, skip_frames)),
-            record=None if monitor.record is None else _shown(monitor.record),
-            place=monitor.place,
+            record=None if record is None else _shown(record),
+            place=place,
         )
     except Exception:  # the exception's own attributes or class raise when looked at
         text = "".join(traceback.format_tb(original))
         failure = dataclasses.replace(failure_from(RuntimeError("the exception cannot be shown")), traceback=text)
+    if isinstance(error, OverMemoryError):
+        failure = dataclasses.replace(failure, type_name="WorkerMemoryError")
     if failure.type_name == "BdbQuit":
         failure = dataclasses.replace(failure, kind=FailureKind.USAGE, message=NO_DEBUGGER)
     return dataclasses.replace(
@@ -47,6 +52,13 @@ def describe(error: BaseException, monitor: Monitor | None = None, skip_frames: 
         traceback=_cut(failure.traceback, TRACEBACK_CHARS),
         pickled=_round_trip(error),
     )
+
+
+def over_memory(sentence: str, monitor: Monitor) -> Failure:
+    """Failure of an attempt whose worker is ended for its memory, from another thread than the attempt's."""
+    record, place = monitor.whereabouts()
+    shown = None if record is None else _shown(record)
+    return Failure(FailureKind.MEMORY, "WorkerMemoryError", sentence, record=shown, place=place)
 
 
 def _inner(frames: TracebackType | None, skip: int) -> TracebackType | None:

@@ -7,8 +7,8 @@ fails when its body does not unpickle, and so that most messages need no pickle 
                       CANCEL     -
     worker -> pool    HELLO      -                                           FINISHED result, as a plain tuple
                       FAILED     pickled Failure                             CANCELLED -
-                      PROGRESS   four numbers                                LOG      lines as UTF-8
-                      OVER_LIMIT used and allowed bytes, then the worker ends
+                      PROGRESS   five numbers                                LOG      lines as UTF-8
+                      LEAVING    pickled Failure of the attempt, for want of memory; then the worker ends
 
 The end of a pool, or of a worker, is the end of the stream. Both sides come from the same installation on one host, so
 there is no version; between hosts `wire/` speaks.
@@ -26,8 +26,7 @@ from mapreduce.ids import AttemptId, TaskId
 
 _HEADER = struct.Struct("<QBIHII")  # bytes of body, kind, job, stage, index, number
 _NO_STAGE = 0xFFFF
-_PROGRESS = struct.Struct("<QQQd")
-_LIMIT = struct.Struct("<QQ")
+_PROGRESS = struct.Struct("<QQQQd")
 
 RECEIVE_BYTES = 1 << 16
 
@@ -44,7 +43,7 @@ class Kind(IntEnum):
     CANCELLED = 6
     PROGRESS = 7
     LOG = 8
-    OVER_LIMIT = 9
+    LEAVING = 9
 
 
 class Message(NamedTuple):
@@ -61,6 +60,7 @@ class Figures(NamedTuple):
 
     bytes_in: int
     records_in: int
+    steps: int
     memory_bytes: int
     cpu_seconds: float
 
@@ -145,15 +145,3 @@ def encode_figures(figures: Figures) -> bytes:
 
 def decode_figures(body: bytes) -> Figures:
     return Figures(*_PROGRESS.unpack(body))
-
-
-def encode_limit(used_bytes: int, limit_bytes: int) -> bytes:
-    return _LIMIT.pack(used_bytes, limit_bytes)
-
-
-def decode_limit(body: bytes) -> str:
-    """The sentence for people."""
-    from mapreduce.workers.limits import over_limit_sentence
-
-    used_bytes, limit_bytes = _LIMIT.unpack(body)
-    return over_limit_sentence(used_bytes, limit_bytes)

@@ -26,7 +26,8 @@ pool ever holds the pool's end of a channel: see `process`.
 What bounds the replacing: workers that end before they have finished anything count; after three in a row no more are
 made, and when none is left the pool says so, with the last words of the last. A job's begin clears the count.
 
-What bounds a cancel: a worker that has not let go of a cancelled attempt after a second is killed and replaced.
+What bounds a cancel: a worker that has not let go of a cancelled attempt after a second is killed and replaced, also
+one that is stopped: SIGKILL ends it all the same. What bounds a stop: see STOPPED_SECONDS.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
+from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.errors import ResourceError
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.settings import MiB
@@ -55,8 +58,9 @@ from mapreduce.tracker.executor import (
     WorkerSample,
 )
 from mapreduce.tracker.interrupts import Interrupts
+from mapreduce.tracker.recovery import lost_failure
 from mapreduce.workers.limits import is_much
-from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_limit, decode_result, encode
+from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_result, encode
 from mapreduce.workers.process import Entry, Process, Start, start_worker
 
 _log = logging.getLogger(__name__)
@@ -65,17 +69,27 @@ HELLO_SECONDS = 60.0
 """A worker that has not said hello by then never will: its imports hang, on a file server that is gone, say."""
 
 CANCEL_SECONDS = 1.0
+"""Tasks look for a cancel at every block and batch, many times a second; what takes longer is user code, or stuck."""
+
 CLOSE_SECONDS = 0.5
 MAX_IDLE_DEATHS = 3
 LAST_WORDS_LINES = 15
+
+STOPPED_SECONDS = 30.0
+"""A worker that has an attempt, said nothing for so long, and is in the state 'stopped' (SIGSTOP) is killed and
+replaced. By then its task has a backup, if there was a worker for it; with one worker nothing else would go on. A
+worker that works sends a sign of life five times a second, and one under a debugger is in another state."""
+
+LOOK_SECONDS = 1.0
+"""How often silent workers are looked for."""
 
 
 class Member:
     """What the pool knows of one worker."""
 
     __slots__ = (
-        "attempts", "cpu_at", "cpu_seconds", "ended_because", "id", "inbox", "job", "outbox", "process", "ready",
-        "sample", "started", "writing",
+        "attempts", "cpu_at", "cpu_seconds", "ended_because", "heard_at", "id", "inbox", "job", "leaving", "outbox",
+        "peak_bytes", "process", "ready", "sample", "started", "writing",
     )  # fmt: skip
 
     def __init__(self, worker: WorkerId, process: Process) -> None:
@@ -90,7 +104,10 @@ class Member:
         self.attempts: dict[AttemptId, float | None] = {}  # in order, and by when a cancel of each must be obeyed
         self.sample: WorkerSample | None = None
         self.cpu_seconds = self.cpu_at = 0.0
+        self.peak_bytes = 0  # of its attempt at hand, as far as was seen
         self.ended_because = ""
+        self.leaving: Failure | None = None  # for want of memory
+        self.heard_at = self.started  # or when it got something to do after it had nothing
 
 
 class Pool:
@@ -119,6 +136,7 @@ class Pool:
         self._begin = b""
         self._cancels = 0  # attempts with a deadline
         self._starting = 0  # members that have not said hello
+        self._looked_at = time.monotonic()  # for silent members
         try:
             with Interrupts():  # between a start and its entry in our books an exception would leave a process behind
                 self._fill()
@@ -158,6 +176,9 @@ class Pool:
         if member.job != self._job:
             member.job = self._job
             member.outbox += self._begin
+        if not member.attempts:
+            member.heard_at = time.monotonic()
+            member.peak_bytes = 0
         member.attempts[attempt] = None
         member.outbox += encode(Kind.START, self._job, attempt, spec)
         self._to_send[worker] = member
@@ -179,6 +200,8 @@ class Pool:
         self._to_send.clear()
         if self._cancels or self._starting:
             timeout_seconds = min(timeout_seconds, self._enforce_deadlines())
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            self._replace_stopped()
         if self._reports:
             timeout_seconds = 0
         for key, mask in self._selector.select(timeout_seconds):
@@ -280,7 +303,8 @@ class Pool:
         why = _why(member, self._limit_bytes)
         _log.info("%s", why)
         if member.ready:
-            self._reports.append(Lost(member.id, why, running))
+            failure = None if running is None else _failure(member, why, self._limit_bytes)
+            self._reports.append(Lost(member.id, why, running, failure))
         elif not words:
             self._last_words = why
         self._fill()
@@ -303,6 +327,13 @@ class Pool:
             else:
                 earliest = min(earliest, due)
         return earliest - now
+
+    def _replace_stopped(self) -> None:
+        """Kill workers that somebody stopped and nobody lets go on."""
+        self._looked_at = now = time.monotonic()
+        for member in list(self._members.values()):
+            if member.attempts and now - member.heard_at >= STOPPED_SECONDS and member.process.is_stopped():
+                self._kill(member, f"was stopped by a signal, and did not go on for {STOPPED_SECONDS:g} s")
 
     # --- channels
 
@@ -328,6 +359,7 @@ class Pool:
             return -1
         except OSError:  # reset by its end
             return 0
+        member.heard_at = time.monotonic()
         for message in member.inbox.feed(data):
             if message.kind == Kind.HELLO:
                 member.ready = True
@@ -355,8 +387,10 @@ class Pool:
         elif kind == Kind.CANCELLED:
             self._over(member, attempt)
             self._reports.append(Cancelled(member.id, attempt))
-        elif kind == Kind.OVER_LIMIT:
-            member.ended_because = f"was ended for its memory: {decode_limit(message.body)}"
+        elif kind == Kind.LEAVING:
+            failure: Failure = pickle.loads(message.body)
+            member.ended_because = f"was ended for its memory: {failure.message}"
+            member.leaving = failure if attempt in member.attempts else None
 
     def _hear_late(self, member: Member, message: Message) -> None:
         """Of a job that is over: only that the attempt is, too."""
@@ -365,6 +399,7 @@ class Pool:
 
     def _over(self, member: Member, attempt: AttemptId) -> None:
         self._idle_deaths = 0
+        member.peak_bytes = 0
         if member.attempts.pop(attempt, None) is not None:
             self._cancels -= 1
 
@@ -382,7 +417,9 @@ class Pool:
             message.attempt,
             figures.bytes_in,
             figures.records_in,
+            steps=figures.steps,
         )
+        member.peak_bytes = max(member.peak_bytes, figures.memory_bytes)
         return member.sample
 
 
@@ -390,11 +427,29 @@ def _why(member: Member, limit_bytes: int) -> str:
     """The reason of a worker's end, for people."""
     sample = member.sample
     ended = member.ended_because or member.process.how_it_ended()
+    if member.attempts and ended == "ended with exit code 0":
+        ended += " though it had work: the job's code ended the process"
     memory = ""
     if sample is not None and not member.ended_because:
         limit = f" (of {limit_bytes / MiB:,.0f} MiB allowed)" if limit_bytes else ""
         memory = f"; it held {sample.memory_bytes / MiB:,.0f} MiB of memory{limit} when last seen"
     hint = ""
-    if ended == "was killed by SIGKILL" and sample is not None and is_much(sample.memory_bytes, limit_bytes):
+    if _probably_for_memory(member, limit_bytes):
         hint = "; if nobody did so by hand the kernel ran out of memory: use fewer --workers or less --memory for each"
     return f"worker {member.id} (process {member.process.pid}) {ended}{memory}{hint}"
+
+
+def _probably_for_memory(member: Member, limit_bytes: int) -> bool:
+    """Whether the kernel ended it because memory ran out: it never says so, but kills large processes, by SIGKILL."""
+    killed = not member.ended_because and member.process.exit_code() == -signal.SIGKILL
+    return killed and is_much(member.peak_bytes, limit_bytes)
+
+
+def _failure(member: Member, why: str, limit_bytes: int) -> Failure:
+    """How the attempt that the worker ran has failed."""
+    failure = member.leaving
+    if failure is None:
+        failure = replace(lost_failure(why), peak_memory_bytes=member.peak_bytes, limit_bytes=limit_bytes)
+        if _probably_for_memory(member, limit_bytes):
+            failure = replace(failure, kind=FailureKind.MEMORY)
+    return replace(failure, exit_code=member.process.exit_code())

@@ -154,11 +154,23 @@ class Process:
                 os.close(fd)
         self._log_fd = self.pid_fd = -1
 
+    def is_stopped(self) -> bool:
+        """Whether a signal stopped it, and it has not gone on. False where the system doesn't tell (no /proc)."""
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[:1] == [b"T"]
+        except OSError:
+            return False
+
+    def exit_code(self) -> int | None:
+        """Below 0 for a signal; None if it is not known."""
+        return None if self.exit_status is None else os.waitstatus_to_exitcode(self.exit_status)
+
     def how_it_ended(self) -> str:
         """'was killed by SIGKILL', 'ended with exit code 3'."""
-        if self.exit_status is None:
+        code = self.exit_code()
+        if code is None:
             return "ended (its exit status is unknown)"
-        code = os.waitstatus_to_exitcode(self.exit_status)
         if code >= 0:
             return f"ended with exit code {code}"
         try:

@@ -26,14 +26,15 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any, NoReturn
 
 from mapreduce.dataflow.monitor import Monitor
-from mapreduce.dataflow.results import AttemptResult
+from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind
 from mapreduce.ids import AttemptId
-from mapreduce.workers.failures import describe
-from mapreduce.workers.limits import MemoryGauge, Verdict, verdict
+from mapreduce.workers.failures import describe, over_memory
+from mapreduce.workers.limits import MemoryGauge, Verdict, over_limit_sentence, verdict
 from mapreduce.workers.messages import (
     Figures,
     Inbox,
@@ -41,7 +42,6 @@ from mapreduce.workers.messages import (
     Message,
     encode,
     encode_figures,
-    encode_limit,
     encode_result,
 )
 
@@ -85,6 +85,7 @@ class Worker:
         self._log = LogPipe(log_fd)
         self._gauge = MemoryGauge()
         self._limit_bytes = 0
+        self._peak_bytes = 0  # of the attempt at hand, as seen by the watch thread
         self._job = 0
         self._package = b""
         self._context: Any = None
@@ -117,6 +118,7 @@ class Worker:
             if message.kind == Kind.START:
                 assert message.attempt is not None
                 self._current = Running(message.job, message.attempt)
+                self._peak_bytes = 0
                 self._started += 1
         if self._parked:
             self._wake.set()
@@ -138,7 +140,7 @@ class Worker:
             result = self._run_attempt(self._context, attempt, spec, current.monitor)
             kind, body = Kind.FINISHED, encode_result(result)
         except BaseException as error:
-            kind, body = _ending(error, current.monitor)
+            kind, body = self._ending(error, current.monitor)
         self._flush_streams()
         report = encode(kind, current.job, attempt, body)
         with self._log.lock:
@@ -148,6 +150,22 @@ class Worker:
             self._send(encode(Kind.LOG, current.job, attempt, lines) + report)
         else:
             self._send(report)
+        if kind is Kind.LEAVING:  # what user code keeps would be the next attempt's burden
+            os._exit(EXIT_OVER_LIMIT)
+
+    def _ending(self, error: BaseException, monitor: Monitor) -> tuple[Kind, bytes]:
+        """How an attempt that raised has ended."""
+        if monitor.cancelled:  # whatever user code made of the CancelledError
+            return Kind.CANCELLED, b""
+        failure = describe(error, monitor, skip_frames=1)
+        if failure.kind is not FailureKind.MEMORY:
+            return Kind.FAILED, pickle.dumps(failure, protocol=5)
+        return Kind.LEAVING, self._weighed(failure)
+
+    def _weighed(self, failure: Failure) -> bytes:
+        peak_bytes = max(self._peak_bytes, self._gauge.anonymous_bytes())
+        failure = replace(failure, peak_memory_bytes=peak_bytes, limit_bytes=self._limit_bytes)
+        return pickle.dumps(failure, protocol=5)
 
     def _flush_streams(self) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -242,16 +260,34 @@ class Worker:
             lines = self._log.take(to_the_end=False) if running else b""
             if running and lines:
                 self._send(encode(Kind.LOG, running.job, running.attempt, lines))
-        used_bytes = self._gauge.anonymous_bytes()
-        if verdict(used_bytes, self._limit_bytes) is Verdict.OVER:
-            self._send(
-                encode(Kind.OVER_LIMIT, current.job, current.attempt, encode_limit(used_bytes, self._limit_bytes))
-            )
-            os._exit(EXIT_OVER_LIMIT)
+        self._weigh(current)
         if report:
             monitor = current.monitor
-            figures = Figures(monitor.bytes_in, monitor.records_in, self._gauge.resident_bytes(), time.process_time())
+            resident_bytes, seconds = self._gauge.resident_bytes(), time.process_time()
+            figures = Figures(monitor.bytes_in, monitor.records_in, monitor.steps, resident_bytes, seconds)
             self._send(encode(Kind.PROGRESS, current.job, current.attempt, encode_figures(figures)))
+
+    def _weigh(self, current: Running) -> None:
+        """Ask the task to end when this process is large, and end it here and now when it is too large."""
+        used_bytes = self._gauge.anonymous_bytes()
+        self._peak_bytes = max(self._peak_bytes, used_bytes)
+        judged = verdict(used_bytes, self._limit_bytes)
+        if judged is Verdict.LARGE and current.monitor.over_memory is None:
+            from mapreduce.dataflow.frugal import give_back_freed
+
+            give_back_freed()
+            current.monitor.over_memory = self._too_large
+        elif judged is Verdict.OVER:
+            failure = self._weighed(over_memory(self._too_large(), current.monitor))
+            self._send(encode(Kind.LEAVING, current.job, current.attempt, failure))
+            os._exit(EXIT_OVER_LIMIT)
+
+    def _too_large(self) -> str:
+        """How much memory this process uses, if that is too much for its task to go on."""
+        used_bytes = self._gauge.anonymous_bytes()
+        if verdict(used_bytes, self._limit_bytes) is Verdict.FINE:
+            return ""
+        return over_limit_sentence(used_bytes, self._limit_bytes)
 
 
 class Running:
@@ -290,14 +326,6 @@ class LogPipe:
         cut = len(data) if len(data) > LINE_BYTES and b"\n" not in data else data.rfind(b"\n") + 1
         self._partial = data[cut:]
         return data[:cut]
-
-
-def _ending(error: BaseException, monitor: Monitor) -> tuple[Kind, bytes]:
-    """How an attempt that raised has ended."""
-    if monitor.cancelled:  # whatever user code made of the CancelledError
-        return Kind.CANCELLED, b""
-    failure = describe(error, monitor, skip_frames=1)
-    return Kind.FAILED, pickle.dumps(failure, protocol=5)
 
 
 def resolve(name: str) -> Any:

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mapreduce.dataflow.monitor import Monitor
+from mapreduce.dataflow.monitor import InHand, Monitor
 from mapreduce.dataflow.results import AttemptResult, Output
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId
@@ -71,6 +71,7 @@ def _raise(kind: str, monitor: Monitor) -> None:
     monitor.record, monitor.place = "the record", "file.txt, byte 7"
     errors = {
         "value": ValueError("wrong"),
+        "memory": MemoryError("no room"),
         "unpicklable": Unpicklable(),
         "not unpicklable": NotUnpicklable("a", "b"),
         "sly": Sly(),
@@ -118,6 +119,15 @@ def _allocate(step: int, monitor: Monitor) -> None:
         time.sleep(0.001)
 
 
+def _allocate_and_look(step: int, monitor: Monitor) -> None:
+    monitor.in_hand = lambda: InHand("the record in hand")
+    held = []
+    while True:
+        held.append(b"x" * step)
+        time.sleep(0.02)
+        monitor.check()
+
+
 ACTIONS: dict[str, Any] = {
     "nothing": lambda argument, monitor: argument,
     "context": lambda argument, monitor: None,
@@ -139,5 +149,6 @@ ACTIONS: dict[str, Any] = {
     "stubborn": _stubborn,
     "greedy": _greedy,
     "allocate": _allocate,
+    "allocate and look": _allocate_and_look,
     "orphan": lambda argument, monitor: subprocess.Popen(["sleep", "60"]).pid,
 }

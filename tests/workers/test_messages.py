@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapreduce.dataflow.monitor import Monitor
-from mapreduce.dataflow.results import AttemptResult, Output, TaskStats
+from mapreduce.dataflow.monitor import InHand, Monitor, OverMemoryError
+from mapreduce.dataflow.results import AttemptResult, FailureKind, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId
 from mapreduce.settings import MiB
-from mapreduce.workers.failures import MESSAGE_CHARS, RECORD_CHARS, describe
+from mapreduce.workers.failures import MESSAGE_CHARS, RECORD_CHARS, describe, over_memory
 from mapreduce.workers.limits import MemoryGauge, Verdict, verdict
 from mapreduce.workers.messages import (
     Figures,
@@ -17,11 +18,9 @@ from mapreduce.workers.messages import (
     Kind,
     Message,
     decode_figures,
-    decode_limit,
     decode_result,
     encode,
     encode_figures,
-    encode_limit,
     encode_result,
 )
 
@@ -56,13 +55,14 @@ def test_inbox_asks_for_the_rest_of_a_large_message() -> None:
 def test_bodies_decode_to_what_was_encoded() -> None:
     result = AttemptResult(Output("a/b", b"x", 3, 4), {"n": 5}, TaskStats(1, 2, 3, 4, 0.5, 0.25, 7, 8))
     assert decode_result(encode_result(result)) == result
-    figures = Figures(1, 2, 3, 4.5)
+    figures = Figures(1, 2, 3, 4, 5.5)
     assert decode_figures(encode_figures(figures)) == figures
-    assert "100 MiB of the 105 MiB" in decode_limit(encode_limit(100 * MiB, 105 * MiB))
 
 
-def test_verdict_ends_a_worker_just_below_its_limit() -> None:
-    assert verdict(94 * MiB, 100 * MiB) is Verdict.FINE
+def test_verdict_asks_a_task_to_end_and_ends_a_worker_just_below_the_limit() -> None:
+    assert verdict(89 * MiB, 100 * MiB) is Verdict.FINE
+    assert verdict(90 * MiB, 100 * MiB) is Verdict.LARGE
+    assert verdict(94 * MiB, 100 * MiB) is Verdict.LARGE
     assert verdict(95 * MiB, 100 * MiB) is Verdict.OVER
     assert verdict(10**15, 0) is Verdict.FINE
 
@@ -88,3 +88,33 @@ def test_descriptions_are_bounded_and_never_raise() -> None:
     monitor.record = Odd()
     assert describe(ValueError("m"), monitor).record == "(a Odd, whose repr raises RuntimeError)"
     assert describe(ValueError("m")).record is None
+
+
+def test_what_was_in_hand_is_told_of_failures_for_memory_only() -> None:
+    monitor = Monitor()
+    monitor.in_hand = lambda: InHand("a record", "a.txt, byte 7")
+    for error in (MemoryError("no room"), OverMemoryError("it used all")):
+        failure = describe(error, monitor)
+        assert (failure.kind, failure.record, failure.place) == (FailureKind.MEMORY, "a record", "a.txt, byte 7")
+    assert describe(ValueError("m"), monitor).place is None  # it may have left that record behind
+    assert over_memory("it used all", monitor).record == "a record"
+
+
+def test_a_task_that_cannot_tell_what_it_has_in_hand_still_fails_in_order() -> None:
+    monitor = Monitor()
+    monitor.in_hand = lambda: InHand([1][7])
+    assert describe(MemoryError(), monitor).record is None
+
+
+def test_a_large_task_ends_at_its_next_check_unless_a_spill_made_room() -> None:
+    monitor = Monitor()
+    monitor.over_memory = lambda: ""
+    monitor.check()
+    assert monitor.over_memory is None  # until the watch thread finds it large again
+    monitor.over_memory = lambda: "it used all"
+    batches = monitor.watched([1, 2])
+    with pytest.raises(OverMemoryError, match="it used all"):
+        next(batches)
+    monitor.over_memory = None
+    assert list(monitor.watched([1, 2])) == [1, 2]
+    assert monitor.steps == 2

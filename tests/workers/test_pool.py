@@ -21,6 +21,7 @@ from mapreduce.settings import MiB
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, LogLines, Lost, NoWorkers, Progress, Ready, Report
 from mapreduce.workers.pool import Pool
 from mapreduce.workers.process import ONE_THREAD, Entry, Start, choose_start
+from mapreduce.workers.worker import EXIT_OVER_LIMIT
 from tests.workers.jobs import ENTRY
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks and looks into /proc")
@@ -222,7 +223,7 @@ def test_result_that_cannot_be_pickled_is_a_failure() -> None:
     [
         ("kill", None, "was killed by SIGKILL"),
         ("segfault", None, "was killed by SIGSEGV"),
-        ("exit", 0, "ended with exit code 0"),
+        ("exit", 0, "ended with exit code 0 though it had work"),
         ("exit", 3, "ended with exit code 3"),
         ("close", None, "ended with exit code 1"),  # all its descriptors
     ],
@@ -269,9 +270,93 @@ def test_segmentation_fault_leaves_its_traceback(pool: Pool) -> None:
 def test_worker_over_its_memory_is_ended_and_says_so(pool: Pool) -> None:
     harness = Harness(pool, memory_bytes=60 * MiB)
     harness.start("allocate", MiB)
-    reason = harness.until(Lost).reason
-    assert "of the 60 MiB that a worker may use" in reason
-    assert "--memory" in reason
+    lost = harness.until(Lost)
+    assert "of the 60 MiB that a worker may use" in lost.reason
+    failure = lost.failure
+    assert failure is not None
+    assert failure.kind is FailureKind.MEMORY
+    assert 57 * MiB <= failure.peak_memory_bytes
+    assert (failure.limit_bytes, failure.exit_code) == (60 * MiB, EXIT_OVER_LIMIT)
+
+
+def test_task_that_looks_is_asked_to_end_before_its_worker_is(pool: Pool) -> None:
+    harness = Harness(pool, memory_bytes=400 * MiB)
+    running = harness.start("allocate and look", 4 * MiB)
+    harness.start("nothing")
+    lost = harness.until(Lost)
+    failure = lost.failure
+    assert failure is not None
+    assert lost.running == running
+    assert failure.kind is FailureKind.MEMORY
+    assert failure.record == "the record in hand"
+    assert "in _allocate_and_look" in failure.traceback
+    assert 360 * MiB <= failure.peak_memory_bytes < 400 * MiB
+    assert harness.value("pid") != 0  # a new worker
+
+
+def test_memory_error_of_user_code_ends_its_worker_too(pool: Pool) -> None:
+    harness = Harness(pool)
+    pid = harness.value("pid")
+    harness.start("raise", "memory")
+    failure = harness.until(Lost).failure
+    assert failure is not None
+    assert (failure.kind, failure.message) == (FailureKind.MEMORY, "no room")
+    assert failure.record == "the record"
+    assert harness.value("pid") != pid  # what it keeps is no burden to others
+
+
+def test_large_worker_that_was_killed_probably_wanted_memory(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness = Harness(pool)
+    monkeypatch.setattr("mapreduce.workers.pool.is_much", lambda memory_bytes, limit_bytes: memory_bytes > 0)
+    harness.start("stubborn", "")
+    sample = harness.until(Progress).sample
+    os.kill(sample.pid, signal.SIGKILL)
+    lost = harness.until(Lost)
+    assert lost.failure is not None
+    assert lost.failure.kind is FailureKind.MEMORY
+    assert lost.failure.exit_code == -signal.SIGKILL
+    assert lost.failure.peak_memory_bytes > 0
+    assert "if nobody did so by hand the kernel ran out of memory" in lost.reason
+
+
+def test_stopped_worker_is_replaced_when_it_does_not_go_on(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapreduce.workers.pool.STOPPED_SECONDS", 0.3)
+    monkeypatch.setattr("mapreduce.workers.pool.LOOK_SECONDS", 0.1)
+    harness = Harness(pool)
+    attempt = harness.start("stubborn", "")
+    sample = harness.until(Progress).sample
+    os.kill(sample.pid, signal.SIGSTOP)
+    lost = harness.until(Lost)
+    assert lost.running == attempt
+    assert "was stopped by a signal, and did not go on for 0.3 s" in lost.reason
+    assert harness.value("pid") != sample.pid
+
+
+def test_silent_worker_that_works_is_left_alone(pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("mapreduce.workers.pool.STOPPED_SECONDS", 0.0)
+    monkeypatch.setattr("mapreduce.workers.pool.LOOK_SECONDS", 0.0)
+    harness = Harness(pool)
+    harness.start("greedy", str(tmp_path / "pid"))
+    harness.until(Progress)
+    for _ in range(5):
+        harness.reports += harness.executor.wait(0.1)
+    assert not any(isinstance(report, Lost) for report in harness.reports)
+
+
+def test_stopped_worker_lets_go_of_a_cancelled_attempt_by_its_death(pool: Pool) -> None:
+    harness = Harness(pool)
+    attempt = harness.start("obedient", 60)
+    sample = harness.until(Progress).sample
+    os.kill(sample.pid, signal.SIGSTOP)
+    harness.executor.cancel(attempt, harness.worker())
+    assert "did not end a cancelled attempt" in harness.until(Lost).reason
+
+
+def test_close_ends_stopped_workers(pool: Pool) -> None:
+    harness = Harness(pool)
+    harness.start("obedient", 60)
+    os.kill(harness.until(Progress).sample.pid, signal.SIGSTOP)
+    pool.close()  # the fixture sees that none is left
 
 
 def test_workers_that_die_at_their_start_end_in_an_error() -> None:
