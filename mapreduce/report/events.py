@@ -186,9 +186,13 @@ class _RunReader:
         self.lost_outputs.append(LostOutput(time, str(line["task"])))
 
     def _sample(self, line: Mapping[str, Any], time: float) -> None:
+        worker = int(line["worker"])
+        known = self.workers.get(worker)
+        if known is not None and not known.pid:
+            self.workers[worker] = replace(known, pid=int(line.get("pid", 0)))
         sample = SampleRecord(
             time,
-            int(line["worker"]),
+            worker,
             int(line.get("memory", 0)),
             float(line.get("cpu", 0.0)),
             str(line.get("task", "")),

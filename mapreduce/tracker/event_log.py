@@ -12,7 +12,7 @@ number, from 0. Times are seconds, sizes bytes. Readers pass over kinds and fiel
     begin      version, run (1, 2 ... for a resumed job), at (seconds since 1970), when (the same for people),
                mapreduce (our version), job, module, options (of the job), settings (of the run),
                stages [{name, tasks, needs, fan_in}], workers, cpus, host, pid, input {bytes, files}
-    joined     worker, pid                               a worker is ready
+    joined     worker, pid                               a worker is ready; no pid if it was before the job
     past       task, n, and the figures of `finished`    done before this run began, not run again
     started    task, n, worker, input, bytes, backup     given to a worker, which may still be busy with another
     finished   task, n, worker, seconds, cpu, bytes_in, records_in, bytes_out, records_out, memory (the process's peak),
@@ -24,7 +24,7 @@ number, from 0. Times are seconds, sizes bytes. Readers pass over kinds and fiel
     dropped    task, n, worker                           was waiting at a worker that was lost; it had not begun
     lost       worker, why                               a worker died or was given up
     output_lost  task                                    its output is gone; it runs again
-    sample     worker, memory, cpu (percent of a core), task, n, bytes, records (read so far)
+    sample     worker, memory, cpu (percent of a core), task, n, bytes, records (read so far); pid in a worker's first
     end        outcome (succeeded, failed, stopped), reason, failed_attempts, lost_workers, backups, backups_won,
                past_tasks, counters, totals (as in `finished`), notes
     cut        the log has reached its bound; from here on failures and the end alone
@@ -156,13 +156,14 @@ class EventLog(Observer):
         apart = SAMPLE_SECONDS * 2 ** (self._samples // SAMPLES_AT_FIRST)
         for sample in samples:
             if self._now - self._sampled.get(sample.worker, float("-inf")) >= apart:
+                pid = "" if sample.worker in self._sampled else f',"pid":{sample.pid}'
                 self._sampled[sample.worker] = self._now
                 self._samples += 1
                 at = self._name(sample.attempt) + "," if sample.attempt is not None else ""
                 self._line(
                     "sample",
                     f'{at}"worker":{sample.worker},"memory":{sample.memory_bytes},"cpu":{sample.cpu_percent:.0f},'
-                    f'"bytes":{sample.bytes_in},"records":{sample.records_in}',
+                    f'"bytes":{sample.bytes_in},"records":{sample.records_in}{pid}',
                 )
 
     def finished(self, outcome: JobOutcome) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mapreduce.tracker.events import Event
     from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.tracker.plan import Plan
+
+_log = logging.getLogger(__name__)
 
 
 class Observer:
@@ -38,27 +41,46 @@ class Observer:
 
 
 class Observers(Observer):
-    """Several as one, called in order."""
+    """Several as one, called in order. One that raises is told no more, and the log says why; the others are."""
 
     def __init__(self, observers: Sequence[Observer]) -> None:
         self._observers = tuple(observers)
 
     def started(self, plan: Plan, input_bytes: int, workers: int, time: float) -> None:
         for observer in self._observers:
-            observer.started(plan, input_bytes, workers, time)
+            try:
+                observer.started(plan, input_bytes, workers, time)
+            except Exception as error:
+                self._drop(observer, error)
 
     def handled(self, event: Event, commands: Sequence[Command]) -> None:
         for observer in self._observers:
-            observer.handled(event, commands)
+            try:
+                observer.handled(event, commands)
+            except Exception as error:
+                self._drop(observer, error)
 
     def sampled(self, samples: Sequence[WorkerSample]) -> None:
         for observer in self._observers:
-            observer.sampled(samples)
+            try:
+                observer.sampled(samples)
+            except Exception as error:
+                self._drop(observer, error)
 
     def logged(self, worker: WorkerId, attempt: AttemptId | None, text: str) -> None:
         for observer in self._observers:
-            observer.logged(worker, attempt, text)
+            try:
+                observer.logged(worker, attempt, text)
+            except Exception as error:
+                self._drop(observer, error)
 
     def finished(self, outcome: JobOutcome) -> None:
         for observer in self._observers:
-            observer.finished(outcome)
+            try:
+                observer.finished(outcome)
+            except Exception as error:
+                self._drop(observer, error)
+
+    def _drop(self, observer: Observer, error: Exception) -> None:
+        self._observers = tuple(other for other in self._observers if other is not observer)
+        _log.warning("%s of this job failed and is off: %r", type(observer).__name__, error, exc_info=error)
