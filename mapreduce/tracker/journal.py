@@ -139,7 +139,7 @@ def _bytes(text: str | None) -> bytes | None:
 
 
 class JournalFile(Protocol):
-    """A file opened for appending, unbuffered: `open(path, "ab", buffering=0)`."""
+    """A file opened for appending, unbuffered, such as a `Store.append` gives. A write is whole or raises."""
 
     def write(self, data: bytes, /) -> int | None: ...
 
@@ -149,12 +149,15 @@ def _line(payload: bytes) -> bytes:
 
 
 class JournalWriter:
-    """Appends events. Each is with the operating system when `append` returns, so it survives the death of our process;
-    `sync` is called after each and decides how often the disk is waited for (a job can be run again: default never)."""
+    """Appends events. Each is with the operating system when `append` returns, so it survives the death of our process.
+    It survives a loss of power once `sync` has returned, which waits for the disk, and once for all that came before:
+    so the driver calls it for the events of a turn together, and before an output gets its final name. `to_disk` is
+    how that is done (default: not at all, for journals that need not survive)."""
 
-    def __init__(self, file: JournalFile, sync: Callable[[], None] | None = None) -> None:
+    def __init__(self, file: JournalFile, to_disk: Callable[[], None] | None = None) -> None:
         self._file = file
-        self._sync = sync
+        self._to_disk = to_disk
+        self._unsynced = False
 
     def begin(self, fingerprint: str) -> None:
         """Write the header; first, and only into an empty file."""
@@ -164,16 +167,26 @@ class JournalWriter:
         """Write one event that `is_kept`. Raises ResourceError if the file system refuses."""
         self._write(encode_event(event))
 
+    def sync(self) -> None:
+        """Return when what was written would survive a loss of power. Costs nothing if nothing was. Raises
+        ResourceError."""
+        if not self._unsynced or self._to_disk is None:
+            return
+        try:
+            self._to_disk()
+        except OSError as error:
+            raise ResourceError(f"journal: cannot be written ({error}); free some space and run again") from error
+        self._unsynced = False
+
     def _write(self, payload: bytes) -> None:
         line = _line(payload)
         try:
             written = self._file.write(line)
-            if self._sync is not None:
-                self._sync()
         except OSError as error:
             raise ResourceError(f"journal: cannot be written ({error}); free some space and run again") from error
         if written != len(line):
             raise ResourceError(f"journal: {written} of {len(line)} bytes written; free some space and run again")
+        self._unsynced = True
 
 
 @dataclass(frozen=True, slots=True)

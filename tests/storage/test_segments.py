@@ -233,7 +233,7 @@ def test_the_name_appears_only_when_the_file_is_whole(tmp_path: Path) -> None:
     with SegmentWriter(store, PATH, 1) as writer:
         writer.write(0, Frame(FrameKind.PICKLE, 1, b"x"))
         assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["0-0-0.seg" + TEMPORARY]
-        writer.finish(sync=True)
+        writer.finish()
         writer.abort()  # harmless
     assert read(store) == [[b"x"]]
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["0-0-0.seg"]

@@ -144,13 +144,16 @@ def test_writing_goes_on_where_good_bytes_end() -> None:
     assert list(read_journal(file.getvalue()).events) == [*EVENTS[:-1], finished(9)]
 
 
-def test_sync_is_called_after_each_line() -> None:
+def test_the_disk_is_waited_for_when_asked_and_once_for_all_before() -> None:
     file = io.BytesIO()
     sizes: list[int] = []
-    writer = JournalWriter(file, sync=lambda: sizes.append(len(file.getvalue())))
+    writer = JournalWriter(file, to_disk=lambda: sizes.append(len(file.getvalue())))
     writer.begin("job-1")
     writer.append(EVENTS[0])
-    assert sizes == [len(written([])), len(written(EVENTS[:1]))]
+    assert sizes == []
+    writer.sync()
+    writer.sync()  # nothing new
+    assert sizes == [len(written(EVENTS[:1]))]
 
 
 class FullDisk:
