@@ -246,6 +246,9 @@ class ExplainedFile(RawIOBase):
         self.end += size
         return size
 
+    def tell(self) -> int:
+        return self.end
+
     def close(self) -> None:
         if not self.closed:
             try:
