@@ -1,0 +1,206 @@
+"""What must be the same so that a map output of an earlier run is what this run would make?
+
+All that a map task looks at but its split: the job's class, its code with the modules of the user's that it can reach,
+its settings with the files that these name, the reader with its options, our settings that shape a map's output, and
+the versions and processor by which numbers are computed. In doubt a thing counts: then a split is mapped once more.
+
+What is not seen: data that a job's `setup` reads from places which its settings do not name, and the clock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import mapreduce
+from mapreduce.dataflow.job_source import digest_of, sources_of
+from mapreduce.dataflow.job_work import is_map_only
+from mapreduce.dataflow.map_task import COLUMNS_FROM_BYTES
+from mapreduce.dataflow.package import JobContext
+from mapreduce.job import Fold
+
+SCHEMA = 1
+"""Of what is kept. Raise it when a map output of the same job and split becomes another."""
+
+LIBRARIES = ("numpy", "pyarrow", "scipy", "numba", "dill")
+"""Other versions of these may yield other bits."""
+
+NAMED_FILE_BYTES = 64 << 20
+"""A file that a setting names is hashed up to this size; a larger one is known by its times."""
+
+LOOKS_AT_PLACES = re.compile(r"\.(place|where)\(")
+
+
+def key_of_job(context: JobContext) -> str:
+    """All that shapes the map outputs but the splits, as a hash in hex. Raises UsageError for what can't be carried."""
+    digest = hashlib.sha256()
+    for part in _parts(context):
+        data = part if isinstance(part, bytes) else part.encode("utf-8", "surrogateescape")
+        digest.update(len(data).to_bytes(8, "little"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def looks_at_places(job: object) -> bool:
+    """Whether the job's code may ask where a record stands: then an output holds for that place alone."""
+    if "place" in _names_in(type(job)) or "where" in _names_in(type(job)):
+        return True
+    return any(LOOKS_AT_PLACES.search(text) for text in modules_of(job).values())
+
+
+def _names_in(cls: type) -> set[str]:
+    """Names that the methods use: for a class whose source is not at hand."""
+    functions = [member for base in cls.__mro__ for member in vars(base).values() if isinstance(member, FunctionType)]
+    return set().union(*(_names_of(function.__code__) for function in functions))
+
+
+def _parts(context: JobContext) -> Iterator[str | bytes]:
+    job, settings = context.job, context.settings
+    cls = type(job)
+    yield f"{SCHEMA} {mapreduce.__version__} {sys.version} {sys.platform}"
+    yield from _versions()
+    yield _processor()
+    yield f"{cls.__module__}.{cls.__qualname__}"
+    yield from sorted(sources_of(job).values())
+    for name, text in sorted(modules_of(job).items()):
+        yield name
+        yield text
+    if cls.__module__ in ("__main__", "__mp_main__"):
+        yield from _globals_of(cls)  # whose values no source tells: a script may take them from its arguments
+    state = {name: value for name, value in vars(job).items() if name != "_counters"}
+    yield digest_of(state)
+    yield from _named_files(state)
+    yield repr(context.format)
+    yield f"{settings.block_bytes} {settings.memory_bytes} {settings.skip_bad_records}"
+    if isinstance(job, Fold):
+        yield "fold"
+    elif is_map_only(job):
+        yield f"map only {context.output_format}"
+    else:
+        yield f"keyed {context.partitions} {settings.sort} {context.input_bytes >= COLUMNS_FROM_BYTES}"
+
+
+def _globals_of(cls: type) -> Iterator[str]:
+    """The values of all globals that a class of `__main__` uses, and the functions and classes that it uses there."""
+    todo: list[Any] = list(cls.__mro__)
+    seen: set[int] = set()
+    while todo:
+        thing = todo.pop()
+        if id(thing) in seen or getattr(thing, "__module__", None) != cls.__module__:
+            continue
+        seen.add(id(thing))
+        for function in vars(thing).values() if isinstance(thing, type) else [thing]:
+            inner = getattr(function, "__func__", function)  # of class methods and static ones
+            if not isinstance(inner, FunctionType):
+                continue
+            for name in sorted(_names_of(inner.__code__) & inner.__globals__.keys()):
+                value = inner.__globals__[name]
+                if isinstance(value, type | FunctionType):
+                    todo.append(value)
+                elif not isinstance(value, ModuleType):
+                    yield f"{name} {digest_of(value)}"
+
+
+def _names_of(code: CodeType) -> set[str]:
+    """Names that a piece of code uses, and the functions and comprehensions in it."""
+    inner = [_names_of(const) for const in code.co_consts if isinstance(const, CodeType)]
+    return {*code.co_names}.union(*inner)
+
+
+def _versions() -> Iterator[str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    for library in LIBRARIES:
+        try:
+            yield f"{library} {version(library)}"
+        except PackageNotFoundError:
+            yield f"{library} none"
+
+
+def _processor() -> str:
+    """BLAS takes other paths on other processors, and a cache folder may be shared by unlike machines."""
+    from mapreduce.kernels.cache import _processor as processor
+
+    try:
+        return processor()
+    except ImportError:
+        return ""
+
+
+def modules_of(job: Any) -> dict[str, str]:
+    """Texts of the user's modules that the job's code can reach, by name: its own, those of its settings' classes,
+    and what these import. Modules that are imported only when a function is called are not seen."""
+    todo = [type(job).__module__, *(type(value).__module__ for value in vars(job).values())]
+    todo += [module for value in vars(job).values() if (module := _module_of(value))]
+    texts: dict[str, str] = {}
+    seen: set[str] = set()
+    while todo:
+        name = todo.pop()
+        module = sys.modules.get(name)
+        if name in seen or module is None:
+            continue
+        seen.add(name)
+        file = getattr(module, "__file__", None)
+        if file is None or not _is_users(file):
+            continue
+        try:
+            texts[name] = Path(file).read_bytes().decode("utf-8", "surrogateescape")
+        except OSError:
+            texts[name] = ""
+        todo += [other for value in list(vars(module).values()) if (other := _module_of(value))]
+    return texts
+
+
+def _module_of(value: Any) -> str | None:
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return name if isinstance(name, str) else None
+
+
+_NOT_USERS = tuple(
+    {os.path.dirname(os.path.abspath(mapreduce.__file__)) + os.sep}
+    | {sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+)
+
+
+def _is_users(file: str) -> bool:
+    return not os.path.abspath(file).startswith(_NOT_USERS)
+
+
+def _named_files(state: dict[str, Any]) -> Iterator[str]:
+    """Files that a setting names, alone or in a command: scripts, word lists. Their contents are settings too."""
+    for value in state.values():
+        for word in _words(value):
+            path = word if os.path.isfile(word) else shutil.which(word) if word != value else None
+            if path is not None:
+                yield f"{word} {_identity(path)}"
+
+
+def _words(value: Any) -> list[str]:
+    if isinstance(value, os.PathLike):
+        return [os.fsdecode(value)]
+    if isinstance(value, list | tuple):
+        return [word for item in value for word in _words(item)]
+    if not isinstance(value, str) or "\0" in value:
+        return []
+    try:
+        return list(dict.fromkeys([value, *shlex.split(value)]))
+    except ValueError:  # a quote that does not close
+        return [value]
+
+
+def _identity(path: str) -> str:
+    from mapreduce.storage.content_hash import hash_file
+
+    status = os.stat(path)
+    if status.st_size <= NAMED_FILE_BYTES:
+        return f"{hash_file(path)}"
+    return f"{status.st_size} {status.st_mtime_ns}"
