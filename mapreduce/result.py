@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.counters import Counters
 from mapreduce.errors import UsageError
+from mapreduce.storage.leftovers import remove_temporary_folder
 
 if TYPE_CHECKING:
+    from mapreduce.dataflow.skipped_records import SkippedRecord
     from mapreduce.dataset import Dataset
     from mapreduce.tracker.outcome import FailureReport, JobOutcome
 
@@ -87,7 +88,7 @@ class Result:
         self._folder = folder
         self._format = output_format
         if temporary:
-            self._close = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+            self._close = weakref.finalize(self, remove_temporary_folder, folder)
 
     def records(self) -> Iterator[tuple[Any, Any]]:
         """The output's (key, value) pairs, part by part.
@@ -103,6 +104,13 @@ class Result:
             from mapreduce.formats.writers import read_pairs
 
             yield from read_pairs(self._format, self.part_files())
+
+    def skipped(self) -> Iterator[SkippedRecord]:
+        """The records that the job left out because `map` failed on them, in the order of its input."""
+        if self.counters["records skipped"] or self.already_complete:
+            from mapreduce.dataflow.skipped_records import read_skipped
+
+            yield from read_skipped(self._folder)
 
     def part_files(self, name: str = "") -> list[Path]:
         """Part files in order; of a named output with its name."""

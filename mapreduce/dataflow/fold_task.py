@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from mapreduce.dataflow.attempt import Attempt, FoldMapSpec, FoldReduceSpec
-from mapreduce.dataflow.mapped import placed
+from mapreduce.dataflow.mapped import in_block, placed, skipping_of
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.results import Output
 from mapreduce.errors import EmptyInputError, OutputLostError
@@ -72,14 +72,18 @@ def run_map(attempt: Attempt, spec: FoldMapSpec) -> Output:
     context, job, monitor = attempt.context, attempt.job, attempt.monitor
     tree = TreeReducer(job.reduce)
     total = spec.split.extent.bytes
-    for block in context.format.read_blocks(spec.split, context.settings.block_bytes):
-        monitor.check()
-        with placed(block, monitor):
-            partial = job.map(block)
-        tree.add(partial)
-        monitor.records_in += len(block)
-        monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
-    monitor.bytes_in = total
+    with skipping_of(attempt) as skipper:
+        for block in context.format.read_blocks(spec.split, context.settings.block_bytes):
+            monitor.check()
+            monitor.in_hand = in_block(block)
+            with placed(block, monitor):
+                partials = [job.map(block)] if skipper is None else skipper.map_block(job.map, block)
+            for partial in partials:
+                tree.add(partial)
+            monitor.records_in += len(block)
+            monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
+        monitor.bytes_in = total
+    monitor.in_hand = None
     return _keep(attempt, tree.result())
 
 
@@ -91,6 +95,7 @@ def run_reduce(attempt: Attempt, spec: FoldReduceSpec) -> Output:
         monitor.check()
         for partial in _fetch(attempt, output, task):
             tree.add(partial)
+        monitor.steps += 1
     result = tree.result()
     if not spec.last:
         return _keep(attempt, result)

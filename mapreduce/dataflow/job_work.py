@@ -1,21 +1,25 @@
 """What is each task of a job asked to do, and what does it mean to commit it?
 
 The tracker knows tasks by number only. Here the numbers meet the job: map 7 is split 7, reduce 2 is partition 2 of all
-segments. `JobWork` is what the driver calls on the tracker's commands; it holds no state but the sampled cuts.
+segments. `JobWork` is what the driver calls on the tracker's commands; it holds no state but the sampled cuts
+and how many records were skipped.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.attempt import FoldMapSpec, FoldReduceSpec, MapSpec, ReduceSpec, SampleSpec, Spec
 from mapreduce.dataflow.output import commit_part, discard
 from mapreduce.dataflow.package import JobContext, load_value
-from mapreduce.dataflow.results import Output
+from mapreduce.dataflow.results import AttemptResult, Output
 from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, TaskId
 from mapreduce.job import Fold
+
+if TYPE_CHECKING:
+    from mapreduce.dataflow.skip_account import SkipAccount
 
 MAX_SAMPLED_SPLITS = 32
 
@@ -43,6 +47,12 @@ class JobWork:
         self.fold = isinstance(context.job, Fold)
         self.map_only = is_map_only(context.job)
         self.cuts: Any = None
+        self.tell: Callable[[str], None] = lambda sentence: None  # what the summary is to say
+        self.skips: SkipAccount | None = None
+        if context.settings.skip_bad_records:
+            from mapreduce.dataflow.skip_account import SkipAccount
+
+            self.skips = SkipAccount(context, splits)
 
     def spec(self, attempt: AttemptId, outputs: Mapping[TaskId, Output]) -> Spec:
         """Describe the attempt. `outputs` are those of the tasks that it needs."""
@@ -59,12 +69,23 @@ class JobWork:
 
     def commit(self, attempt: AttemptId, output: Output) -> None:
         """Make the output of a last task final; outputs of earlier stages stay where they are. Harmless twice."""
+        if self.skips is not None and attempt.task.stage == self.map_stage:
+            self.skips.commit(attempt)
         if attempt.task.stage == self.last_stage and not self.fold:
             commit_part(self.context.root, output, attempt.task.index, self.context.suffix)
+
+    def check(self, attempt: AttemptId, result: AttemptResult) -> None:
+        """May the job go on, now that this attempt is committed? Raises JobError if too many records were skipped."""
+        if self.skips is not None and attempt.task.stage == self.map_stage:
+            note = self.skips.enter(attempt, result)
+            if note:
+                self.tell(note)
 
     def discard(self, attempt: AttemptId, output: Output) -> None:
         """Remove an output that nobody needs."""
         discard(self.context.root, output)
+        if self.skips is not None:
+            self.skips.discard(attempt)
 
     def _cuts(self, outputs: Mapping[TaskId, Output]) -> Any:
         if not self.sampled:

@@ -13,12 +13,12 @@ blocks, to learn where the keys of a sorted output lie.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.columns import Words
 from mapreduce.dataflow.attempt import Attempt, MapSpec, SampleSpec
 from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
-from mapreduce.dataflow.mapped import MappedBlock, own_words, placed
+from mapreduce.dataflow.mapped import MappedBlock, in_block, own_words, placed, skipping_of
 from mapreduce.dataflow.output import PartWriter
 from mapreduce.dataflow.package import dump_value
 from mapreduce.dataflow.partitioner import Partitioner
@@ -28,6 +28,9 @@ from mapreduce.dataflow.spill import SegmentBuilder
 from mapreduce.errors import JobError
 from mapreduce.formats.base import Block, Split
 from mapreduce.reducers import Sum
+
+if TYPE_CHECKING:
+    from mapreduce.dataflow.skipper import Skipper
 
 COLUMNS_FROM_BYTES = 64 << 20
 """Input from which even partials made by row are spilled and merged as columns: below, loading Arrow costs more."""
@@ -40,22 +43,31 @@ def run(attempt: Attempt, spec: MapSpec) -> Output:
     """Map a split; the output is a segment file or, without `reduce`, a folder of part files."""
     if attempt.job.reduce is None and not hasattr(attempt.job, "reduce_stream"):
         return _run_map_only(attempt, spec)
-    pairs = MappedPairs(attempt, spec)
-    if hasattr(attempt.job, "map_stream"):
-        pairs.take(attempt.job.map_stream(_lines(attempt, spec.split)))
-    elif hasattr(attempt.job, "map_block"):
-        for block in _blocks(attempt, spec.split):
-            with placed(block, attempt.monitor):
-                made = attempt.job.map_block(block)
-            if isinstance(made, Words) and pairs.counts_words:
-                pairs.take_words(made)
-            else:
-                pairs.take_columns(*_columns_of(attempt, made))
+    with skipping_of(attempt) as skipper:
+        pairs = MappedPairs(attempt, spec)
+        if hasattr(attempt.job, "map_stream"):
+            pairs.take(attempt.job.map_stream(_lines(attempt, spec.split)))
+        elif hasattr(attempt.job, "map_block"):
+            for block in _blocks(attempt, spec.split):
+                if skipper is None:
+                    _take_block(attempt, pairs, block)
+                    continue
+                for keys, values in _made_columns(attempt, skipper, block):
+                    pairs.take_columns(keys, values)
+        else:
+            for block in _blocks(attempt, spec.split):
+                mapped = _mapped(attempt, skipper, block)
+                pairs.take(mapped.pairs, mapped.explain)
+        return pairs.finish()
+
+
+def _take_block(attempt: Attempt, pairs: MappedPairs, block: Block) -> None:
+    with placed(block, attempt.monitor):
+        made = attempt.job.map_block(block)
+    if isinstance(made, Words) and pairs.counts_words:
+        pairs.take_words(made)
     else:
-        for block in _blocks(attempt, spec.split):
-            mapped = MappedBlock(attempt.job, block, attempt.monitor)
-            pairs.take(mapped.pairs, mapped.explain)
-    return pairs.finish()
+        pairs.take_columns(*_columns_of(attempt, made))
 
 
 class MappedPairs:
@@ -151,20 +163,21 @@ class MappedPairs:
 def run_sample(attempt: Attempt, spec: SampleSpec) -> Output:
     """A sample of a split's keys, evenly spaced over its first blocks; the output is a pickled list."""
     keys: list[Any] = []
-    for block in _blocks(attempt, spec.split):
-        if hasattr(attempt.job, "map_block"):
-            column, _ = _columns_of(attempt, attempt.job.map_block(block))
-            step = max(1, len(column) // SAMPLE_KEYS)
-            keys += column.take(list(range(0, len(column), step))).to_pylist()
-        else:
-            mapped = MappedBlock(attempt.job, block, attempt.monitor)
-            try:
-                keys += [key for key, _ in mapped.pairs]
-            except Exception as error:
-                raised = mapped.explain(error)
-                raise raised from raised.__cause__
-        if len(keys) >= SAMPLE_KEYS:
-            break
+    with skipping_of(attempt, logged=False) as skipper:
+        for block in _blocks(attempt, spec.split):
+            if hasattr(attempt.job, "map_block"):
+                for column, _ in _made_columns(attempt, skipper, block):
+                    step = max(1, len(column) // SAMPLE_KEYS)
+                    keys += column.take(list(range(0, len(column), step))).to_pylist()
+            else:
+                mapped = _mapped(attempt, skipper, block)
+                try:
+                    keys += [key for key, _ in mapped.pairs]
+                except Exception as error:
+                    raised = mapped.explain(error)
+                    raise raised from raised.__cause__
+            if len(keys) >= SAMPLE_KEYS:
+                break
     attempt.job._counters = None  # the map task will count these records
     data = dump_value(keys[:: max(1, len(keys) // SAMPLE_KEYS)])
     return Output(inline=data, bytes=len(data))
@@ -174,25 +187,43 @@ def _run_map_only(attempt: Attempt, spec: MapSpec) -> Output:
     writer = PartWriter(attempt)
     job = attempt.job
     try:
-        if hasattr(job, "map_stream"):
-            writer.write_pairs(job.map_stream(_lines(attempt, spec.split)))
-        elif hasattr(job, "map_block"):
-            for block in _blocks(attempt, spec.split):
-                with placed(block, attempt.monitor):
-                    made = job.map_block(block)
-                writer.write_columns(*_columns_of(attempt, made))
-        else:
-            for block in _blocks(attempt, spec.split):
-                mapped = MappedBlock(job, block, attempt.monitor)
-                try:
-                    writer.write_pairs(mapped.pairs)
-                except Exception as error:
-                    raised = mapped.explain(error)
-                    raise raised from raised.__cause__
-        return writer.close()
+        with skipping_of(attempt) as skipper:
+            if hasattr(job, "map_stream"):
+                writer.write_pairs(job.map_stream(_lines(attempt, spec.split)))
+            elif hasattr(job, "map_block"):
+                for block in _blocks(attempt, spec.split):
+                    for keys, values in _made_columns(attempt, skipper, block):
+                        writer.write_columns(keys, values)
+            else:
+                for block in _blocks(attempt, spec.split):
+                    mapped = _mapped(attempt, skipper, block)
+                    try:
+                        writer.write_pairs(mapped.pairs)
+                    except Exception as error:
+                        raised = mapped.explain(error)
+                        raise raised from raised.__cause__
+            return writer.close()
     except BaseException:
         writer.abort()
         raise
+
+
+def _mapped(attempt: Attempt, skipper: Skipper | None, block: Block) -> MappedBlock:
+    """The block's pairs: as fast as can be, or without those of bad records."""
+    return MappedBlock(attempt.job, block, attempt.monitor) if skipper is None else skipper.pairs_of(block)
+
+
+def _made_columns(attempt: Attempt, skipper: Skipper | None, block: Block) -> list[tuple[Any, Any]]:
+    """[the columns that `map_block` made]; [] if the block has no good record."""
+
+    def columns(block: Block) -> tuple[Any, Any]:
+        return _columns_of(attempt, attempt.job.map_block(block))
+
+    with placed(block, attempt.monitor):
+        if skipper is not None:
+            return skipper.map_block(columns, block)
+        made = attempt.job.map_block(block)
+    return [_columns_of(attempt, made)]
 
 
 def _blocks(attempt: Attempt, split: Split) -> Iterator[Block]:
@@ -201,10 +232,12 @@ def _blocks(attempt: Attempt, split: Split) -> Iterator[Block]:
     total = split.extent.bytes
     for block in context.format.read_blocks(split, context.settings.block_bytes):
         monitor.check()
+        monitor.in_hand = in_block(block)
         yield block
         monitor.records_in += len(block)
         monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
     monitor.bytes_in = total
+    monitor.in_hand = None
 
 
 def _lines(attempt: Attempt, split: Split) -> Iterator[bytes]:

@@ -8,19 +8,23 @@ is too late: `map` runs once more, to find the first that gives no pair.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from itertools import chain
 from operator import length_hint
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mapreduce
-from mapreduce.dataflow.monitor import Monitor
+from mapreduce.dataflow.monitor import InHand, Monitor
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.formats.base import Block
 from mapreduce.job import Named
+
+if TYPE_CHECKING:
+    from mapreduce.dataflow.attempt import Attempt
+    from mapreduce.dataflow.skipper import Skipper
 
 PACKAGE = str(Path(mapreduce.__file__).parent)
 RECORD_CHARACTERS = 500
@@ -35,18 +39,24 @@ class MappedBlock:
         self.block = block
         self.records = list(block.records())
         self.left = iter(self.records)
+        monitor.in_hand = self.in_hand
         self.pairs: Iterator[Any] = chain.from_iterable(map(job.map, self.left))
+
+    def in_hand(self) -> InHand:
+        """The record that `map` was given last, and its place."""
+        index = max(0, self._index())
+        return InHand(shorten(self.records[index]), self.block.place(self._row(index)))
 
     def explain(self, error: Exception) -> Exception:
         """Note the record in hand and its place; return the error to raise, clearer where `map` gave no pairs."""
         method = f"{type(self.job).__name__}.map"
-        index = len(self.records) - length_hint(self.left) - 1
+        index = self._index()
         wrong = self._first_wrong(index + 1) if is_ours(error) else None
         if wrong is not None:
             index = wrong.index
         if 0 <= index < len(self.records):
             self.monitor.record = shorten(self.records[index])
-            self.monitor.place = self.block.place(index)
+            self.monitor.place = self.block.place(self._row(index))
         if wrong is None:
             return own_words(error, method)
         explained = JobError(f"{method} {wrong.rule}")
@@ -56,10 +66,24 @@ class MappedBlock:
     def _first_wrong(self, records: int) -> WrongPair | None:
         with suppress(Exception):  # a `map` that gives something else this time: then the first error is all we know
             for index in range(records):
-                for pair in self.job.map(self.records[index]):
-                    if not _is_pair(pair):
-                        return WrongPair(index, _rule_for(pair))
+                wrong = self._wrong_pair_of(index)
+                if wrong is not None:
+                    return wrong
         return None
+
+    def _wrong_pair_of(self, index: int) -> WrongPair | None:
+        for pair in self.job.map(self.records[index]):
+            if not _is_pair(pair):
+                return WrongPair(index, _rule_for(pair))
+        return None
+
+    def _index(self) -> int:
+        """Which of the records is in hand."""
+        return len(self.records) - length_hint(self.left) - 1
+
+    def _row(self, index: int) -> int:
+        """That record's row in the block."""
+        return index
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +106,20 @@ def _rule_for(thing: Any) -> str:
     if isinstance(thing, Named):
         return "yielded mr.Named; that belongs in reduce, or in the map of a job without reduce"
     return f"must yield (key, value) pairs, and yielded {shorten(thing)}"
+
+
+def in_block(block: Block) -> Callable[[], InHand]:
+    """What is in hand while a block is, as a whole."""
+    return lambda: InHand(None, f"the block that starts at {block.place(0)}")
+
+
+def skipping_of(attempt: Attempt, *, logged: bool = True) -> AbstractContextManager[Skipper | None]:
+    """What leaves out bad records; None in a job that does not ask for it, which does not even load the code."""
+    if not attempt.context.settings.skip_bad_records:
+        return nullcontext()
+    from mapreduce.dataflow.skipper import skipping
+
+    return skipping(attempt, logged=logged)
 
 
 @contextmanager
