@@ -8,7 +8,6 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
 import time
 from contextlib import ExitStack
@@ -24,6 +23,7 @@ from mapreduce.errors import InternalError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
 from mapreduce.settings import Settings, available_cpus, settings_from
+from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 from mapreduce.tracker.driver import policy_of, run_job
 from mapreduce.tracker.observer import Observer
 
@@ -102,8 +102,8 @@ class Engine:
             check_chaos(asked.chaos, self.kind)
         with ExitStack() as until_done:
             if dataset.reads_stdin:
-                folder = tempfile.mkdtemp(prefix="mapreduce-stdin-")
-                until_done.callback(shutil.rmtree, folder, ignore_errors=True)
+                folder = make_temporary_folder("stdin")
+                until_done.callback(remove_temporary_folder, folder)
                 dataset = dataset.spooled(folder)
             if isinstance(job, Chain):
                 return self._run_chain(job, dataset, asked, output, observer, started)
@@ -122,7 +122,7 @@ class Engine:
         from mapreduce.dataset import from_records
 
         *first, last = chain.jobs()
-        made_from = MadeFrom(chain, dataset.plan(settings.split_bytes))
+        made_from = MadeFrom(chain, dataset.plan(settings.split_bytes, lasting=settings.incremental))
         if output is not None:
             done = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from).already_complete()
             if done is not None:
@@ -145,7 +145,7 @@ class Engine:
         self._start_workers(job)
         prepared = prepare(job, dataset, settings, output, self._next_job_id(), made_from)
         try:
-            result = prepared.already_complete()
+            result = prepared.already_complete() or prepared.claim()
             if result is None:
                 result = self._run_prepared(prepared, observer or Observer())
         except BaseException:
@@ -162,8 +162,8 @@ class Engine:
         from mapreduce.storage.block_cache import CachedFormat
 
         if self._cache_folder is None:
-            self._cache_folder = Path(tempfile.mkdtemp(prefix="mapreduce-cache-"))
-            self._resources.callback(shutil.rmtree, self._cache_folder, ignore_errors=True)
+            self._cache_folder = make_temporary_folder("cache")
+            self._resources.callback(remove_temporary_folder, self._cache_folder)
         folder = tempfile.mkdtemp(dir=self._cache_folder)
         planned = dataset.spooled(folder).plan(None)
         return planned.as_dataset(CachedFormat(planned.format, folder))
@@ -222,7 +222,7 @@ class Engine:
         return with_logs(prepared, observer)
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
-        prepared.claim()
+        prepared.go_on()
         compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
         executor = self._executor(prepared)
         prepared.start_hashing()
@@ -232,13 +232,15 @@ class Engine:
                 prepared.work,
                 executor,
                 observer=self._watched(prepared, observer),
-                journal=prepared.journal,
+                journal=prepared.keeper or prepared.journal,
                 past=prepared.past,
+                first_attempt=prepared.first_attempt,
                 settings=prepared.context.settings,
                 policy=_policy_of(prepared),
                 input_bytes=prepared.context.input_bytes,
                 workers=self.workers,
                 notes=prepared.notes,
+                check=prepared.work.check,
             )
         finally:
             executor.close()

@@ -95,10 +95,13 @@ def without_stdin(dataset: Dataset) -> Iterator[Dataset]:
     if not dataset.reads_stdin:
         yield dataset
         return
-    from tempfile import TemporaryDirectory
+    from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 
-    with TemporaryDirectory(prefix="mapreduce-stdin-") as folder:
+    folder = make_temporary_folder("stdin")
+    try:
         yield dataset.spooled(folder)
+    finally:
+        remove_temporary_folder(folder)
 
 
 def _options(format_name: str, reading: Sequence[str]) -> dict[str, Any]:

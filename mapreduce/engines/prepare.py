@@ -7,8 +7,6 @@ leaves nothing behind whichever way the job ends.
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -19,12 +17,15 @@ from mapreduce.dataflow.package import JobContext
 from mapreduce.errors import InternalError, UsageError
 from mapreduce.job import Fold, Job
 from mapreduce.result import Result, timings_of
-from mapreduce.settings import Settings, default_partitions, default_split_bytes
-from mapreduce.storage.job_folder import JobFolder, clear, is_complete, is_empty, is_unfinished
+from mapreduce.settings import Settings, default_partitions, default_split_bytes, lasting_partitions
+from mapreduce.storage.job_folder import JobFolder, check_is_ours, is_complete, is_empty, is_unfinished
+from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 
 if TYPE_CHECKING:
+    from mapreduce.dataflow.origin import Origin
     from mapreduce.dataset import Dataset, PlannedInput
+    from mapreduce.engines.incremental import Keeper
     from mapreduce.storage.content_hash import InputHasher
     from mapreduce.tracker.events import Event
     from mapreduce.tracker.journal import JournalWriter
@@ -58,9 +59,10 @@ def prepare(
         from mapreduce.dataflow.reduction import reduction_of
 
         reduction_of(job)
-    planned = dataset.plan(settings.split_bytes)
-    partitions = settings.reducers or getattr(job, "reducers", None) or default_partitions(planned.bytes)
-    folder = Path(output) if output is not None else Path(tempfile.mkdtemp(prefix="mapreduce-"))
+    planned = dataset.plan(settings.split_bytes, lasting=settings.incremental)
+    choose_partitions = lasting_partitions if settings.incremental else default_partitions
+    partitions = settings.reducers or getattr(job, "reducers", None) or choose_partitions(planned.bytes)
+    folder = Path(output) if output is not None else make_temporary_folder()
     context = JobContext(
         job_id=job_id,
         job=job,
@@ -73,6 +75,11 @@ def prepare(
         durable=output is not None,
         input_bytes=planned.bytes,
     )
+    if settings.skip_bad_records and hasattr(job, "map_stream"):
+        raise UsageError(
+            "skip_bad_records (--skip-bad-records) needs a map that is called record by record or block by block; an "
+            "external program is given a whole split: have it skip what it can't read, and leave the option out"
+        )
     plan = _plan(job, planned, partitions, sort=settings.sort or bool(getattr(job, "sorted_output", False)))
     work = JobWork(context, planned.splits, [stage.name for stage in plan.stages])
     return Prepared(made_from or MadeFrom(job, planned), context, plan, work, temporary=output is None)
@@ -118,69 +125,126 @@ class Prepared:
     journal: JournalWriter | None = None
     journal_file: BinaryIO | None = None
     hasher: InputHasher | None = None
-    made_by: str = ""
+    origin: Origin | None = None
+    runs: int = 1
+    """How many runs this output took so far, with this one."""
+
     notes: list[str] = field(default_factory=list)
     """Sentences for the summary; append to them until the job has ended. They end up in `JobOutcome.notes`."""
 
+    keeper: Keeper | None = None
     past: list[Event] = field(default_factory=list)
     """What is done already, as events for the tracker: of an earlier run's journal, or of outputs that are reused."""
 
     def __post_init__(self) -> None:
         self.folder = JobFolder(Path(self.context.root))
+        self.work.tell = self.notes.append
+
+    @property
+    def first_attempt(self) -> int:
+        """Numbers of attempts that no run before used."""
+        from mapreduce.tracker.resuming import ATTEMPTS_A_RUN
+
+        return (self.runs - 1) * ATTEMPTS_A_RUN
 
     def already_complete(self) -> Result | None:
         """The result that is there already, if this job made it from this input; raises UsageError for another's."""
         if self.temporary:
             return None
-        from mapreduce.dataflow.manifest import fingerprint, read_manifest, same_inputs
-
         root = self.folder.root
-        origin = self.made_from
-        split_bytes = self.context.settings.split_bytes or default_split_bytes(origin.planned.bytes)
-        partitions = self.context.partitions if origin.job is self.context.job else self.context.settings.reducers or 0
-        described = replace(self.context, job=origin.job, format=origin.planned.format, partitions=partitions)
-        self.made_by = fingerprint(described, split_bytes)
         if root.exists() and not root.is_dir():
             raise UsageError(f"the output {root} is a file; name a folder")
+        self.origin = self._origin()
         if self.context.settings.fresh:
             return None
         if is_complete(root):
-            manifest = read_manifest(root)
-            if manifest is None or manifest.fingerprint != self.made_by:
-                raise UsageError(
-                    f"the output {root} exists, and another job or other settings made it; "
-                    "use --fresh (fresh=True) to replace it, or choose another output folder"
-                )
-            if not same_inputs(manifest, self.made_from.planned.files):
-                raise UsageError(
-                    f"the output {root} exists, but the input has changed since; "
-                    "use --fresh (fresh=True) to replace it, or choose another output folder"
-                )
-            logger.info("%s is already complete", root)
-            return self._stored_result()
-        if not is_empty(root):
+            return self._checked_result()
+        if is_unfinished(root):
+            check_is_ours(root)
+        elif not is_empty(root):
             raise UsageError(
                 f"the output folder {root} is not empty; "
                 "use --fresh (fresh=True) to replace an earlier output, or choose another output folder"
             )
         return None
 
+    def _origin(self) -> Origin:
+        from mapreduce.dataflow.origin import origin_of
+
+        origin = self.made_from
+        settings = self.context.settings
+        partitions = self.context.partitions if origin.job is self.context.job else settings.reducers or 0
+        if settings.incremental:  # neither cuts nor parts are named by what the input amounts to: it may grow
+            partitions = settings.reducers or getattr(origin.job, "reducers", None) or 0
+            cuts = f"lasting {settings.split_bytes or 0}"
+        else:
+            cuts = str(settings.split_bytes or default_split_bytes(origin.planned.bytes))
+        described = replace(self.context, job=origin.job, format=origin.planned.format, partitions=partitions)
+        return origin_of(described, cuts, origin.planned.files)
+
+    def _checked_result(self) -> Result | None:
+        """The result of a complete output. None if it is to be brought up to date; raises UsageError for another's."""
+        from mapreduce.dataflow.manifest import read_manifest, same_inputs
+        from mapreduce.dataflow.origin import changes
+
+        assert self.origin is not None
+        root = self.folder.root
+        manifest = read_manifest(root)
+        if manifest is None or manifest.fingerprint != self.origin.fingerprint():
+            then = manifest.origin if manifest is not None else None
+            what = changes(replace(then, inputs=self.origin.inputs), self.origin) if then is not None else []
+            raise UsageError(
+                f"the output {root} exists, and another job or other settings made it"
+                f"{' (' + '; '.join(what) + ')' if what else ''}; "
+                "use --fresh (fresh=True) to replace it, or choose another output folder"
+            )
+        if not same_inputs(manifest, self.made_from.planned.files):
+            if self.context.settings.incremental:
+                logger.info("the input of %s has changed since; it is made again", root)
+                return None
+            raise UsageError(
+                f"the output {root} exists, but the input has changed since; use --incremental to bring it up to "
+                "date, --fresh (fresh=True) to replace it, or choose another output folder"
+            )
+        logger.info("%s is already complete", root)
+        return self._stored_result()
+
     def close(self) -> None:
         """Let go of what only the run needed, however it ended. A second call is harmless."""
+        if self.keeper is not None:
+            self.keeper.close()
         if self.hasher is not None:
             self.hasher.stop()
         if self.journal_file is not None:
             self.journal_file.close()
         self.folder.release()
 
-    def claim(self) -> None:
-        """Take the folder for this run, and clear it of what an earlier one left."""
-        if is_unfinished(self.folder.root):
-            logger.warning("an earlier run to %s did not finish; starting afresh", self.folder.root)
+    def claim(self) -> Result | None:
+        """Take the folder for this run, and clear it of what an earlier one left that is no good for this one. Returns
+        the result if another run completed it just now."""
         self.folder.claim()
-        clear(self.folder.root)
+        if self.temporary:
+            return None
+        from mapreduce.engines.resume import begin
+
+        if is_complete(self.folder.root) and not self.context.settings.fresh:
+            done = self._checked_result()
+            if done is not None:
+                self.folder.remove_job_files()
+                return done
+        assert self.origin is not None
+        self.runs = begin(self.folder, self.origin, fresh=self.context.settings.fresh).runs
+        return None
+
+    def go_on(self) -> None:
+        """Once the folder is claimed: what is done already becomes the past, and what is being done is written down."""
         if not self.temporary:
+            self._recover()
             self._open_journal()
+        if self.context.settings.incremental:
+            from mapreduce.engines.incremental import reuse_kept
+
+            self.keeper = reuse_kept(self)
 
     def _open_journal(self) -> None:
         """Every event that a later run would need to go on is written down, one write each."""
@@ -190,9 +254,21 @@ class Prepared:
 
         path = JobPaths(self.context.root).journal
         with explained(LocalStore(self.context.root), path, 0):
-            self.journal_file = open(Path(self.context.root, path), "wb", buffering=0)  # closed by `close`
+            self.journal_file = open(Path(self.context.root, path), "ab", buffering=0)  # closed by `close`
         self.journal = JournalWriter(self.journal_file)
-        self.journal.begin(self.made_by)
+
+    def _recover(self) -> None:
+        from mapreduce.engines.resume import ended_at, recover
+
+        assert self.origin is not None
+        root, is_fold = self.folder.root, isinstance(self.context.job, Fold)
+        ended = ended_at(root)
+        done = recover(root, self.plan, self.origin.fingerprint(), writes_parts=not is_fold)
+        self.past += done
+        if self.runs > 1:
+            count = f"{len(done):,} of {self.plan.tasks:,} tasks were finished by the run that ended at {ended}"
+            logger.warning("resuming: %s", count)
+            self.notes.append(f"resumed: {count}")
 
     def start_hashing(self) -> None:
         """Hash the inputs for the manifest while workers work. After they were forked: threads and forks don't mix."""
@@ -211,7 +287,7 @@ class Prepared:
             result.value = load_output(self.context.root, output)
         if self.temporary:
             self.folder.remove_job_files()
-            if is_fold:
+            if is_fold and not any(result.skipped()):
                 result.close()
             return result
         if is_fold:
@@ -224,7 +300,7 @@ class Prepared:
     def abandon(self) -> None:
         """Leave nothing behind but, in an output folder, an unfinished job."""
         if self.temporary:
-            shutil.rmtree(self.folder.root, ignore_errors=True)
+            remove_temporary_folder(self.folder.root)
 
     def _write_value(self, value: Any) -> None:
         """The value of a fold as a part with one pair, so that it can be read back whatever it is."""
@@ -245,7 +321,7 @@ class Prepared:
     def _write_manifest(self, outcome: JobOutcome) -> None:
         from mapreduce.dataflow.manifest import write_manifest
 
-        if self.hasher is None:
+        if self.hasher is None or self.origin is None:
             raise InternalError("an output is committed before its inputs were hashed")
         figures = {
             "counters": dict(outcome.counters),
@@ -257,7 +333,7 @@ class Prepared:
             "failed_attempts": outcome.failed_attempts,
         }
         described = replace(self.context, job=self.made_from.job)
-        write_manifest(described, self.made_from.planned.files, self.hasher.hashes(), self.made_by, figures)
+        write_manifest(described, self.hasher.hashes(), self.origin, figures)
 
 
 VALUE_FILE = "part-00000.value"

@@ -1,18 +1,29 @@
 """May a job write to this folder, and what must go before it does?
 
-An output folder belongs to one run at a time: an advisory lock on `_job/lock` says so, and the system drops it when its
-process dies, so a lock is never stale. What no job wrote is never removed.
+An output folder belongs to one run at a time, which locks `_job/lock`. What no job wrote is never removed. A folder is
+in one of these states, and whoever dies leaves it in one of them:
+
+    empty        nothing is there, or only what a failed job said of itself
+    unfinished   `_job` is there and `_SUCCESS` is not: a run goes on, or starts afresh
+    complete     `_SUCCESS` is there; a `_job` beside it is a remainder
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Container
 from pathlib import Path
 
 from mapreduce.errors import ResourceError, UsageError
-from mapreduce.storage.paths import JOB, MANIFEST, SUCCESS, JobPaths
-from mapreduce.storage.store import LocalStore, explained
+from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
+from mapreduce.storage.paths import EVENTS, JOB, LOG, MADE, MANIFEST, OLD_LOG, SKIPPED, STEPS, SUCCESS, JobPaths
+from mapreduce.storage.store import TEMPORARY, LocalStore, explained
+
+_SAYINGS = frozenset((JOB, EVENTS, LOG, OLD_LOG, SKIPPED))
+"""What may lie in a folder that has no output yet."""
+
+_OWN_NAMES = _SAYINGS | {SUCCESS, MANIFEST, MANIFEST + TEMPORARY}
 
 
 class JobFolder:
@@ -20,47 +31,75 @@ class JobFolder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._lock: int | None = None
+        self.made: list[Path] = []  # folders that were not there before
+        self._lock: FileLock | None = None
+
+    @property
+    def is_claimed(self) -> bool:
+        return self._lock is not None and self._lock.is_ours
 
     def claim(self) -> None:
         """Make the folder and lock it. Raises ResourceError if another run has it or it can't be made."""
         store = LocalStore(str(self.root))
         with explained(store, JOB, 0):
             try:
+                if not self.root.exists():
+                    self.made = [self.root]
                 Path(self.root, JOB).mkdir(parents=True, exist_ok=True)
             except (FileExistsError, NotADirectoryError) as error:
                 raise UsageError(f"can't make the output folder {self.root}: {error.filename} is a file") from None
             except FileNotFoundError as error:
                 raise UsageError(f"can't make the output folder {self.root}; choose another place") from error
-            self._lock = os.open(Path(self.root, JobPaths("").lock), os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            import fcntl
-
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(self._lock, 32, 0).decode() or "unknown"
-            self.release()
-            raise ResourceError(
-                f"another run is writing to {self.root} (pid {owner}); wait for it, or choose another output folder"
-            ) from None
-        os.ftruncate(self._lock, 0)
-        os.pwrite(self._lock, str(os.getpid()).encode(), 0)
+            try:
+                self._lock = take_lock(Path(self.root, JobPaths("").lock))
+            except HeldByAnotherError as error:
+                raise ResourceError(
+                    f"another run is writing to {self.root} (pid {error.owner}); "
+                    "wait for it, or choose another output folder"
+                ) from None
 
     def release(self) -> None:
         """Drop the lock. A second call is harmless."""
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.release()
             self._lock = None
 
     def remove_job_files(self) -> None:
         """Remove what is needed only while the job runs, the lock last."""
         folder = Path(self.root, JOB)
         if folder.is_dir():
-            for entry in folder.iterdir():
-                if entry.name != "lock":
-                    _remove(entry)
-        self.release()
+            self._remove_job_entries(keep=("lock",))
         shutil.rmtree(folder, ignore_errors=True)
+        self.release()
+
+    def leave(self) -> None:
+        """As if we had never been here: for a job that ended before it had finished anything."""
+        self.remove_job_files()
+        for folder in self.made:
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
+    def clear(self) -> None:
+        """Remove an earlier job's output and remains. Raises UsageError if the folder holds what no job wrote.
+
+        `_SUCCESS` goes first, and then what a run would go on from: whoever dies in between leaves an unfinished job
+        that starts afresh.
+        """
+        check_is_ours(self.root)
+        with explained(LocalStore(str(self.root)), JOB, 0):
+            _remove(Path(self.root, SUCCESS))
+            _remove(Path(self.root, MADE))
+            _sync_folder(self.root)
+            _sync_folder(Path(self.root, JOB))
+            for entry in self.root.iterdir():
+                if entry.name != JOB:
+                    _remove(entry)
+            self._remove_job_entries(keep=("lock",))
+
+    def _remove_job_entries(self, keep: Container[str]) -> None:
+        for entry in Path(self.root, JOB).iterdir():
+            if entry.name not in keep:
+                _remove(entry)
 
     def commit(self) -> None:
         """Say that the output is complete: every name on disk first, then `_SUCCESS`."""
@@ -76,8 +115,8 @@ def is_complete(root: Path) -> bool:
 
 
 def is_empty(root: Path) -> bool:
-    """True if nothing is there, or only the remains of a run that did not finish."""
-    return not root.exists() or (root.is_dir() and all(entry.name == JOB for entry in root.iterdir()))
+    """True if nothing is there that would have to go before a job may write."""
+    return not root.exists() or (root.is_dir() and all(entry.name in _SAYINGS for entry in root.iterdir()))
 
 
 def is_unfinished(root: Path) -> bool:
@@ -85,27 +124,51 @@ def is_unfinished(root: Path) -> bool:
     return Path(root, JOB).is_dir() and not is_complete(root)
 
 
-def clear(root: Path) -> None:
-    """Remove an earlier job's output and remains. Raises UsageError if the folder holds anything that no job wrote."""
+def check_is_ours(root: Path) -> None:
+    """Raises UsageError if the folder holds anything that no job wrote."""
     if root.exists() and not root.is_dir():
         raise UsageError(f"the output {root} is a file; name a folder")
-    entries = list(root.iterdir()) if root.exists() else []
-    foreign = [entry.name for entry in entries if not _is_ours(entry)]
-    if foreign:
-        raise UsageError(
-            f"the folder {root} holds {foreign[0]!r}, which no job wrote; remove it, or choose another output folder"
-        )
-    for entry in entries:
-        if entry.name != JOB:
-            _remove(entry)
-    job = Path(root, JOB)
-    for entry in job.iterdir() if job.is_dir() else ():
-        if entry.name != "lock":
-            _remove(entry)
+    for entry in sorted(root.iterdir()) if root.exists() else ():
+        if not _is_ours(entry):
+            raise UsageError(
+                f"the folder {root} holds {entry.name!r}, which no job wrote; "
+                "remove it, or choose another output folder"
+            )
+
+
+def remove_litter(root: Path, attempts: Container[str], needed_parts: Container[int]) -> None:
+    """Remove what a run left in `_job` that nobody will read, and parts of tasks that will run again.
+
+    `attempts` are the names of those whose files stay, as `JobPaths` has them; `needed_parts` the numbers of parts that
+    stay. What lies in `_job` itself stays: it has one name, and is written anew.
+    """
+    for folder in Path(root, JOB).iterdir():
+        if not folder.is_dir() or folder.name == STEPS:
+            continue
+        for entry in folder.iterdir():
+            if entry.name.partition(".")[0] not in attempts:
+                _remove(entry)
+    for part in part_files(root):
+        if part_number(part) not in needed_parts:
+            _remove(part)
+    for folder in root.iterdir():
+        if folder.is_dir() and not folder.is_symlink() and folder.name not in _OWN_NAMES and not any(folder.iterdir()):
+            folder.rmdir()
+
+
+def part_files(root: Path) -> list[Path]:
+    """All parts that lie there, of the main output and of further ones."""
+    return sorted([*root.glob("part-*"), *root.glob("[!_]*/part-*")])
+
+
+def part_number(part: Path) -> int:
+    """Which task wrote a part; -1 if its name does not say."""
+    digits = part.name.removeprefix("part-").partition(".")[0]
+    return int(digits) if digits.isdigit() else -1
 
 
 def _is_ours(entry: Path) -> bool:
-    if entry.name in (JOB, MANIFEST, SUCCESS) or entry.name.startswith("part-"):
+    if entry.name in _OWN_NAMES or entry.name.startswith("part-"):
         return True
     return entry.is_dir() and all(part.name.startswith("part-") for part in entry.iterdir())
 

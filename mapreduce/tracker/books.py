@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from mapreduce.counters import Counters
@@ -105,17 +105,22 @@ class Books:
         if not stage.first_start:
             stage.first_start = time - self._started
 
-    def committed(self, attempt: AttemptId, result: AttemptResult, time: float) -> None:
-        """An output counts. If it takes the place of one that was lost, so do its counters."""
+    def committed(self, attempt: AttemptId, result: AttemptResult, time: float, *, past: bool = False) -> None:
+        """An output counts. If it takes the place of one that was lost, so do its counters. What an output of the
+        `past` cost was not spent by this run."""
         task = attempt.task
         if attempt in self._backups:
             self._backups_won += 1
         stage = self._stages[task.stage]
         stage.outputs[task] = result.output
-        stage.task_seconds[task.index] = result.stats.seconds
-        stage.last_commit = max(0.0, time - self._started)
+        stats = result.stats
+        if past:
+            stats = replace(stats, seconds=0.0, cpu_seconds=0.0, peak_memory_bytes=0, spills=0)
+        else:
+            stage.last_commit = max(0.0, time - self._started)
+        stage.task_seconds[task.index] = stats.seconds
         reads_input = stage.name == "map"
-        self._totals.add(result.stats, reads_input=reads_input, writes_output=task.stage == len(self._stages) - 1)
+        self._totals.add(stats, reads_input=reads_input, writes_output=task.stage == len(self._stages) - 1)
         if task in self._counted:
             for name, amount in self._counted.pop(task).items():
                 self._counters[name] -= amount

@@ -10,7 +10,9 @@ so the starts that they lead to travel together. It waits for reports and for no
 a second, for the clock and for Ctrl-C.
 
 Order of a commit: the journal first, then the output. If the tracker dies in between, the journal gives the same Commit
-again, which is harmless; the other way round an output would be final that nobody remembers.
+again, which is harmless; the other way round an output would be final that nobody remembers. The disk is waited for
+before an output of the last stage gets its name, and otherwise once a turn, after everything that was reported: what
+the journal loses in between, with the power, runs again.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
-from mapreduce.dataflow.results import FailureKind, Output, failure_from
+from mapreduce.dataflow.results import AttemptResult, FailureKind, Output, failure_from
 from mapreduce.errors import MapReduceError, OutputLostError
 from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, TaskId, WorkerId
@@ -77,6 +79,9 @@ MAX_WAIT_SECONDS = 0.2
 TICK_SECONDS = 0.5
 """A tick at least so often: displays move on while nothing is reported."""
 
+SILENCE_SECONDS = 10.0
+"""Fifty signs of life that did not come: a busy machine delays one or two of them."""
+
 END_SECONDS = 0.5
 """At the end of a job, what still runs has so long to say what it leaves behind."""
 
@@ -100,9 +105,11 @@ class JobWork(Protocol):
 
 
 class Journal(Protocol):
-    """Takes the events that must survive this process, see `journal.is_kept`."""
+    """Takes the events that must survive this process, see `journal.is_kept`; those synced, a loss of power too."""
 
     def append(self, event: Event) -> None: ...
+
+    def sync(self) -> None: ...
 
 
 def run_job(
@@ -117,18 +124,22 @@ def run_job(
     settings: Settings | None = None,
     policy: Policy | None = None,
     preferences: Preferences | None = None,
+    first_attempt: int = 0,
     input_bytes: int = 0,
     workers: int = 0,
     notes: Sequence[str] = (),
+    check: Callable[[AttemptId, AttemptResult], None] | None = None,
 ) -> JobOutcome:
-    """Run the tasks of `plan` to their end, whichever that is; `past` are the events of an earlier run's journal.
+    """Run the tasks of `plan` to their end, whichever that is; `past` are the events of an earlier run's journal,
+    and `first_attempt` is a number that it used for no attempt.
     `notes` go into the outcome as they are when the job has ended: whoever has something to tell appends to them.
+    `check` is told of each commit; what it raises ends the job, and OutputLostError has the task run again.
 
     Ensures that no attempt of the job runs when it returns or raises. Raises KeyboardInterrupt or SystemExit after it
     has stopped the job for Ctrl-C or SIGTERM, and InternalError; a job that fails is an outcome, not an exception.
     """
-    tracker = Tracker(plan, policy or policy_of(settings or Settings()), preferences)
-    driver = Driver(tracker, work, executor, clock, observer or Observer(), journal, notes)
+    tracker = Tracker(plan, policy or policy_of(settings or Settings()), preferences, first_attempt)
+    driver = Driver(tracker, work, executor, clock, observer or Observer(), journal, notes, check)
     # Where attempts run on this very thread, the user's code gets its Ctrl-C as ever.
     with nullcontext(Interrupts()) if executor.runs_here else Interrupts() as interrupts:
         return driver.run(past, interrupts, input_bytes, workers)
@@ -137,7 +148,8 @@ def run_job(
 def policy_of(settings: Settings) -> Policy:
     """The tracker's figures from the user's."""
     policy = Policy(max_attempts=settings.max_attempts, timeout_seconds=settings.task_timeout_seconds)
-    return replace(policy, backup_seconds=min(policy.backup_seconds, policy.timeout_seconds / 2))
+    half = policy.timeout_seconds / 2
+    return replace(policy, backup_seconds=min(policy.backup_seconds, half), silence_seconds=min(SILENCE_SECONDS, half))
 
 
 class Driver:
@@ -152,8 +164,10 @@ class Driver:
         observer: Observer,
         journal: Journal | None,
         notes: Sequence[str] = (),
+        check: Callable[[AttemptId, AttemptResult], None] | None = None,
     ) -> None:
         self._notes = notes
+        self._check = check
         self._tracker = tracker
         self._work = work
         self._executor = executor
@@ -166,6 +180,7 @@ class Driver:
         self._seen: dict[WorkerId, WorkerSample] = {}  # how each worker last looked
         self._consequences: list[Event] = []  # of commands that could not be carried out
         self._outcome: Outcome | None = None
+        self._replaying = False
 
     def run(self, past: Sequence[Event], interrupts: Interrupts, input_bytes: int, workers: int) -> JobOutcome:
         self._observe("started", self._tracker.plan, input_bytes, workers, self._now)
@@ -192,8 +207,10 @@ class Driver:
 
     def _replay(self, past: Sequence[Event]) -> None:
         """Bring tracker, outputs and observer to where an earlier run ended."""
-        for event in past:
-            self._tell(event, journaled=True)
+        self._replaying = True
+        for event in past:  # of another process's clock
+            self._tell(replace(event, time=self._now), journaled=True)
+        self._replaying = False
         if past:
             plan = self._tracker.plan
             self._books.replayed(sum(self._tracker.done(stage) for stage in range(len(plan.stages))))
@@ -210,12 +227,22 @@ class Driver:
                 self._finished(report)
             else:
                 self._hear(report, samples)
+        self._sync_journal()
         if samples:
             self._observe("sampled", samples)
         wake = self._tracker.wake_time()
         if (wake is not None and wake <= self._now) or self._now - self._ticked >= TICK_SECONDS:
             self._ticked = self._now
             self._tell(Tick(self._now))
+
+    def _sync_journal(self) -> None:
+        if self._journal is None:
+            return
+        try:
+            self._journal.sync()
+        except (MapReduceError, OSError) as error:
+            self._give_up(error)
+            self._carry_out_consequences()
 
     def _patience(self) -> float:
         wake = self._tracker.wake_time()
@@ -251,6 +278,8 @@ class Driver:
                 self._books.worker_lost()
                 place = None if running is None else self._place_of(running, worker)
                 self._seen.pop(worker, None)
+                if failure is not None and failure.place is None:
+                    failure = replace(failure, place=place)
                 self._tell(WorkerLost(now, worker, reason, place, failure))
             case NoWorkers(reason):
                 self._tell(AllWorkersGone(now, reason))
@@ -285,6 +314,9 @@ class Driver:
     def _tell(self, event: Event, *, journaled: bool = False) -> None:
         """Give the tracker an event, carry out what it wants, and tell it what could not be carried out."""
         self._handle(event, journaled)
+        self._carry_out_consequences()
+
+    def _carry_out_consequences(self) -> None:
         while self._consequences:
             self._handle(self._consequences.pop(0), journaled=False)
 
@@ -315,15 +347,23 @@ class Driver:
         except Exception as error:
             self._consequences.append(AttemptFailed(self._now, attempt, worker, failure_from(error)))
             return
+        if command.frugal:
+            from mapreduce.dataflow.frugal import Frugal
+
+            spec = Frugal(spec)
         self._executor.start(attempt, worker, spec)
 
     def _commit(self, command: Commit) -> None:
+        if self._journal is not None and command.attempt.task.stage == self._tracker.plan.last_stage:
+            self._journal.sync()
         try:
             self._work.commit(command.attempt, command.result.output)
+            if self._check is not None:
+                self._check(command.attempt, command.result)
         except OutputLostError:
             self._consequences.append(OutputLost(self._now, command.attempt.task))
             return
-        self._books.committed(command.attempt, command.result, self._now)
+        self._books.committed(command.attempt, command.result, self._now, past=self._replaying)
 
     def _end_attempt(self, command: CancelAttempt | Discard | NoteFailure | FinishJob) -> None:
         if isinstance(command, NoteFailure):

@@ -43,7 +43,7 @@ class _Book:
         "tasks",
     )
 
-    def __init__(self, number: int, plan: Plan) -> None:
+    def __init__(self, number: int, plan: Plan, first_attempt: int) -> None:
         stage = plan.stages[number]
         kind = stage.needs.kind
         self.number = number
@@ -54,7 +54,7 @@ class _Book:
         self.heap: list[int] = []
         self.cursor = 0
         self.done = 0
-        self.started = array("I", bytes(4 * stage.tasks))  # attempts, which is also the next one's number
+        self.started = array("I", [first_attempt]) * stage.tasks  # the next attempt's number
         self.committed = array("I", bytes(4 * stage.tasks))  # number of the committed attempt plus 1; 0 for none
         if kind is NeedsKind.GROUPS:
             tasks = range(stage.tasks)
@@ -85,11 +85,12 @@ class _Book:
 
 
 class Ledger:
-    """The states of all tasks of a plan. Each method is one cause of the table in `states` and what follows from it."""
+    """The states of all tasks of a plan. Each method is one cause of the table in `states` and what follows from it.
+    Attempts are numbered from `first_attempt`: a run that goes on uses no number of the run before."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, first_attempt: int = 0) -> None:
         self._plan = plan
-        self._books = [_Book(number, plan) for number in range(len(plan.stages))]
+        self._books = [_Book(number, plan, first_attempt) for number in range(len(plan.stages))]
         self._deepest_first = self._books[::-1]
 
     def state(self, task: TaskId) -> TaskState:

@@ -74,11 +74,17 @@ from mapreduce.tracker.states import AttemptCause, AttemptState, TaskState
 class Tracker:
     """The state machine of one job. Give it every event in order and carry out every command in order."""
 
-    def __init__(self, plan: Plan, policy: Policy | None = None, preferences: Preferences | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        policy: Policy | None = None,
+        preferences: Preferences | None = None,
+        first_attempt: int = 0,
+    ) -> None:
         self.plan = plan
         self.policy = policy or Policy()
         self._preferences = preferences
-        self._ledger = Ledger(plan)
+        self._ledger = Ledger(plan, first_attempt)
         self._slots = Slots(self.policy.queue_depth)
         self._attempts: dict[AttemptId, Attempt] = {}  # those that hold a slot
         self._wanted: dict[TaskId, list[Attempt]] = {}  # of each running task, those not being cancelled
@@ -341,6 +347,8 @@ class Tracker:
                     self._relieve_queues()
                 return
             preferred = self._preferences(task) if self._preferences else None
+            if self._troubles and self._is_frugal(task) and self._slots.idle:
+                preferred = max(self._slots.idle)  # the newest worker, which has run the least
             avoided = self._avoided(task) if self._troubles else NOWHERE
             worker = choose_worker(free, preferred, avoided)
             if worker is None:
@@ -356,6 +364,10 @@ class Tracker:
         alive = sum(worker in self._slots for worker in trouble.workers)
         return trouble.workers if alive < len(self._slots) else NOWHERE
 
+    def _is_frugal(self, task: TaskId) -> bool:
+        trouble = self._troubles.get(task)
+        return trouble is not None and trouble.needs_memory
+
     def _relieve_queues(self) -> None:
         """Nothing is ready and workers are idle: they take over what is queued behind others."""
         while self._slots.idle:
@@ -367,8 +379,7 @@ class Tracker:
             self._cancel(queued, "an idle worker takes it over")
 
     def _start(self, task: TaskId, worker: WorkerId, *, backup: bool = False) -> None:
-        trouble = self._troubles.get(task) if self._troubles else None
-        frugal = trouble is not None and trouble.needs_memory
+        frugal = bool(self._troubles) and self._is_frugal(task)
         attempt_id = self._ledger.start(task)
         attempt = self._slots.put(attempt_id, worker, self._time, self._step, alone=frugal)
         self._attempts[attempt_id] = attempt

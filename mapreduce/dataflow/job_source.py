@@ -1,0 +1,181 @@
+"""What is a job made of, so that a change is noticed? Its code, and the values that it was given.
+
+Code is the text of each file of the user's that the job's own file reaches by imports, as far as they are seen in the
+modules' names. Where there is no file (a prompt, a pipe) it is what the methods were compiled to. Libraries, and this
+package, count by their versions. Values are described so that equal ones look equal in every process: pickles are not,
+for a set has another order in each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mapreduce.job import Chain
+
+_PACKAGE = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_SHOWN = 60  # characters of a value in a message
+
+
+def digest_text(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+# Code
+
+
+def sources_of(job: object) -> dict[str, str]:
+    """Digests of the job's code: by file, or by class where there is no file."""
+    links = [job, *job.jobs()] if isinstance(job, Chain) else [job]
+    classes = {base for link in links for base in type(link).__mro__ if not base.__module__.startswith("mapreduce.")}
+    classes.discard(object)
+    found: dict[str, str] = {}
+    for cls in sorted(classes, key=lambda cls: f"{cls.__module__}.{cls.__qualname__}"):
+        module = sys.modules.get(cls.__module__)
+        texts = dict(_files_from(module)) if module is not None else {}
+        found.update(texts)
+        if getattr(module, "__file__", None) not in texts:
+            found[cls.__qualname__] = digest_of(dict(_members(cls)))
+        elif bound := dict(_bound_members(cls)):  # made by a function: the same text with other values
+            found[cls.__qualname__] = digest_of(bound)
+    return found
+
+
+def _files_from(module: types.ModuleType) -> Iterator[tuple[str, str]]:
+    seen: set[str] = set()
+    todo = [module]
+    while todo:
+        module = todo.pop()
+        path = getattr(module, "__file__", None)
+        if path is None or not _is_users(path) or path in seen:
+            continue
+        seen.add(path)
+        try:
+            yield path, digest_text(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
+        except OSError:  # in a zip, or removed since
+            continue
+        todo += _modules_named_in(module)
+
+
+def _modules_named_in(module: types.ModuleType) -> Iterator[types.ModuleType]:
+    for value in list(vars(module).values()):
+        if isinstance(value, types.ModuleType):
+            yield value
+        elif isinstance(value, type | types.FunctionType) and value.__module__ != module.__name__:
+            other = sys.modules.get(value.__module__ or "")
+            if other is not None:
+                yield other
+
+
+def _is_users(path: str) -> bool:
+    return path.endswith(".py") and not path.startswith((_PACKAGE, *_LIBRARIES))
+
+
+def _members(cls: type) -> Iterator[tuple[str, Any]]:
+    for name, member in vars(cls).items():
+        if name not in ("__dict__", "__weakref__", "__module__", "__doc__", "__firstlineno__", "__static_attributes__"):
+            yield name, member
+
+
+def _bound_members(cls: type) -> Iterator[tuple[str, Any]]:
+    """What a class that was made within a function took from there."""
+    if "<locals>" in cls.__qualname__:
+        for name, member in _members(cls):
+            if not isinstance(member, types.FunctionType) or member.__closure__:
+                yield name, member
+
+
+# Values
+
+
+def digest_of(value: object) -> str:
+    """The same for equal values in every process, as far as they can be looked into."""
+    return digest_text("".join(_described(value, {})))
+
+
+def show_value(value: object) -> str:
+    """A value in a message: short, and without addresses."""
+    text = repr(value)
+    if " at 0x" in text:
+        return type(value).__name__
+    return text if len(text) <= _SHOWN else text[: _SHOWN - 3] + "..."
+
+
+def _described(value: Any, seen: dict[int, int]) -> Iterator[str]:
+    kind = type(value)
+    if value is None or kind in (bool, int, float, complex, str, bytes):
+        yield f"{kind.__name__}:{value!r};"
+        return
+    if id(value) in seen:  # a cycle
+        yield f"again {seen[id(value)]};"
+        return
+    seen[id(value)] = len(seen)
+    yield f"{kind.__module__}.{kind.__qualname__}("
+    if kind in (set, frozenset):
+        yield from sorted("".join(_described(item, dict(seen))) for item in value)
+    elif kind in (list, tuple):
+        for item in value:
+            yield from _described(item, seen)
+    elif isinstance(value, Mapping) and kind in (dict, types.MappingProxyType):
+        for key, item in value.items():
+            yield from _described(key, seen)
+            yield from _described(item, seen)
+    else:
+        yield from _object_described(value, seen)
+    yield ")"
+    del seen[id(value)]
+
+
+def _object_described(value: Any, seen: dict[int, int]) -> Iterator[str]:
+    if isinstance(value, types.FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        yield value.__qualname__
+        yield from _code_described(value.__code__, seen)
+        yield from _described([value.__defaults__, value.__kwdefaults__, cells], seen)
+        if value.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+            yield from _described(_globals_of(value), seen)
+    elif isinstance(value, types.CodeType):
+        yield from _code_described(value, seen)
+    elif isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+        yield getattr(value, "__qualname__", value.__name__)
+    elif isinstance(value, staticmethod | classmethod | property):
+        yield from _described([value.__func__] if not isinstance(value, property) else [value.fget, value.fset], seen)
+    elif isinstance(value, types.MethodType):
+        yield from _described([value.__func__, value.__self__], seen)
+    else:
+        yield from _reduced(value, seen)
+
+
+def _globals_of(function: types.FunctionType) -> dict[str, Any]:
+    """What a function of a prompt uses by name. Modules and classes of libraries count by name alone."""
+    names = inspect.getclosurevars(function).globals
+    return dict(sorted(names.items()))
+
+
+def _code_described(code: types.CodeType, seen: dict[int, int]) -> Iterator[str]:
+    yield code.co_code.hex()
+    yield from _described([*code.co_names, *code.co_varnames], seen)
+    yield from _described(code.co_consts, seen)  # holds the code of lambdas and comprehensions
+
+
+def _reduced(value: Any, seen: dict[int, int]) -> Iterator[str]:
+    """Any other object: what a pickle would hold of it."""
+    try:
+        reduced = value.__reduce_ex__(4)
+    except Exception:  # a lock, an open file: its type must do
+        return
+    if isinstance(reduced, str):
+        yield reduced
+        return
+    function, arguments, *rest = reduced
+    yield from _described(getattr(function, "__qualname__", ""), seen)
+    yield from _described(arguments, seen)
+    for number, part in enumerate(rest):
+        yield from _described(list(part) if number in (1, 2) and part is not None else part, seen)
