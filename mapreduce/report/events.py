@@ -105,6 +105,7 @@ class _RunReader:
         for worker, places in self.held.items():
             for place in places:
                 self._stop(place, worker, seconds)
+        self._part()
         return RunLog(
             self.head,
             tuple(self.attempts),
@@ -241,6 +242,19 @@ class _RunReader:
         if began:
             self.free[worker] = time
         self.attempts[place] = replace(attempt, start=start, end=time)
+
+    def _part(self) -> None:
+        """One worker's attempts don't overlap: where a report came late, its attempt ended before the next began."""
+        earliest: dict[int, float] = {}  # start of the next attempt, by worker; backwards in time
+        for place in sorted(range(len(self.attempts)), key=lambda place: -self.attempts[place].end):
+            attempt = self.attempts[place]
+            if attempt.worker < 0 or attempt.end <= attempt.start:
+                continue
+            end = min(attempt.end, earliest.get(attempt.worker, attempt.end))
+            if end < attempt.end:
+                start = max(min(attempt.given, end), attempt.start - (attempt.end - end))
+                attempt = self.attempts[place] = replace(attempt, start=start, end=end)
+            earliest[attempt.worker] = attempt.start
 
 
 _COUNTS = ("failed_attempts", "lost_workers", "backups", "backups_won", "past_tasks")
