@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, redi
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.cli.messages import say
+from mapreduce.cli.trace_file import TraceFile
 from mapreduce.engine import Engine
 from mapreduce.tracker.observer import Observer, Observers
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cli.engine_options import EngineOptions
     from mapreduce.dataset import Dataset
+    from mapreduce.engines.prepare import Prepared
     from mapreduce.job import Chain, Fold, Job
     from mapreduce.report.summary import JobSummary
     from mapreduce.result import Result
@@ -29,6 +31,7 @@ class WatchedEngine(Engine):
     def __init__(self, options: EngineOptions, view: Observer) -> None:
         super().__init__("inline" if options.inline else "local", workers=options.workers, memory=options.memory)
         self._settings = options.settings()
+        self._trace = None if options.trace is None else TraceFile(options.trace)
         self._outcomes = _Outcomes()
         self._watchers = Observers([view, self._outcomes])
 
@@ -43,6 +46,15 @@ class WatchedEngine(Engine):
     ) -> Result:
         watchers = self._watchers if observer is None else Observers([self._watchers, observer])
         return super().run(job, dataset, output=output, observer=watchers, **{**self._settings, **settings})
+
+    def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
+        watched = super()._watched(prepared, observer)
+        return watched if self._trace is None else Observers([watched, self._trace.log_of(prepared)])
+
+    def close(self) -> None:
+        super().close()
+        if self._trace is not None:
+            self._trace.close()
 
     @property
     def summary(self) -> JobSummary | None:
