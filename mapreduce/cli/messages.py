@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from mapreduce.errors import InternalError, JobError, MapReduceError
+from mapreduce.errors import InternalError, JobError, MapReduceError, WorkerMemoryError
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
-_OWN_NAMES = frozenset(cls.__name__ for cls in MapReduceError.__subclasses__())
+_OWN_NAMES = frozenset(cls.__name__ for cls in (*MapReduceError.__subclasses__(), WorkerMemoryError))
 """Errors that are raised on purpose: their message says all."""
 
 OUR_FAULT = "(this is a fault in mapreduce itself; please report it)"
@@ -45,7 +45,7 @@ def _text_of(error: BaseException | str) -> str:
     if not isinstance(error, MapReduceError):
         return f"{type(error).__name__}: {error} {OUR_FAULT}"
     failure = getattr(error, "failure", None)
-    if failure is not None and error.exit_code == 2:
+    if failure is not None and error.exit_code == 2 and not isinstance(error, WorkerMemoryError):
         return str(failure.message)  # it names file, place and remedy; which task met it helps nobody
     ours = isinstance(error, InternalError) and "please report it" not in str(error)
     return f"{error} {OUR_FAULT}" if ours else str(error)
@@ -83,7 +83,7 @@ def _show_traceback(error: BaseException) -> None:
     failure = getattr(error, "failure", None)
     if isinstance(error, InternalError) and failure is not None:
         say(failure.traceback.rstrip("\n"))
-    if not isinstance(error, JobError):
+    if not isinstance(error, JobError | WorkerMemoryError):
         return
     texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
     on_purpose = failure is not None and failure.type_name in _OWN_NAMES

@@ -31,7 +31,7 @@ def describe(error: BaseException, monitor: Monitor | None = None, skip_frames: 
     original = error.__traceback__
     monitor = monitor or Monitor()
     record, place = monitor.record, monitor.place
-    if record is None and place is None and isinstance(error, MemoryError | OverMemoryError):
+    if record is None and place is None and (isinstance(error, MemoryError) or not isinstance(error, Exception)):
         record, place = monitor.whereabouts()
     try:
         failure = failure_from(

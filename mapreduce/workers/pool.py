@@ -65,6 +65,8 @@ from mapreduce.workers.process import Entry, Process, Start, start_worker
 
 _log = logging.getLogger(__name__)
 
+PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
 HELLO_SECONDS = 60.0
 """A worker that has not said hello by then never will: its imports hang, on a file server that is gone, say."""
 
@@ -292,7 +294,7 @@ class Pool:
         self._starting -= not member.ready
         self._to_send.pop(member.id, None)
         self._unregister(member)
-        words = member.process.last_words()
+        words = _without_our_frames(member.process.last_words())
         member.process.bury()
         running = next(iter(member.attempts), None)
         self._cancels -= sum(due is not None for due in member.attempts.values())
@@ -421,6 +423,18 @@ class Pool:
         )
         member.peak_bytes = max(member.peak_bytes, figures.memory_bytes)
         return member.sample
+
+
+def _without_our_frames(words: str) -> str:
+    """The traceback of a crash, the innermost frame first, ends where this package begins: a forked worker's stack goes
+    on through all that led to the fork."""
+    start = words.find("(most recent call first):")
+    if start < 0:
+        return words
+    lines = words[start:].splitlines(keepends=True)
+    frames = next((number for number, line in enumerate(lines) if PACKAGE in line), len(lines))
+    rest = next((number for number in range(frames, len(lines)) if not lines[number].startswith("  File ")), len(lines))
+    return words[:start] + "".join(lines[: max(2, frames)] + lines[max(2, rest) :])
 
 
 def _why(member: Member, limit_bytes: int) -> str:

@@ -345,7 +345,8 @@ def serve_executed(
 def _serve(entry: Entry, channel_fd: int, log_read: int, parent: int) -> NoReturn:
     import faulthandler
 
-    faulthandler.enable(file=2)  # a segmentation fault leaves its Python traceback among the last words
+    # A segmentation fault leaves its Python traceback among the last words.
+    faulthandler.enable(file=2, all_threads=False)
     from mapreduce.dataflow import arrow_start
     from mapreduce.workers import worker
 
