@@ -94,7 +94,7 @@ class Block(ABC):
         """Where record `index` of this block stands, for a person: 'books/a.txt, byte 1042' or '..., line 7'."""
 
     def select(self, rows: Sequence[int]) -> Block:
-        """A block of these records alone, in the order of `rows`, whose places are still those in the file.
+        """A block of these records alone, whose places are still those in the file. `rows` ascend.
 
         Where records are lines it is made of their bytes, so that one which cannot be read does not spoil the others.
         """

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import Column, arrow_types
-from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_line, row_spans
+from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_spans
 from mapreduce.formats.lines import LineBlock, Lines, Span
 
 if TYPE_CHECKING:
@@ -80,10 +80,7 @@ class CsvBlock(LineBlock):
         return _read_only(self._numbers()[:, -1].copy())
 
     def place(self, index: int) -> str:
-        if self._lines.pieces:
-            return self._lines.line_place(self.spans[index].start)
-        text = decode(self.data, self._schema.dialect.encoding, self._lines.file, self._lines.offset)
-        return self._lines.line_place(0, row_line(text, self._schema.dialect, index))
+        return self._lines.line_place(self.spans[index].start)
 
     def _numbers(self) -> np.ndarray[Any, Any]:
         if self._matrix is None:

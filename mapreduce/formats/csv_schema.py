@@ -57,19 +57,6 @@ def parse_rows(text: str, dialect: Dialect) -> list[list[str]]:
         return [row for row in _reader(text, dialect) if row]
 
 
-def row_line(text: str, dialect: Dialect, index: int) -> int:
-    """How many lines of the text stand before row `index`."""
-    reader = _reader(text, dialect)
-    seen, before = -1, 0
-    with _any_cell_length(text):
-        for row in reader:
-            seen += bool(row)
-            if seen == index:
-                break
-            before = reader.line_num
-    return before
-
-
 def row_spans(data: bytes, dialect: Dialect) -> list[Span]:
     """Where each row's bytes lie, blank lines left out; bytes that are not of the encoding are no hindrance."""
     text = data.decode(dialect.encoding, "surrogateescape")

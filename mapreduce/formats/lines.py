@@ -38,9 +38,9 @@ class Lines:
     bytes: int
     pieces: tuple[Span, ...] = ()  # if picked from a block: where each piece of the data stood in the file
 
-    def line_place(self, start: int, further: int = 0) -> str:
-        """The place of the line `further` lines after byte `start`, for a person. Reads the file: for messages."""
-        return f"{self.file.path}, line {line_number(self.file, self.at(start)) + further}"
+    def line_place(self, start: int) -> str:
+        """The place of the line that begins at byte `start`, for a person. Reads the file: for messages."""
+        return f"{self.file.path}, line {line_number(self.file, self.at(start))}"
 
     def at(self, start: int) -> int:
         """Where byte `start` of the data stands in the file."""
@@ -52,8 +52,8 @@ class Lines:
         return self.offset + start
 
     def pick(self, spans: Sequence[Span]) -> Lines:
-        """The lines at these spans of the data alone."""
-        data = b"".join(ended(self.data[span.start : span.end]) for span in spans)
+        """The lines at these spans of the data alone. Spans ascend: only the last line of a file may lack its newline."""
+        data = b"".join(self.data[span.start : span.end] for span in spans)
         pieces = tuple(Span(self.at(span.start), self.at(span.start) + span.end - span.start) for span in spans)
         share = self.bytes * len(data) // max(1, len(self.data))
         return Lines(self.file, pieces[0].start if pieces else self.offset, data, share, pieces)
@@ -64,11 +64,6 @@ class Span(NamedTuple):
 
     start: int
     end: int
-
-
-def ended(line: bytes) -> bytes:
-    """The line with its newline: the last of a file may lack it, and is joined with others."""
-    return line if line.endswith(b"\n") else line + b"\n"
 
 
 def read_lines(split: Split, block_bytes: int, *, has_bom: bool = True) -> Iterator[Lines]:

@@ -9,6 +9,7 @@ writes the bytes to the path and checks, for every pair of split size and block 
   blocks     no block is empty; a block can be asked twice, and by its columns or numbers as well as by its records
   lanes      `arrow` has a row a record and one schema for all blocks; its rows do not depend on the cuts; so X and y
   place      every record has a place that names the file
+  select     some of a block's records are a block with those records, in every form, at the same places
   values     a format survives pickling; a reader that is dropped half-way leaves no file open
 
 A law is left out by name only (`columns=False`, `numeric=True` asks for X), with the reason beside the call.
@@ -115,7 +116,29 @@ def read_all(
                 assert block.y.shape == (len(records),)
                 assert block.y.dtype == "float64"
                 reading.y += block.y.tolist()
+            forms = [name for name, asked in (("X", numeric), ("y", target)) if asked]
+            check_select(block, records, range(0, len(records), 2), columns=columns, forms=forms)
+            check_select(block, records, [len(records) - 1], columns=columns, forms=forms)
     return reading
+
+
+def check_select(block: Block, records: list[Any], rows: Sequence[int], *, columns: bool, forms: list[str]) -> None:
+    """The law `select`, of one block and these of its rows."""
+    some = block.select(rows)
+    assert len(some) == len(rows)
+    assert same(list(some.records()), [records[row] for row in rows])
+    assert [some.place(index) for index in range(len(rows))] == [block.place(row) for row in rows]
+    assert [some.where(index) for index in range(len(rows))] == [block.where(row) for row in rows]
+    if columns:
+        assert some.arrow.schema.equals(block.arrow.schema)
+        assert same(some.arrow.to_pylist(), [block.arrow.to_pylist()[row] for row in rows])
+    for form in forms:
+        picked, whole = getattr(some, form), getattr(block, form)
+        assert same(_dense(picked), _dense(whole[list(rows)])), f"{form} of some rows is not those rows of {form}"
+
+
+def _dense(array: Any) -> Any:
+    return array.toarray() if hasattr(array, "toarray") else array
 
 
 def read_form(format: Format, content: bytes, path: Path, form: str = "records") -> Any:
