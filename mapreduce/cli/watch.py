@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from mapreduce.cli.messages import say
 from mapreduce.cli.trace_file import TraceFile
 from mapreduce.engine import Engine
+from mapreduce.storage.paths import EVENTS
 from mapreduce.tracker.observer import Observer, Observers
 
 if TYPE_CHECKING:
@@ -99,7 +100,12 @@ def tell_summary(summary: JobSummary | None, options: EngineOptions, extra: dict
         else:
             say(text)
     elif summary is not None and not options.quiet:
-        say(summary.to_text(scaling_from_seconds=0.0) if options.verbosity else summary.to_text())
+        from mapreduce.report.summary import SCALING_FROM_SECONDS
+
+        events = None if options.output is None else options.output / EVENTS
+        where = str(events) if events is not None and events.exists() else None
+        since = 0.0 if options.verbosity else SCALING_FROM_SECONDS
+        say(summary.to_text(scaling_from_seconds=since, events=where))
 
 
 def _make_view(options: EngineOptions) -> Observer:

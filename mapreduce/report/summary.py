@@ -7,6 +7,7 @@ workers would not shorten that.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ from mapreduce.report.scaling import WORKERS_SHOWN, amdahl, karp_flatt, measured
 from mapreduce.report.units import format_bytes, format_count, format_plural, format_rate, format_seconds
 
 if TYPE_CHECKING:
+    from mapreduce.dataflow.results import Failure
     from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
 
 FAILURES_SHOWN = 5
 NOTES_KEPT = 20
+LOST_WORDS = "its worker was lost: "
 
 SCALING_FROM_SECONDS = 1.0
 """Of a shorter job most is start and end, which says nothing of a larger one."""
@@ -38,14 +41,19 @@ class StageSummary:
 
 @dataclass(frozen=True, slots=True)
 class FailureSummary:
-    """An attempt that failed, in one line, and when."""
+    """An attempt that failed: why in one line, when, and what was done ('ran again'). Unknown figures are 0."""
 
     task: str
     attempt: int
+    worker: int
     kind: str
     message: str
     place: str | None
     seconds: float
+    then: str = ""
+    exit_code: int | None = None  # of its process, below 0 for a signal
+    memory_bytes: int = 0
+    limit_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +82,9 @@ class JobSummary:
     counters: Mapping[str, int] = field(default_factory=dict)
     jobs: int = 1
     notes: tuple[str, ...] = ()
+    backups: int = 0
+    backups_won: int = 0
+    past_tasks: int = 0  # were done before the run began
 
     @property
     def predicted_speedups(self) -> dict[int, float]:
@@ -90,15 +101,16 @@ class JobSummary:
         page["predicted_speedups"] = {str(n): round(speedup, 4) for n, speedup in self.predicted_speedups.items()}
         return page
 
-    def to_text(self, *, scaling_from_seconds: float = SCALING_FROM_SECONDS) -> str:
-        """Some lines for a person; without a newline at the end. How it would scale is told from there on."""
+    def to_text(self, *, scaling_from_seconds: float = SCALING_FROM_SECONDS, events: str | None = None) -> str:
+        """Some lines for a person; without a newline at the end. How it would scale is told of jobs from that length
+        on. `events` is where all failures can be read, if they can."""
         rows = [
             ("read", f"{format_bytes(self.bytes_in)}, {_records(self.records_in)}{self._rates()}"),
             ("wrote", f"{format_bytes(self.bytes_out)}, {_records(self.records_out)}"),
             *[("stage", _stage_text(stage)) for stage in self.stages if stage.tasks],
             ("memory", self._memory_text()),
             *[("counter", f"{name} = {amount:,}") for name, amount in sorted(self.counters.items())],
-            *self._failure_rows(),
+            *self._failure_rows(events),
             *[("note", note) for note in self.notes],
             *(self._scaling_rows() if self.seconds >= scaling_from_seconds else []),
         ]
@@ -118,7 +130,7 @@ class JobSummary:
         )
         return f"{peak}, {format_plural(self.spills, 'spill')}" if self.spills else peak
 
-    def _failure_rows(self) -> list[tuple[str, str]]:
+    def _failure_rows(self, events: str | None) -> list[tuple[str, str]]:
         rows = []
         if self.failed_attempts or self.lost_workers:
             lost = f", {format_plural(self.lost_workers, 'lost worker')}" if self.lost_workers else ""
@@ -126,7 +138,12 @@ class JobSummary:
             rows.append(("failures", f"{format_plural(self.failed_attempts, 'failed attempt')}{lost}{done}"))
         rows += [("", _failure_text(failure)) for failure in self.failures[:FAILURES_SHOWN]]
         hidden = self.failed_attempts - FAILURES_SHOWN
-        return rows + ([("", f"and {hidden} more")] if hidden > 0 and self.failures else [])
+        if hidden > 0 and self.failures:
+            rows.append(("", f"and {hidden:,} more" + (f"; see {events}" if events else "")))
+        if self.backups:
+            started = f"{format_plural(self.backups, 'attempt')} beside slow ones, {self.backups_won:,} finished first"
+            rows.append(("backups", started))
+        return rows
 
     def _scaling_rows(self) -> list[tuple[str, str]]:
         if self.parallel_fraction is None:
@@ -170,6 +187,9 @@ def summarise(outcome: JobOutcome, workers: int) -> JobSummary:
         serial_seconds=serial,
         counters=dict(outcome.counters),
         notes=outcome.notes,
+        backups=outcome.backups,
+        backups_won=outcome.backups_won,
+        past_tasks=outcome.past_tasks,
     )
 
 
@@ -213,6 +233,9 @@ def _merge(a: JobSummary, b: JobSummary) -> JobSummary:
         speedup=speedup,
         karp_flatt=karp_flatt(speedup, workers) if speedup else None,
         counters=dict(Counters(a.counters) + b.counters),
+        backups=a.backups + b.backups,
+        backups_won=a.backups_won + b.backups_won,
+        past_tasks=a.past_tasks + b.past_tasks,
         notes=tuple(dict.fromkeys(a.notes + b.notes))[:NOTES_KEPT],
     )
 
@@ -251,12 +274,36 @@ def _union_seconds(stages: list[StageTimes]) -> float:
 
 
 def _summarise_failure(report: FailureReport) -> FailureSummary:
+    failure = report.failure
+    return FailureSummary(
+        task=report.task_name,
+        attempt=report.attempt.number,
+        worker=report.worker,
+        kind=failure.kind.value,
+        message=cause_of(failure),
+        place=failure.place,
+        seconds=report.seconds,
+        then=what_was_done(report.verdict),
+        exit_code=failure.exit_code,
+        memory_bytes=failure.peak_memory_bytes,
+        limit_bytes=failure.limit_bytes,
+    )
+
+
+def cause_of(failure: Failure) -> str:
+    """Why an attempt failed, in one line: 'ValueError: not a number: x', 'its worker was killed by SIGKILL'."""
     from mapreduce.report.progress import headline
 
-    failure, number = report.failure, report.attempt.number
-    return FailureSummary(
-        report.task_name, number, failure.kind.value, headline(failure), failure.place, report.seconds
-    )
+    if not failure.message.startswith(LOST_WORDS):
+        return headline(failure)
+    who_and_what = failure.message.removeprefix(LOST_WORDS).partition(";")[0]
+    return "its worker " + re.sub(r"^worker \d+ (\(process \d+\) )?", "", who_and_what)
+
+
+def what_was_done(verdict: str) -> str:
+    """'run again' is what shall be done; afterwards it 'ran again'."""
+    done = {"run again": "ran again", "run after a rest": "ran again after a rest", "give up": "given up"}
+    return done.get(verdict, verdict)
 
 
 def _records(count: int) -> str:
@@ -270,5 +317,11 @@ def _stage_text(stage: StageSummary) -> str:
 
 
 def _failure_text(failure: FailureSummary) -> str:
-    place = f" at {failure.place}" if failure.place else ""
-    return f"{failure.task}, attempt {failure.attempt + 1}: {failure.message}{place}"
+    """'map 3, attempt 1 on worker 1: its worker was killed by SIGKILL at 537 MB of 1.1 GB; ran again'."""
+    lost = failure.kind in ("lost", "memory")
+    where = f" at {failure.place}" if failure.place and not lost else ""
+    if lost and failure.memory_bytes:
+        limit = f" of {format_bytes(failure.limit_bytes)}" if failure.limit_bytes else ""
+        where = f" at {format_bytes(failure.memory_bytes)}{limit}"
+    then = f"; {failure.then}" if failure.then else ""
+    return f"{failure.task}, attempt {failure.attempt + 1} on worker {failure.worker}: {failure.message}{where}{then}"

@@ -62,7 +62,7 @@ def user_failure() -> Failure:
 
 def outcome(kind: OutcomeKind = OutcomeKind.SUCCEEDED, seconds: float = 5.0) -> JobOutcome:
     """Two maps of 3 and 4 seconds side by side, then one reduce of half a second."""
-    report = FailureReport("map 0", attempt(0, 0), W0, user_failure(), 0.7)
+    report = FailureReport("map 0", attempt(0, 0), W0, user_failure(), 0.7, "run after a rest")
     stats = TaskStats(100_000_000, 1_000_000, 20, 400, 7.5, 7.2, 150_000_000, 2)
     return JobOutcome(
         kind=kind,

@@ -9,7 +9,9 @@ import pytest
 
 from mapreduce.report.summary import merge_summaries, summarise
 from mapreduce.tracker.commands import OutcomeKind
-from tests.report.fakes import outcome
+from mapreduce.tracker.outcome import FailureReport
+from mapreduce.tracker.recovery import lost_failure
+from tests.report.fakes import W1, attempt, outcome, user_failure
 
 
 def test_parallel_fraction_counts_single_tasks_as_serial() -> None:
@@ -33,10 +35,45 @@ def test_text() -> None:
         "  memory   150 MB at a worker's peak, 2 spills",
         "  counter  bad lines = 1,234",
         "  failures 1 failed attempt; all made up for",
-        "           map 0, attempt 1: ValueError: not a number: x at a.txt, byte 10",
+        "           map 0, attempt 1 on worker 0: ValueError: not a number: x at a.txt, byte 10; "
+        "ran again after a rest",
         "  parallel p = 0.8750, Karp-Flatt serial fraction 0.250",
         "  Amdahl   S(2) 1.78  S(4) 2.91  S(8) 4.27  S(16) 5.57  S(32) 6.56  S(64) 7.21",
     ]
+
+
+def failures_told(*failures: FailureReport, failed: int = 0, events: str | None = None) -> list[str]:
+    ended = replace(outcome(), failures=failures, failed_attempts=failed or len(failures))
+    text = summarise(ended, workers=2).to_text(events=events)
+    return [line.strip() for line in text.splitlines() if line.startswith("           ")]
+
+
+def test_how_a_worker_died_and_what_it_held() -> None:
+    why = (
+        "worker 1 (process 4711) was killed by SIGKILL; it held 512 MiB of memory (of 1,024 MiB allowed) when last seen"
+    )
+    failure = replace(
+        lost_failure(why, "a.txt, bytes 0 to 9"), exit_code=-9, peak_memory_bytes=512 << 20, limit_bytes=1 << 30
+    )
+    assert failures_told(FailureReport("map 3", attempt(0, 3), W1, failure, 1.0, "run again")) == [
+        "map 3, attempt 1 on worker 1: its worker was killed by SIGKILL at 537 MB of 1.1 GB; ran again"
+    ]
+
+
+def test_many_failures_are_told_where_they_can_be_read() -> None:
+    report = FailureReport("map 3", attempt(0, 3, 3), W1, user_failure(), 1.0, "give up")
+    told = failures_told(*[report] * 7, failed=1_007, events="out/_events.jsonl")
+    assert len(told) == 6
+    assert told[0].startswith("map 3, attempt 4 on worker 1") and told[0].endswith("; given up")
+    assert told[-1] == "and 1,002 more; see out/_events.jsonl"
+    assert failures_told(*[report] * 7)[-1] == "and 2 more"
+
+
+def test_backups_and_notes() -> None:
+    ended = replace(outcome(), backups=3, backups_won=1, notes=("12 of 16 splits were reused",))
+    text = summarise(ended, workers=2).to_text()
+    assert "  backups  3 attempts beside slow ones, 1 finished first\n" in text
+    assert "  note     12 of 16 splits were reused\n" in text
 
 
 def test_how_a_short_job_would_scale_is_told_on_request_only() -> None:
@@ -78,10 +115,11 @@ def test_a_job_on_no_input() -> None:
 
 
 def test_jobs_of_a_fit_are_one_summary() -> None:
-    merged = merge_summaries([summarise(outcome(), workers=2)] * 3)
+    merged = merge_summaries([summarise(replace(outcome(), notes=("resumed",)), workers=2)] * 3)
     assert merged is not None
     assert merged.to_text().startswith("3 jobs succeeded in 15.0 s on 2 workers")
     assert merged.parallel_fraction == pytest.approx(7 / 8)
     assert [stage.tasks for stage in merged.stages] == [6, 3]
     assert merged.counters == {"bad lines": 3702}
+    assert len(merged.notes) == 1  # each says the same
     assert merge_summaries([]) is None
