@@ -6,6 +6,7 @@
   _SUCCESS  _manifest.json      the job is complete; how it was made
   _events.jsonl                 what happened: attempts, failures, losses, times; kept whichever way the job ended
   _log                          what workers printed and logged, tagged by task; not there if nothing was
+  _report.html                  what `mapreduce report` drew of it
   _skipped/part-00007.jsonl     records of split 7 that were skipped, with place and error
   _job/                         what is needed only until then
     made.json                   what the output is made from: a run goes on only if that has not changed
@@ -37,6 +38,7 @@ STEPS = "steps"
 EVENTS = "_events.jsonl"
 LOG = "_log"
 OLD_LOG = "_log.1"
+REPORT = "_report.html"
 SKIPPED = "_skipped"
 
 
