@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
-from mapreduce.formats.bytes_io import ByteReader, is_splittable, plan_even_extents, stream_end
+from mapreduce.formats.bytes_io import ByteReader, is_splittable, plan_even_extents, plan_lasting_extents, stream_end
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,7 +18,17 @@ if TYPE_CHECKING:
 class FixedBlock(Block):
     """Whole records: `data` holds their bytes, one after the other; `array` is the same memory, a row a record."""
 
-    def __init__(self, file: InputFile, offset: int, data: bytes, width: int, size_in_file: int) -> None:
+    def __init__(
+        self,
+        file: InputFile,
+        offset: int,
+        data: bytes,
+        width: int,
+        size_in_file: int,
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        """`rows`: which ones of those from `offset` on these are, if not all."""
+        self._rows = rows
         self.bytes = size_in_file
         self.data = data
         self.width = width
@@ -33,7 +43,15 @@ class FixedBlock(Block):
         return (data[start : start + width] for start in range(0, len(data), width))
 
     def place(self, index: int) -> str:
-        return f"{self._file.path}, byte {self._offset + index * self.width}"
+        row = index if self._rows is None else self._rows[index]
+        return f"{self._file.path}, byte {self._offset + row * self.width}"
+
+    def raw(self, index: int) -> bytes:
+        return self.data[index * self.width : (index + 1) * self.width]
+
+    def select(self, rows: Sequence[int]) -> FixedBlock:
+        data = b"".join(map(self.raw, rows))
+        return FixedBlock(self._file, self._offset, data, self.width, len(data), rows)
 
     @property
     def array(self) -> np.ndarray[Any, Any]:
@@ -68,6 +86,14 @@ class Fixed(Format):
         if is_splittable(file) and file.size % self.width:
             self._refuse_rest(file, file.size)
         return plan_even_extents(file, split_bytes, unit=self.width)
+
+    def plan_lasting_extents(self, file: InputFile, split_bytes: int | None) -> list[Extent]:
+        if is_splittable(file) and file.size % self.width:
+            self._refuse_rest(file, file.size)
+        return plan_lasting_extents(file, split_bytes, unit=self.width)
+
+    def bytes_of(self, split: Split) -> range | None:
+        return range(split.extent.start, split.extent.end) if is_splittable(split.file) else None
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[FixedBlock]:
         end = stream_end(split.file, split.extent)

@@ -52,7 +52,7 @@ class Lines:
         return self.offset + start
 
     def pick(self, spans: Sequence[Span]) -> Lines:
-        """The lines at these spans of the data alone. Spans ascend: only the last line of a file may lack its newline."""
+        """The lines at these spans of the data alone. Spans ascend: only the last line of a file may lack its end."""
         data = b"".join(self.data[span.start : span.end] for span in spans)
         pieces = tuple(Span(self.at(span.start), self.at(span.start) + span.end - span.start) for span in spans)
         share = self.bytes * len(data) // max(1, len(self.data))
