@@ -173,7 +173,7 @@ class Books:
             failure = Failure(FailureKind.RESOURCE, "ResourceError", outcome.reason)
             return FailureReport("the job", AttemptId(TaskId(0, 0), 0), WorkerId(0), failure, time - self._started)
         last = self._last_failure
-        if last is not None and last.failure is outcome.failure:
+        if last is not None and last.attempt.task == outcome.task:  # it was noted a moment ago
             return last
         task = outcome.task or TaskId(0, 0)
         name = self._plan.task_name(task) if outcome.task else "the job"

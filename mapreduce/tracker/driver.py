@@ -367,7 +367,10 @@ class Driver:
 
     def _end_attempt(self, command: CancelAttempt | Discard | NoteFailure | FinishJob) -> None:
         if isinstance(command, NoteFailure):
-            self._books.failed(command.attempt, command.worker, command.failure, self._now, command.verdict)
+            failure = command.failure
+            if failure.kind is FailureKind.TIMEOUT:  # the tracker, which found it, knows nothing of places
+                failure = replace(failure, place=self._place_of(command.attempt, command.worker))
+            self._books.failed(command.attempt, command.worker, failure, self._now, command.verdict)
         elif isinstance(command, CancelAttempt):
             self._executor.cancel(command.attempt, command.worker)
         elif isinstance(command, Discard):
