@@ -8,7 +8,7 @@ same time for two workers as for ten thousand.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mapreduce.errors import InternalError
@@ -54,7 +54,7 @@ class Slots:
         self._held: dict[WorkerId, list[Attempt]] = {}
         self._levels: list[Level] = [OrderedDict() for _ in range(depth + 1)]
         self._alone: set[WorkerId] = set()  # workers with an attempt behind which nothing is queued
-        self._queued: OrderedDict[AttemptId, Attempt] = OrderedDict()
+        self._queued: dict[int, OrderedDict[AttemptId, Attempt]] = {}  # by stage
 
     def __contains__(self, worker: object) -> bool:
         return worker in self._held
@@ -74,9 +74,9 @@ class Slots:
                 return level
         return None
 
-    def queued(self) -> Iterator[Attempt]:
-        """The attempts that wait behind another, the longest waiting first."""
-        return iter(self._queued.values())
+    def queued(self) -> Iterator[Iterable[Attempt]]:
+        """The attempts that wait behind another, the longest waiting first: each stage's by themselves."""
+        return (queue.values() for queue in self._queued.values() if queue)
 
     def attempts(self) -> Iterator[Attempt]:
         """All attempts that hold a slot."""
@@ -92,7 +92,7 @@ class Slots:
         del self._levels[self._depth if worker in self._alone else len(held)][worker]
         self._alone.discard(worker)
         for attempt in held:
-            self._queued.pop(attempt.id, None)
+            self._dequeue(attempt)
         return held
 
     def put(self, attempt_id: AttemptId, worker: WorkerId, time: float, step: int, *, alone: bool = False) -> Attempt:
@@ -105,7 +105,10 @@ class Slots:
         state = AttemptState.QUEUED if held else AttemptState.RUNNING
         attempt = Attempt(attempt_id, worker, step, state, time, alone=alone)
         if held:
-            self._queued[attempt_id] = attempt
+            queue = self._queued.get(attempt_id.task.stage)
+            if queue is None:
+                queue = self._queued[attempt_id.task.stage] = OrderedDict()
+            queue[attempt_id] = attempt
         held.append(attempt)
         del self._levels[level][worker]
         if alone:
@@ -121,7 +124,7 @@ class Slots:
         level = self._depth if worker in self._alone else len(held)
         del self._levels[level][worker]
         held.remove(attempt)
-        self._queued.pop(attempt.id, None)
+        self._dequeue(attempt)
         if worker in self._alone:
             level = self._leave_alone(worker, held)
         self._levels[level - 1][worker] = None
@@ -140,9 +143,14 @@ class Slots:
         if attempt.state is AttemptState.QUEUED:
             attempt.move(AttemptCause.TURN_CAME)
             attempt.progressed_at = attempt.began_at = attempt.heard_at = time
-            self._queued.pop(attempt.id, None)
+            self._dequeue(attempt)
 
     def cancel(self, attempt: Attempt) -> None:
         """The attempt is no longer wanted; it keeps its slot until its worker says so."""
         attempt.move(AttemptCause.CANCEL)
-        self._queued.pop(attempt.id, None)
+        self._dequeue(attempt)
+
+    def _dequeue(self, attempt: Attempt) -> None:
+        queue = self._queued.get(attempt.id.task.stage)
+        if queue:
+            queue.pop(attempt.id, None)

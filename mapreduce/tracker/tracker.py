@@ -53,7 +53,7 @@ from mapreduce.tracker.events import (
     WorkerLost,
 )
 from mapreduce.tracker.ledger import Ledger
-from mapreduce.tracker.plan import Plan
+from mapreduce.tracker.plan import NeedsKind, Plan
 from mapreduce.tracker.policy import Backups, Policy
 from mapreduce.tracker.recovery import (
     TIMED_OUT,
@@ -371,12 +371,25 @@ class Tracker:
     def _relieve_queues(self) -> None:
         """Nothing is ready and workers are idle: they take over what is queued behind others."""
         while self._slots.idle:
-            able = (queued for queued in self._slots.queued() if self._ledger.has_inputs(queued.id.task))
-            queued = next(able, None)
+            queued = self._longest_queued()
             if queued is None:
                 return
             self._start(queued.id.task, next(iter(self._slots.idle)))
             self._cancel(queued, "an idle worker takes it over")
+
+    def _longest_queued(self) -> Attempt | None:
+        """Of the queued attempts that have their inputs. Those of a shut stage are passed over as one: there may be ten
+        thousand of them, and this is asked with every event."""
+        longest: Attempt | None = None
+        for queue in self._slots.queued():
+            for attempt in queue:
+                if self._ledger.has_inputs(attempt.id.task):
+                    if longest is None or attempt.step < longest.step:
+                        longest = attempt
+                    break
+                if self.plan.stages[attempt.id.task.stage].needs.kind is NeedsKind.ALL:
+                    break
+        return longest
 
     def _start(self, task: TaskId, worker: WorkerId, *, backup: bool = False) -> None:
         frugal = bool(self._troubles) and self._is_frugal(task)
