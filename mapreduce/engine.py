@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mapreduce.dataflow.package import pack_job
-from mapreduce.engines.prepare import MadeFrom, Prepared, prepare
+from mapreduce.engines.prepare import RECORDS, MadeFrom, Prepared, prepare
 from mapreduce.engines.warm import compile_kernels, warm_up_for
 from mapreduce.errors import InternalError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
@@ -28,6 +28,8 @@ from mapreduce.tracker.driver import policy_of, run_job
 from mapreduce.tracker.observer import Observer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mapreduce.dataset import Dataset
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
@@ -107,7 +109,7 @@ class Engine:
                 dataset = dataset.spooled(folder)
             if isinstance(job, Chain):
                 return self._run_chain(job, dataset, asked, output, observer, started)
-            return self._run_one(job, dataset, asked, output, observer, started, None)
+            return self._run_one(job, dataset, asked, output, observer, started)
 
     def _run_chain(
         self,
@@ -118,19 +120,34 @@ class Engine:
         observer: Observer | None,
         started: float,
     ) -> Result:
-        """Run the jobs of a chain; only the last writes to `output`, in the chain's name and for the chain's input."""
+        """Run the jobs of a chain; only the last writes to `output`, in the chain's name and for the chain's input.
+
+        With an output the others write to folders of its `_job`, as jobs with outputs of their own: so a chain that was
+        stopped goes on with the job that it had come to.
+        """
         from mapreduce.dataset import from_records
 
         *first, last = chain.jobs()
+        between = replace(settings, output_format=RECORDS, sort=False, fresh=False)
         made_from = MadeFrom(chain, dataset.plan(settings.split_bytes, lasting=settings.incremental))
-        if output is not None:
-            done = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from).already_complete()
-            if done is not None:
-                return done
-        between = replace(settings, output_format=None, sort=False, fresh=False)
-        for job in first:
-            dataset = self._run_one(job, dataset, between, None, observer, started, None).dataset()
-        return self._run_one(last, dataset, settings, output, observer, started, made_from)
+
+        def run_first(folder_of: Callable[[int], Path | None]) -> Dataset:
+            found = dataset
+            for number, job in enumerate(first):
+                found = self._run_one(job, found, between, folder_of(number), observer, started).dataset()
+            return found
+
+        if output is None:
+            return self._run_one(last, run_first(lambda _: None), settings, None, observer, started)
+        whole = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from)
+
+        def prepare_last() -> Prepared:
+            found = run_first(whole.step_folder)
+            prepared = prepare(last, found, settings, output, self._next_job_id(), made_from)
+            prepared.take_over(whole)
+            return prepared
+
+        return self._see_through(whole, prepare_last, observer, started)
 
     def _run_one(
         self,
@@ -140,19 +157,28 @@ class Engine:
         output: str | Path | None,
         observer: Observer | None,
         started: float,
-        made_from: MadeFrom | None,
     ) -> Result:
         self._start_workers(job)
-        prepared = prepare(job, dataset, settings, output, self._next_job_id(), made_from)
+        prepared = prepare(job, dataset, settings, output, self._next_job_id())
+        return self._see_through(prepared, lambda: prepared, observer, started)
+
+    def _see_through(
+        self, claimed: Prepared, ready: Callable[[], Prepared], observer: Observer | None, started: float
+    ) -> Result:
+        """Claim the folder of a job, run what is `ready` then, and leave nothing behind that nobody will need."""
         try:
-            result = prepared.already_complete() or prepared.claim()
+            result = claimed.already_complete() or claimed.claim()
             if result is None:
-                result = self._run_prepared(prepared, observer or Observer())
-        except BaseException:
-            prepared.abandon()
+                prepared = ready()
+                try:
+                    result = self._run_prepared(prepared, observer or Observer())
+                finally:
+                    prepared.close()
+        except BaseException as error:
+            claimed.abandon(error)
             raise
         finally:
-            prepared.close()
+            claimed.close()
         result.timings = replace(result.timings, seconds=time.monotonic() - started)
         return result
 

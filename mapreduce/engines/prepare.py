@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.fold_task import load_output
 from mapreduce.dataflow.job_work import JobWork, choose_sampled, is_map_only
@@ -20,6 +20,7 @@ from mapreduce.result import Result, timings_of
 from mapreduce.settings import Settings, default_partitions, default_split_bytes, lasting_partitions
 from mapreduce.storage.job_folder import JobFolder, check_is_ours, is_complete, is_empty, is_unfinished
 from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
+from mapreduce.storage.paths import JOB
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mapreduce.dataset import Dataset, PlannedInput
     from mapreduce.engines.incremental import Keeper
     from mapreduce.storage.content_hash import InputHasher
+    from mapreduce.storage.store import ExplainedFile
     from mapreduce.tracker.events import Event
     from mapreduce.tracker.journal import JournalWriter
     from mapreduce.tracker.outcome import JobOutcome
@@ -123,11 +125,14 @@ class Prepared:
     temporary: bool
     folder: JobFolder = field(init=False)
     journal: JournalWriter | None = None
-    journal_file: BinaryIO | None = None
+    journal_file: ExplainedFile | None = None
     hasher: InputHasher | None = None
     origin: Origin | None = None
     runs: int = 1
     """How many runs this output took so far, with this one."""
+
+    ended: str = ""
+    """When the run before was last heard of."""
 
     notes: list[str] = field(default_factory=list)
     """Sentences for the summary; append to them until the job has ended. They end up in `JobOutcome.notes`."""
@@ -225,7 +230,7 @@ class Prepared:
         self.folder.claim()
         if self.temporary:
             return None
-        from mapreduce.engines.resume import begin
+        from mapreduce.engines.resume import begin, ended_at
 
         if is_complete(self.folder.root) and not self.context.settings.fresh:
             done = self._checked_result()
@@ -233,8 +238,20 @@ class Prepared:
                 self.folder.remove_job_files()
                 return done
         assert self.origin is not None
+        self.ended = ended_at(self.folder.root)
         self.runs = begin(self.folder, self.origin, fresh=self.context.settings.fresh).runs
         return None
+
+    def step_folder(self, number: int) -> Path:
+        """Of a chain's job but the last: its output, which is kept until all are done."""
+        from mapreduce.storage.paths import JobPaths
+
+        return Path(self.folder.root, JobPaths("").step(number))
+
+    def take_over(self, whole: Prepared) -> None:
+        """The last job of a chain has the folder that was claimed for the chain."""
+        self.folder, self.origin = whole.folder, whole.origin
+        self.runs, self.ended = whole.runs, whole.ended
 
     def go_on(self) -> None:
         """Once the folder is claimed: what is done already becomes the past, and what is being done is written down."""
@@ -249,24 +266,30 @@ class Prepared:
     def _open_journal(self) -> None:
         """Every event that a later run would need to go on is written down, one write each."""
         from mapreduce.storage.paths import JobPaths
-        from mapreduce.storage.store import LocalStore, explained
+        from mapreduce.storage.store import ExplainedFile, explained, open_store
         from mapreduce.tracker.journal import JournalWriter
 
-        path = JobPaths(self.context.root).journal
-        with explained(LocalStore(self.context.root), path, 0):
-            self.journal_file = open(Path(self.context.root, path), "ab", buffering=0)  # closed by `close`
-        self.journal = JournalWriter(self.journal_file)
+        store, path = open_store(self.context.root), JobPaths(self.context.root).journal
+
+        def to_disk() -> None:
+            with explained(store, path):
+                store.sync(path)
+
+        with explained(store, path):
+            self.journal_file = ExplainedFile(store, path, store.append(path))  # closed by `close`
+        self.journal = JournalWriter(self.journal_file, to_disk)
+        self.folder.settle()
 
     def _recover(self) -> None:
-        from mapreduce.engines.resume import ended_at, recover
+        from mapreduce.engines.resume import recover
 
         assert self.origin is not None
         root, is_fold = self.folder.root, isinstance(self.context.job, Fold)
-        ended = ended_at(root)
         done = recover(root, self.plan, self.origin.fingerprint(), writes_parts=not is_fold)
         self.past += done
-        if self.runs > 1:
-            count = f"{len(done):,} of {self.plan.tasks:,} tasks were finished by the run that ended at {ended}"
+        in_chain = self.made_from.job is not self.context.job  # of which most may be done, and none of this job
+        if self.runs > 1 and (done or not in_chain):
+            count = f"{len(done):,} of {self.plan.tasks:,} tasks were finished by the run that ended at {self.ended}"
             logger.warning("resuming: %s", count)
             self.notes.append(f"resumed: {count}")
 
@@ -297,17 +320,25 @@ class Prepared:
         self.folder.remove_job_files()
         return result
 
-    def abandon(self) -> None:
-        """Leave nothing behind but, in an output folder, an unfinished job."""
+    def abandon(self, error: BaseException) -> None:
+        """Leave nothing behind but, in an output folder, what a later run can go on with; then `error` says so."""
         if self.temporary:
             remove_temporary_folder(self.folder.root)
+        elif self.folder.is_claimed:
+            from mapreduce.engines.resume import is_worth_keeping
+
+            if is_worth_keeping(self.folder.root):
+                if JOB not in self.folder.root.parts:  # a job of a chain, which says it of the whole
+                    error.add_note(left_behind(self.folder.root))
+            else:
+                self.folder.leave()
 
     def _write_value(self, value: Any) -> None:
         """The value of a fold as a part with one pair, so that it can be read back whatever it is."""
         from mapreduce.dataflow.package import dump_value
-        from mapreduce.storage.store import LocalStore, write_whole
+        from mapreduce.storage.store import open_store, write_whole
 
-        write_whole(LocalStore(self.context.root), VALUE_FILE, dump_value(value), sync=True)
+        write_whole(open_store(self.context.root), VALUE_FILE, dump_value(value), sync=True)
 
     def _stored_result(self) -> Result:
         from mapreduce.dataflow.package import load_value
@@ -334,6 +365,14 @@ class Prepared:
         }
         described = replace(self.context, job=self.made_from.job)
         write_manifest(described, self.hasher.hashes(), self.origin, figures)
+
+
+def left_behind(root: Path) -> str:
+    """What a person reads when a job ended before it was complete."""
+    return (
+        f"what was finished is kept in {root}: the same command goes on from there, and `mapreduce clean {root}` "
+        "removes it"
+    )
 
 
 VALUE_FILE = "part-00000.value"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,14 +21,17 @@ from pathlib import Path
 from mapreduce.dataflow.origin import Origin, changes, origin_from_json
 from mapreduce.errors import InternalError
 from mapreduce.storage.job_folder import JobFolder, is_complete, is_unfinished, part_files, part_number, remove_litter
-from mapreduce.storage.paths import EVENTS, LOG, MADE, JobPaths, attempt_name
-from mapreduce.storage.store import TEMPORARY, LocalStore, explained, write_whole
+from mapreduce.storage.paths import EVENTS, JOB, LOG, MADE, STEPS, SUCCESS, JobPaths, attempt_name
+from mapreduce.storage.store import TEMPORARY, ExplainedFile, explained, open_store, write_whole
 from mapreduce.tracker.events import AttemptFinished
 from mapreduce.tracker.journal import JournalWriter, read_journal
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.resuming import standing
 
 logger = logging.getLogger(__name__)
+
+HEADER_BYTES = 1 << 10
+"""Of a journal: more than its first line, so that reading so many bytes of lines gives the second too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ def read_made(root: Path) -> Made | None:
 
 def write_made(root: Path, made: Made) -> None:
     page = {"origin": made.origin.to_json(), "runs": made.runs, "asked_fresh": made.asked_fresh}
-    write_whole(LocalStore(str(root)), MADE, json.dumps(page).encode(), sync=True)
+    write_whole(open_store(str(root)), MADE, json.dumps(page).encode(), sync=True)
 
 
 def begin(folder: JobFolder, origin: Origin, *, fresh: bool) -> Made:
@@ -83,12 +85,24 @@ def begin(folder: JobFolder, origin: Origin, *, fresh: bool) -> Made:
     return made
 
 
+def is_worth_keeping(root: Path) -> bool:
+    """Whether a later run would have anything to go on with: a finished task, or a job of a chain."""
+    if any(Path(root, JOB, STEPS).glob(f"*/{SUCCESS}")):
+        return True
+    for journal in (Path(root, JobPaths("").journal), *Path(root, JOB, STEPS).glob(f"*/{JobPaths('').journal}")):
+        with suppress(OSError), open(journal, "rb") as file:
+            if len(file.readlines(HEADER_BYTES)) > 1:
+                return True
+    return False
+
+
 def ended_at(root: Path) -> str:
     """When the run before was last heard of, in local time."""
     times = []
-    for name in (JobPaths("").journal, EVENTS, LOG):
+    steps = Path(root, JOB, STEPS).glob(f"*/{JobPaths('').journal}")
+    for path in (*(Path(root, name) for name in (JobPaths("").journal, MADE, EVENTS, LOG)), *steps):
         with suppress(OSError):
-            times.append(Path(root, name).stat().st_mtime)
+            times.append(path.stat().st_mtime)
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(max(times, default=0.0)))
 
 
@@ -144,14 +158,14 @@ def _finder(root: Path, parts_stage: int) -> Callable[[AttemptFinished], bool]:
 def _rewrite(root: Path, fingerprint: str, events: list[AttemptFinished]) -> None:
     """Replace the journal in one step."""
     name = JobPaths("").journal
-    store = LocalStore(str(root))
-    temporary = Path(root, name + TEMPORARY)
-    with explained(store, name, 0):
-        with open(temporary, "wb") as file:
+    store = open_store(str(root))
+    temporary = name + TEMPORARY
+    with explained(store, name):
+        with ExplainedFile(store, temporary, store.create(temporary)) as file:
             writer = JournalWriter(file)
             writer.begin(fingerprint)
             for event in events:
                 writer.append(event)
-            file.flush()
-            os.fsync(file.fileno())
-        store.rename(name + TEMPORARY, name)
+        store.sync(temporary)
+        store.rename(temporary, name)
+        store.sync(JOB)

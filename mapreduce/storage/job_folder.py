@@ -10,17 +10,21 @@ in one of these states, and whoever dies leaves it in one of them:
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 from collections.abc import Container
+from contextlib import suppress
 from pathlib import Path
 
 from mapreduce.errors import ResourceError, UsageError
 from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
-from mapreduce.storage.paths import EVENTS, JOB, LOG, MADE, MANIFEST, OLD_LOG, SKIPPED, STEPS, SUCCESS, JobPaths
-from mapreduce.storage.store import TEMPORARY, LocalStore, explained
+from mapreduce.storage.paths import EVENTS, JOB, LOG, MADE, MANIFEST, OLD_LOG, REPORT, SKIPPED, STEPS, SUCCESS, JobPaths
+from mapreduce.storage.store import TEMPORARY, explained, open_store
 
-_SAYINGS = frozenset((JOB, EVENTS, LOG, OLD_LOG, SKIPPED))
+FOLDERS = ("segments", "partials", "attempts")
+"""Made with `_job`, so that its names need to reach the disk but once."""
+
+_SAYINGS = frozenset((JOB, EVENTS, LOG, OLD_LOG, REPORT, SKIPPED))
 """What may lie in a folder that has no output yet."""
 
 _OWN_NAMES = _SAYINGS | {SUCCESS, MANIFEST, MANIFEST + TEMPORARY}
@@ -40,12 +44,12 @@ class JobFolder:
 
     def claim(self) -> None:
         """Make the folder and lock it. Raises ResourceError if another run has it or it can't be made."""
-        store = LocalStore(str(self.root))
-        with explained(store, JOB, 0):
+        with explained(open_store(str(self.root)), JOB):
             try:
                 if not self.root.exists():
                     self.made = [self.root]
-                Path(self.root, JOB).mkdir(parents=True, exist_ok=True)
+                for name in FOLDERS:
+                    _make_folder(Path(self.root, JOB, name))
             except (FileExistsError, NotADirectoryError) as error:
                 raise UsageError(f"can't make the output folder {self.root}: {error.filename} is a file") from None
             except FileNotFoundError as error:
@@ -67,9 +71,10 @@ class JobFolder:
     def remove_job_files(self) -> None:
         """Remove what is needed only while the job runs, the lock last."""
         folder = Path(self.root, JOB)
-        if folder.is_dir():
-            self._remove_job_entries(keep=("lock",))
-        shutil.rmtree(folder, ignore_errors=True)
+        with suppress(OSError):  # the disk may be read-only now; `mapreduce clean` finds what stays
+            if folder.is_dir():
+                self._remove_job_entries(keep=("lock",))
+            _remove(folder)
         self.release()
 
     def leave(self) -> None:
@@ -77,7 +82,7 @@ class JobFolder:
         self.remove_job_files()
         for folder in self.made:
             if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+                _remove(folder)
 
     def clear(self) -> None:
         """Remove an earlier job's output and remains. Raises UsageError if the folder holds what no job wrote.
@@ -86,7 +91,7 @@ class JobFolder:
         that starts afresh.
         """
         check_is_ours(self.root)
-        with explained(LocalStore(str(self.root)), JOB, 0):
+        with explained(open_store(str(self.root)), JOB):
             _remove(Path(self.root, SUCCESS))
             _remove(Path(self.root, MADE))
             _sync_folder(self.root)
@@ -94,7 +99,17 @@ class JobFolder:
             for entry in self.root.iterdir():
                 if entry.name != JOB:
                     _remove(entry)
-            self._remove_job_entries(keep=("lock",))
+            self._remove_job_entries(keep=("lock", *FOLDERS))
+            for name in FOLDERS:
+                for entry in Path(self.root, JOB, name).iterdir():
+                    _remove(entry)
+
+    def settle(self) -> None:
+        """What was made and removed here so far survives a loss of power: a part of an earlier job that came back could
+        become one of ours."""
+        with explained(open_store(str(self.root)), JOB):
+            for folder in (Path(self.root, JOB), self.root, *(made.parent for made in self.made)):
+                _sync_folder(folder)
 
     def _remove_job_entries(self, keep: Container[str]) -> None:
         for entry in Path(self.root, JOB).iterdir():
@@ -102,11 +117,18 @@ class JobFolder:
                 _remove(entry)
 
     def commit(self) -> None:
-        """Say that the output is complete: every name on disk first, then `_SUCCESS`."""
-        with explained(LocalStore(str(self.root)), SUCCESS, 0):
-            _sync_folder(self.root)
-            with open(Path(self.root, SUCCESS), "wb") as file:
-                os.fsync(file.fileno())
+        """Say that the output is complete: every name on disk first, then `_SUCCESS`. Raises ResourceError if the
+        folder is not the one that was claimed: somebody removed it meanwhile, and parts with it."""
+        store = open_store(str(self.root))
+        if self._lock is not None and not self._lock.is_in_place:
+            raise ResourceError(
+                f"the output folder {self.root} was removed or replaced while the job ran; run it again"
+            )
+        with explained(store, SUCCESS):
+            for folder in sorted({self.root, *(part.parent for part in part_files(self.root))}, reverse=True):
+                _sync_folder(folder)
+            store.create(SUCCESS).close()
+            store.sync(SUCCESS)
             _sync_folder(self.root)
 
 
@@ -153,7 +175,7 @@ def remove_litter(root: Path, attempts: Container[str], needed_parts: Container[
             _remove(part)
     for folder in root.iterdir():
         if folder.is_dir() and not folder.is_symlink() and folder.name not in _OWN_NAMES and not any(folder.iterdir()):
-            folder.rmdir()
+            _remove(folder)
 
 
 def part_files(root: Path) -> list[Path]:
@@ -173,16 +195,19 @@ def _is_ours(entry: Path) -> bool:
     return entry.is_dir() and all(part.name.startswith("part-") for part in entry.iterdir())
 
 
+def _make_folder(folder: Path) -> None:
+    """With those above it."""
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(there))
+    open_store(str(there)).make_folder(folder.relative_to(there).as_posix() if there != folder else "")
+
+
 def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry)
-    else:
-        entry.unlink(missing_ok=True)
+    open_store(str(entry.parent)).remove(entry.name)
 
 
 def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    open_store(str(path)).sync("")

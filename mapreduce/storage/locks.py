@@ -26,7 +26,8 @@ class HeldByAnotherError(Exception):
 class FileLock:
     """A lock that is held, from `take_lock` to `release`."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self.path = path
         self.descriptor = descriptor
         _held.add(self)
 
@@ -34,6 +35,11 @@ class FileLock:
     def is_ours(self) -> bool:
         """False after `release`, and in a child that was forked while it was held."""
         return self in _held
+
+    @property
+    def is_in_place(self) -> bool:
+        """False if the file that we have locked is gone, or another lies in its place."""
+        return self.is_ours and _is_still(self.path, self.descriptor)
 
     def release(self) -> None:
         """A second call is harmless, and so is one in a child that was forked meanwhile."""
@@ -56,7 +62,7 @@ def take_lock(path: Path) -> FileLock:
             if _is_still(path, descriptor):
                 os.ftruncate(descriptor, 0)
                 os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-                return FileLock(descriptor)
+                return FileLock(path, descriptor)
         except BlockingIOError:
             owner = _owner(descriptor)
             os.close(descriptor)
