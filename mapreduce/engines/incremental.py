@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.results import Output
+from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.job_key import key_of_job, looks_at_places
 from mapreduce.errors import InternalError, MapReduceError
 from mapreduce.formats.base import Format, InputFile, Split
@@ -144,7 +145,7 @@ class Keeper:
     def reuse(self, index: int, *, fresh: bool) -> None:
         """Put the kept output of a split in place, if there is one and it is whole."""
         key = self._keys[index]
-        if key is None:
+        if key is None or not self._keeps:
             return
         try:
             if fresh:
@@ -233,8 +234,8 @@ class Keeper:
     def _keep(self, event: AttemptFinished) -> None:
         index = event.attempt.task.index
         key = self._keys[index]
-        if key is None or not self._keeps or not self._is_still(index):
-            return
+        if key is None or not self._keeps or COUNTER in event.result.counters or not self._is_still(index):
+            return  # of records that were skipped there is a file that names their places
         output = event.result.output
         try:
             files = _files(Path(self._prepared.context.root, output.path)) if output.path is not None else {}
@@ -270,8 +271,9 @@ class Keeper:
             self.tell()
 
     def _give_up(self, error: Exception) -> None:
-        self._keeps = False
-        logger.warning("map outputs are not kept any more: %s", error)
+        if self._keeps:
+            self._keeps = False
+            logger.warning("no map outputs are reused or kept from here on: %s", str(error))
 
 
 def _key(job_key: str, content: str) -> str:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shlex
 import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType, FunctionType, ModuleType
+from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
 import mapreduce
@@ -37,7 +36,8 @@ LIBRARIES = ("numpy", "pyarrow", "scipy", "numba", "dill")
 NAMED_FILE_BYTES = 64 << 20
 """A file that a setting names is hashed up to this size; a larger one is known by its times."""
 
-LOOKS_AT_PLACES = re.compile(r"\.(place|where)\(")
+LOOKS_AT_PLACES = {"place", "where"}
+"""Names of the methods of a block that tell."""
 
 
 def key_of_job(context: JobContext) -> str:
@@ -52,15 +52,7 @@ def key_of_job(context: JobContext) -> str:
 
 def looks_at_places(job: object) -> bool:
     """Whether the job's code may ask where a record stands: then an output holds for that place alone."""
-    if "place" in _names_in(type(job)) or "where" in _names_in(type(job)):
-        return True
-    return any(LOOKS_AT_PLACES.search(text) for text in modules_of(job).values())
-
-
-def _names_in(cls: type) -> set[str]:
-    """Names that the methods use: for a class whose source is not at hand."""
-    functions = [member for base in cls.__mro__ for member in vars(base).values() if isinstance(member, FunctionType)]
-    return set().union(*(_names_of(function.__code__) for function in functions))
+    return any(LOOKS_AT_PLACES & _names_of(function.__code__) for function in functions_of(job))
 
 
 def _parts(context: JobContext) -> Iterator[str | bytes]:
@@ -74,8 +66,7 @@ def _parts(context: JobContext) -> Iterator[str | bytes]:
     for name, text in sorted(modules_of(job).items()):
         yield name
         yield text
-    if cls.__module__ in ("__main__", "__mp_main__"):
-        yield from _globals_of(cls)  # whose values no source tells: a script may take them from its arguments
+    yield from _globals_of(job)  # whose values no source tells: a script may take them from its arguments
     state = {name: value for name, value in vars(job).items() if name != "_counters"}
     yield digest_of(state)
     yield from _named_files(state)
@@ -89,25 +80,47 @@ def _parts(context: JobContext) -> Iterator[str | bytes]:
         yield f"keyed {context.partitions} {settings.sort} {context.input_bytes >= COLUMNS_FROM_BYTES}"
 
 
-def _globals_of(cls: type) -> Iterator[str]:
-    """The values of all globals that a class of `__main__` uses, and the functions and classes that it uses there."""
-    todo: list[Any] = list(cls.__mro__)
+def _globals_of(job: object) -> Iterator[str]:
+    """The values of all globals that the job's code uses, but for modules, functions and classes."""
+    for function in functions_of(job):
+        used = function.__globals__
+        for name in sorted(_names_of(function.__code__) & used.keys()):
+            if not isinstance(used[name], type | FunctionType | ModuleType):
+                yield f"{name} {digest_of(used[name])}"
+
+
+def functions_of(job: object) -> list[FunctionType]:
+    """The user's functions that the job's code can reach by the names that it uses: methods of its class, of the
+    classes of its settings, and what these call."""
+    todo: list[Any] = [type(job), *vars(job).values(), *map(type, vars(job).values())]
+    found: list[FunctionType] = []
     seen: set[int] = set()
     while todo:
         thing = todo.pop()
-        if id(thing) in seen or getattr(thing, "__module__", None) != cls.__module__:
+        if id(thing) in seen:
             continue
         seen.add(id(thing))
-        for function in vars(thing).values() if isinstance(thing, type) else [thing]:
-            inner = getattr(function, "__func__", function)  # of class methods and static ones
-            if not isinstance(inner, FunctionType):
-                continue
-            for name in sorted(_names_of(inner.__code__) & inner.__globals__.keys()):
-                value = inner.__globals__[name]
-                if isinstance(value, type | FunctionType):
-                    todo.append(value)
-                elif not isinstance(value, ModuleType):
-                    yield f"{name} {digest_of(value)}"
+        inner = getattr(thing, "__func__", thing)  # of class methods and static ones
+        if isinstance(inner, property):
+            todo += [inner.fget, inner.fset]
+        elif isinstance(inner, type) and _is_users_module(inner.__module__):
+            members = list(vars(inner).values())
+            todo += [*inner.__bases__, *members, *map(type, members)]
+        elif isinstance(inner, FunctionType) and _is_users_module(inner.__module__):
+            found.append(inner)
+            used = inner.__globals__
+            todo += [used[name] for name in sorted(_names_of(inner.__code__) & used.keys())]
+            todo += [cell.cell_contents for cell in inner.__closure__ or () if cell != EMPTY]
+    return found
+
+
+EMPTY = CellType()
+"""A variable of an enclosing function that has no value yet."""
+
+
+def _is_users_module(name: str | None) -> bool:
+    file = getattr(sys.modules.get(name or ""), "__file__", None)
+    return name is not None and (file is None or _is_users(file)) and name != "builtins"
 
 
 def _names_of(code: CodeType) -> set[str]:
@@ -140,7 +153,7 @@ def modules_of(job: Any) -> dict[str, str]:
     """Texts of the user's modules that the job's code can reach, by name: its own, those of its settings' classes,
     and what these import. Modules that are imported only when a function is called are not seen."""
     todo = [type(job).__module__, *(type(value).__module__ for value in vars(job).values())]
-    todo += [module for value in vars(job).values() if (module := _module_of(value))]
+    todo += [other for value in vars(job).values() if (other := _module_of(value))]
     texts: dict[str, str] = {}
     seen: set[str] = set()
     while todo:

@@ -130,6 +130,7 @@ class KeptOutputs:
             sizes = [(path / str(number)).stat().st_size for number in range(len(kept.files) if kept else 0)]
             os.utime(path / ENTRY)
         except FileNotFoundError:
+            self.drop(key)  # where a part of it is gone
             return None
         if kept is None or sizes != [file.bytes for file in kept.files]:
             self.drop(key)
