@@ -35,8 +35,10 @@ def test_text() -> None:
         "  memory   150 MB at a worker's peak, 2 spills",
         "  counter  bad lines = 1,234",
         "  failures 1 failed attempt; all made up for",
-        "           map 0, attempt 1 on worker 0: ValueError: not a number: x at a.txt, byte 10; "
-        "ran again after a rest",
+        (
+            "           map 0, attempt 1 on worker 0: ValueError: not a number: x at a.txt, byte 10; "
+            "ran again after a rest"
+        ),
         "  parallel p = 0.8750, Karp-Flatt serial fraction 0.250",
         "  Amdahl   S(2) 1.78  S(4) 2.91  S(8) 4.27  S(16) 5.57  S(32) 6.56  S(64) 7.21",
     ]
