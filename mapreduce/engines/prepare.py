@@ -87,6 +87,11 @@ def prepare(
     return Prepared(made_from or MadeFrom(job, planned), context, plan, work, temporary=output is None)
 
 
+def describe(job: Job | Fold, dataset: Dataset, settings: Settings) -> Origin:
+    """What a run of the job on the dataset would make its result from."""
+    return prepare(job, dataset, settings, "", "")._origin()
+
+
 def _own_format(job: Any) -> str:
     return str(getattr(job, "output_format", "tsv"))
 
@@ -163,7 +168,10 @@ class Prepared:
         if self.context.settings.fresh:
             return None
         if is_complete(root):
-            return self._checked_result()
+            done = self._checked_result()
+            if done is not None:
+                self.folder.remove_remainder()
+            return done
         if is_unfinished(root):
             check_is_ours(root)
         elif not is_empty(root):

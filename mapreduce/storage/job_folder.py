@@ -77,6 +77,13 @@ class JobFolder:
             _remove(folder)
         self.release()
 
+    def remove_remainder(self) -> None:
+        """Of a complete output: what a run that was killed at its very end had still to remove."""
+        with suppress(OSError, ResourceError):  # another is at it, or the disk may only be read
+            if Path(self.root, JOB).is_dir():
+                self.claim()
+                self.remove_job_files()
+
     def leave(self) -> None:
         """As if we had never been here: for a job that ended before it had finished anything."""
         self.remove_job_files()

@@ -93,11 +93,11 @@ def killed_at_step(run: Run, number: int, below: Path) -> bool:
 
         def counting(name: str, arguments: tuple[Any, ...]) -> None:
             nonlocal count
-            if name in STEPS and isinstance(arguments[0], str | os.PathLike):
-                if os.fspath(arguments[0]).startswith(str(below)):
-                    count += 1
-                    if count == number:
-                        die()
+            path = arguments[0] if name in STEPS else None
+            if isinstance(path, str | os.PathLike) and os.fspath(path).startswith(str(below)):
+                count += 1
+                if count == number:
+                    die()
 
         sys.addaudithook(counting)
 
