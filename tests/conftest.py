@@ -1,11 +1,12 @@
 """What does every test get, and what may none leave behind?
 
-A test that leaves a process, a thread, a shared-memory block or a temporary file of ours behind fails, by name. The
-check costs some 0.1 ms; only a suspect is given time to end by itself.
+A test that leaves a process, a thread, a shared-memory block, an open file or a temporary file of ours behind fails, by
+name. The check costs some 0.1 ms; only a suspect is given time to end by itself.
 """
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import shutil
@@ -39,6 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # tmp_path stays where pytest has it
     folder = tempfile.mkdtemp(prefix="mrtest-")
     os.environ["TMPDIR"] = tempfile.tempdir = folder
+    os.environ["XDG_STATE_HOME"] = os.path.join(folder, "state")  # the user's own history is none of ours
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
@@ -54,8 +56,22 @@ def _children() -> set[str]:
     return {f"process {pid}" for pid in pids}
 
 
-def _leftovers() -> set[str]:
-    found = _children()
+def _open_files() -> set[str]:
+    """Open files, pipes, sockets and process descriptors of this process, by what they lead to."""
+    found: set[str] = set()
+    for fd in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
+        try:
+            target = os.readlink(f"/proc/self/fd/{fd}")
+        except OSError:  # the one that listed the folder
+            continue
+        if target.startswith(("pipe:", "socket:", "anon_inode:[pidfd]", tempfile.gettempdir())):
+            found.add(f"open {target} {fd}" if "pidfd" in target else f"open {target}")
+    return found
+
+
+def left_behind() -> set[str]:
+    """What is there now and should be gone after a test."""
+    found = _children() | _open_files()
     found |= {f"thread {thread.name}" for thread in threading.enumerate()}
     if SHM.is_dir():
         found |= {f"shared memory {name}" for name in os.listdir(SHM) if name.startswith(SHM_PREFIXES)}
@@ -88,13 +104,14 @@ def _described(leftover: str) -> str:
 
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
-    before = _leftovers()
+    before = left_behind()
     yield
-    leaked = _leftovers() - before
+    leaked = left_behind() - before
     deadline = time.monotonic() + GRACE_SECONDS
     while leaked and time.monotonic() < deadline:
-        leaked = {leftover for leftover in _leftovers() - before if not _is_allowed(leftover)}
+        leaked = {leftover for leftover in left_behind() - before if not _is_allowed(leftover)}
         if leaked:
+            gc.collect()  # what only a cycle keeps open is no leak
             time.sleep(0.02)
     if leaked:
         pytest.fail("left behind: " + "; ".join(sorted(map(_described, leaked))), pytrace=False)

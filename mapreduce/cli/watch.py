@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 from mapreduce.cli.messages import say
 from mapreduce.cli.trace_file import TraceFile
 from mapreduce.engine import Engine
+from mapreduce.engines.watching import HistoryEntry, with_logs
 from mapreduce.storage.paths import EVENTS
+from mapreduce.tracker.commands import OutcomeKind
 from mapreduce.tracker.observer import Observer, Observers
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from types import TracebackType
 
     from mapreduce.cli.engine_options import EngineOptions
     from mapreduce.dataset import Dataset
@@ -32,6 +35,8 @@ class WatchedEngine(Engine):
     def __init__(self, options: EngineOptions, view: Observer) -> None:
         super().__init__("inline" if options.inline else "local", workers=options.workers, memory=options.memory)
         self._settings = options.settings()
+        self._output = options.output
+        self._history: HistoryEntry | None = None
         self._trace = None if options.trace is None else TraceFile(options.trace)
         self._outcomes = _Outcomes()
         self._watchers = Observers([view, self._outcomes])
@@ -49,11 +54,24 @@ class WatchedEngine(Engine):
         return super().run(job, dataset, output=output, observer=watchers, **{**self._settings, **settings})
 
     def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
-        watched = super()._watched(prepared, observer)
-        return watched if self._trace is None else Observers([watched, self._trace.log_of(prepared)])
+        if self._history is None:
+            name = type(prepared.made_from.job).__name__
+            self._history = HistoryEntry(name, ["mapreduce", *sys.argv[1:]], self._output, several=True)
+        logs = [self._history, *([self._trace.log_of(prepared)] if self._trace is not None else [])]
+        return Observers([with_logs(prepared, observer, Observer()), *logs])
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._history is not None and error is not None:
+            outcome = OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.STOPPED
+            self._history.close(outcome.value, str(error))
+        super().__exit__(kind, error, trace)
 
     def close(self) -> None:
         super().close()
+        if self._history is not None:
+            self._history.close()
         if self._trace is not None:
             self._trace.close()
 

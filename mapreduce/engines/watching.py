@@ -1,14 +1,18 @@
-"""Who watches a job apart from whom the caller names? What it does is logged beside its output."""
+"""Who watches a job apart from whom the caller names? Its event log, the log of its prints, and the user's history."""
 
 from __future__ import annotations
 
 import os
+import sys
+import time as clocks
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.job_work import JobWork
 from mapreduce.ids import TaskId
+from mapreduce.storage.history import JobEnded, job_began, job_ended
 from mapreduce.storage.paths import EVENTS, LOG
 from mapreduce.tracker.event_log import EventLog, InputPiece, JobDescription
 from mapreduce.tracker.observer import Observer, Observers
@@ -16,16 +20,72 @@ from mapreduce.tracker.print_log import PrintLog
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
+    from mapreduce.tracker.outcome import JobOutcome
+    from mapreduce.tracker.plan import Plan
 
 OPTION_CHARS = 200
 
 
-def with_logs(prepared: Prepared, observer: Observer) -> Observer:
-    """The caller's observer, and of a job with an output folder its event log and what its workers print."""
+def with_logs(prepared: Prepared, observer: Observer, history: Observer | None = None) -> Observer:
+    """The caller's observer, and of a job with an output folder its event log, what its workers print, and an entry in
+    the history, unless `history` sees to that."""
     if prepared.temporary:
         return observer
     root = Path(prepared.context.root)
-    return Observers([observer, EventLog(root / EVENTS, describe_job(prepared)), PrintLog(root / LOG)])
+    logs = [EventLog(root / EVENTS, describe_job(prepared)), PrintLog(root / LOG)]
+    entry = history or HistoryEntry(type(prepared.made_from.job).__name__, sys.argv, root)
+    return Observers([observer, *logs, entry])
+
+
+class HistoryEntry(Observer):
+    """Enters a job in the history, or `several` as one: from the beginning of the first to `close`."""
+
+    def __init__(
+        self,
+        job: str,
+        command: Sequence[str],
+        output: Path | None,
+        *,
+        several: bool = False,
+        wall_clock: Callable[[], float] = clocks.time,
+    ) -> None:
+        self._job = job
+        self._command = command
+        self._output = output
+        self._several = several
+        self._wall_clock = wall_clock
+        self._id: str | None = None
+        self._began = 0.0
+        self._outcomes: list[JobOutcome] = []
+
+    def started(self, plan: Plan, input_bytes: int, workers: int, time: float) -> None:
+        if self._id is None:
+            self._began = self._wall_clock()
+            self._id = job_began(self._began, self._job, self._command, self._output, workers)
+
+    def finished(self, outcome: JobOutcome) -> None:
+        self._outcomes.append(outcome)
+        if not self._several:
+            self.close()
+
+    def close(self, outcome: str = "", reason: str = "") -> None:
+        """All have ended, as the last one did unless an outcome is told. A second call is harmless, and so is one
+        without a beginning."""
+        if self._id is None:
+            return
+        ended, self._id = self._id, None
+        last = self._outcomes[-1] if self._outcomes else None
+        job_ended(
+            JobEnded(
+                id=ended,
+                seconds=max(0.0, self._wall_clock() - self._began),
+                outcome=outcome or (last.kind.value if last is not None else "stopped"),
+                reason=reason or (last.reason if last is not None else ""),
+                bytes_in=sum(each.stats.bytes_in for each in self._outcomes),
+                failed_attempts=sum(each.failed_attempts for each in self._outcomes),
+                jobs=len(self._outcomes),
+            )
+        )
 
 
 def describe_job(prepared: Prepared) -> JobDescription:
