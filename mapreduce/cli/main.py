@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": "mapreduce.cli.model_commands:predict_command",
     "evaluate": "mapreduce.cli.model_commands:evaluate_command",
     "stream": "mapreduce.cli.stream_command:stream_command",
+    "history": "mapreduce.cli.history_command:history_command",
     "report": "mapreduce.cli.report_command:report_command",
 }
 
