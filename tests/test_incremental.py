@@ -602,7 +602,7 @@ def test_random_edits(seed: int, texts: Path, tmp_path: Path) -> None:
     generator = random.Random(seed)
     job = [Words(), MapOnly(), FloatSum(), Listed()][seed]
     desk = desk_of(tmp_path, texts, job, split_size=200, reducers=2)
-    for _ in range(8):
+    for _ in range(5):
         files = sorted(texts.iterdir())
         path = generator.choice(files)
         match generator.choice(["add", "append", "change", "remove", "rename", "swap"]):

@@ -26,6 +26,7 @@ COMMANDS = {
     "predict": "mapreduce.cli.model_commands:predict_command",
     "evaluate": "mapreduce.cli.model_commands:evaluate_command",
     "stream": "mapreduce.cli.stream_command:stream_command",
+    "clean": "mapreduce.cli.clean_command:clean_command",
     "history": "mapreduce.cli.history_command:history_command",
     "report": "mapreduce.cli.report_command:report_command",
 }
@@ -55,7 +56,7 @@ def app() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code. Raises nothing."""
-    from mapreduce.cli.messages import show_error, show_usage_error
+    from mapreduce.cli.messages import show_error, show_stop, show_usage_error
     from mapreduce.tracker.interrupts import quit_debugger
 
     try:
@@ -79,9 +80,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _silence_stdout()
         return BROKEN_PIPE
     except SystemExit as ended:  # the driver ends so for SIGTERM
-        return show_error("terminated", TERMINATED) if ended.code == TERMINATED else 1
-    except (KeyboardInterrupt, click.Abort):
-        return show_error("interrupted", INTERRUPTED)
+        return show_stop(ended, "terminated", TERMINATED) if ended.code == TERMINATED else 1
+    except (KeyboardInterrupt, click.Abort) as error:
+        return show_stop(error, "interrupted", INTERRUPTED)
     except OSError as error:
         return show_error(error, 2)
     except Exception as error:

@@ -12,6 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -85,7 +86,8 @@ class SplitHashes:
             return None
         is_racy = stamp.is_racy(started)
         if stamp.size >= REMEMBERED_FROM_BYTES and not is_racy and known != remembered:
-            self._remember(path, stamp, known)
+            with suppress(OSError):  # then it is read again next time
+                self._remember(path, stamp, known)
         return FileHashes(stamp, tuple(known[name] for name in names), is_racy)
 
     def _place(self, path: str) -> Path:
