@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from mapreduce.errors import InternalError, JobError, MapReduceError, WorkerMemoryError
+from mapreduce.storage.job_folder import LEFT_BEHIND
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 _OWN_NAMES = frozenset(cls.__name__ for cls in (*MapReduceError.__subclasses__(), WorkerMemoryError))
@@ -30,11 +31,26 @@ def say(text: str) -> None:
 
 
 def show_error(error: BaseException | str, code: int) -> int:
-    """Print an error; returns the exit code."""
+    """Print an error, and what is left of the job that it ended; returns the exit code."""
     if isinstance(error, BaseException):
         _show_traceback(error)
     say(f"{click.style('error:', fg='red', bold=True)} {_text_of(error)}")
+    if isinstance(error, BaseException):
+        for note in _notes_on_what_is_left(error):
+            say(note)
     return code
+
+
+def show_stop(error: BaseException, word: str, code: int) -> int:
+    """Print that the user, or the system, ended the job, and what is left of it; returns the exit code."""
+    show_error(word, code)
+    for note in _notes_on_what_is_left(error):
+        say(note)
+    return code
+
+
+def _notes_on_what_is_left(error: BaseException) -> list[str]:
+    return [note for note in getattr(error, "__notes__", ()) if note.startswith(LEFT_BEHIND)]
 
 
 def _text_of(error: BaseException | str) -> str:
@@ -76,6 +92,10 @@ def user_traceback(text: str) -> str:
     return ""
 
 
+def _other_notes(error: BaseException) -> list[str]:
+    return [note for note in getattr(error, "__notes__", ()) if not note.startswith(LEFT_BEHIND)]
+
+
 def _show_traceback(error: BaseException) -> None:
     if _verbosity >= 2 or not isinstance(error, MapReduceError | OSError):
         say("".join(traceback.format_exception(error)).rstrip("\n"))
@@ -85,7 +105,7 @@ def _show_traceback(error: BaseException) -> None:
         say(failure.traceback.rstrip("\n"))
     if not isinstance(error, JobError | WorkerMemoryError):
         return
-    texts = [failure.traceback] if failure is not None else list(getattr(error, "__notes__", []))
+    texts = [failure.traceback] if failure is not None else _other_notes(error)
     on_purpose = failure is not None and failure.type_name in _OWN_NAMES
     for text in texts:
         shown = user_traceback(text) or ("" if on_purpose else text.rstrip("\n"))

@@ -18,7 +18,7 @@ from mapreduce.errors import InternalError, UsageError
 from mapreduce.job import Fold, Job
 from mapreduce.result import Result, timings_of
 from mapreduce.settings import Settings, default_partitions, default_split_bytes, lasting_partitions
-from mapreduce.storage.job_folder import JobFolder, check_is_ours, is_complete, is_empty, is_unfinished
+from mapreduce.storage.job_folder import JobFolder, check_is_ours, is_complete, is_empty, is_unfinished, left_behind
 from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 from mapreduce.storage.paths import JOB
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
@@ -373,14 +373,6 @@ class Prepared:
         }
         described = replace(self.context, job=self.made_from.job)
         write_manifest(described, self.hasher.hashes(), self.origin, figures)
-
-
-def left_behind(root: Path) -> str:
-    """What a person reads when a job ended before it was complete."""
-    return (
-        f"what was finished is kept in {root}: the same command goes on from there, and `mapreduce clean {root}` "
-        "removes it"
-    )
 
 
 VALUE_FILE = "part-00000.value"

@@ -139,6 +139,14 @@ class JobFolder:
             _sync_folder(self.root)
 
 
+LEFT_BEHIND = "what was finished is kept in "
+
+
+def left_behind(root: Path) -> str:
+    """What a person reads when a job ended before it was complete, and there is something to go on with."""
+    return f"{LEFT_BEHIND}{root}: the same command goes on from there, `mapreduce clean {root}` removes it"
+
+
 def is_complete(root: Path) -> bool:
     return Path(root, SUCCESS).exists()
 
