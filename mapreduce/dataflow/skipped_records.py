@@ -55,7 +55,7 @@ def encode_skipped(where: Where, error: BaseException | None, record: bytes) -> 
     """The line of a record; without an error it killed its workers. `record` are its bytes, or those of its repr."""
     page: dict[str, Any] = {"file": where.file}
     if where.unit is not None:
-        page[where.unit] = where.number
+        page["number" if where.unit == "record" else where.unit] = where.number
     page["cause"] = "killed" if error is None else "raised"
     page["error"] = KILLED if error is None else _told(error)
     kept = record[:RECORD_BYTES]
@@ -75,7 +75,8 @@ def decode_skipped(line: bytes | str) -> SkippedRecord:
     """The record of a line. Inverse of `encode_skipped` but for the order of the keys."""
     page = json.loads(line)
     known = ("file", "cause", "error", "record", "record_base64", "cut")
-    place = next((f"{unit} {number}" for unit, number in page.items() if unit not in known), "")
+    unit = next((name for name in page if name not in known), None)
+    place = "" if unit is None else f"{'record' if unit == 'number' else unit} {page[unit]}"
     record = page["record"] if "record" in page else b64decode(page["record_base64"])
     return SkippedRecord(page["file"], place, page["cause"], page["error"], record, page.get("cut"))
 

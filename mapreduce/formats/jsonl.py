@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from mapreduce.errors import InputError, UsageError
-from mapreduce.formats.base import Extent, InputFile, Split
+from mapreduce.formats.base import Block, Extent, InputFile, Split
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import (
     SAMPLE_BYTES,
@@ -172,6 +173,17 @@ class JsonBlock(LineBlock):
         return cells
 
 
+def _readable(block: Block) -> list[Any]:
+    """The values of a block but those that cannot be read: whoever maps them refuses them, or skips them."""
+    values: list[Any] = []
+    with suppress(InputError):
+        return list(block.records())
+    for row in range(len(block)):
+        with suppress(InputError):
+            values += block.select([row]).records()
+    return values
+
+
 def convert(cell: Any, type: str) -> Any:
     """A JSON value as a column of this type holds it. Raises ValueError."""
     kind = type_of(cell)
@@ -285,7 +297,7 @@ class JsonLines(LineFormat):
             if file.size > 0:
                 split = Split(0, file, Extent(0, file.size, file.size))
                 for block in self.read_blocks(split, SAMPLE_BYTES):
-                    return list(block.records())
+                    return _readable(block)
         return []
 
     def block_of(self, lines: Lines) -> JsonBlock | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.formats.base import Block, Where
@@ -35,17 +36,18 @@ class Selection(Block):
     def where(self, index: int) -> Where:
         return self.block.where(self.rows[index])
 
-    @property
+    @cached_property
     def arrow(self) -> pa.RecordBatch:
         import pyarrow as pa
 
         return self.block.arrow.take(pa.array(self.rows, pa.int64()))
 
-    @property
+    @cached_property
     def X(self) -> Any:
+        """Made once: BLAS rounds `X.T @ X` otherwise where both are the same memory."""
         return _read_only(self.block.X[self.rows])
 
-    @property
+    @cached_property
     def y(self) -> Any:
         return _read_only(self.block.y[self.rows])
 
