@@ -50,6 +50,7 @@ def run(block: Block, folder: Path) -> None:
 
 def execute(command: list[str], text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120"}
+    environment["MAPREDUCE_CACHE"] = str(folder.parent / "cache")
     environment["PATH"] = f"{folder.parent / 'bin'}{os.pathsep}{environment.get('PATH', '')}"
     return subprocess.run(
         command,
