@@ -120,6 +120,7 @@ class Estimator:
         text = json.dumps(_plain(header), indent=2, allow_nan=False) + "\n"
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            (folder / "model.json").unlink(missing_ok=True)  # an older one does not belong to these arrays
             np.savez(folder / "arrays.npz", **arrays)  # type: ignore[arg-type]
             (folder / "model.json").write_text(text, encoding="utf-8")  # last: a folder that has it is whole
         except OSError as error:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mapreduce.dataset import Dataset
+    from mapreduce.engines.steps import Steps
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.tracker.policy import Policy
@@ -77,6 +79,7 @@ class Engine:
         self._resources = ExitStack()
         self._pool: Pool | None = None
         self._cache_folder: Path | None = None
+        self._steps: Steps | None = None
         self._jobs = 0
 
     def run(
@@ -109,6 +112,11 @@ class Engine:
                 dataset = dataset.spooled(folder)
             if isinstance(job, Chain):
                 return self._run_chain(job, dataset, asked, output, observer, started)
+            if self._steps is not None and output is None and isinstance(job, Fold):
+                once = replace(asked, fresh=False)
+                return self._steps.run(
+                    job, dataset, once, lambda where: self._run_one(job, dataset, once, where, observer, started)
+                )
             return self._run_one(job, dataset, asked, output, observer, started)
 
     def _run_chain(
@@ -185,14 +193,42 @@ class Engine:
     def cache(self, dataset: Dataset) -> Dataset:
         """The dataset, parsed at most once: who reads a block first leaves it for the next, in files that workers
         map into memory. The cache goes when the engine is closed."""
-        from mapreduce.storage.block_cache import CachedFormat
+        from mapreduce.storage.block_cache import CachedFormat, forget_mapped
 
         if self._cache_folder is None:
             self._cache_folder = make_temporary_folder("cache")
             self._resources.callback(remove_temporary_folder, self._cache_folder)
+            self._resources.callback(forget_mapped, self._cache_folder)
         folder = tempfile.mkdtemp(dir=self._cache_folder)
         planned = dataset.spooled(folder).plan(None)
         return planned.as_dataset(CachedFormat(planned.format, folder))
+
+    @contextmanager
+    def resumable(self, folder: str | Path, *, fresh: bool = False) -> Iterator[None]:
+        """Within it, each fold that is run without an output is a step towards what will be written to `folder`.
+
+        Values of finished steps are kept there. If this process is killed, the same program is given them again and
+        goes on with the first step that was not finished; they are removed when the block ends without an exception. A
+        step that is made from something else (input, source, options) starts afresh, and says why. `fresh` forgets what
+        an earlier run without it left. Raises ResourceError if another run is writing to `folder`.
+
+        ```python
+        with mr.Engine() as engine, engine.resumable("model/"):
+            model = KMeans(n_clusters=8).fit(mr.read_parquet("points/"), engine=engine)
+            model.save("model/")
+        ```
+        """
+        from mapreduce.engines.steps import Steps
+
+        if self._steps is not None:
+            raise UsageError("engine.resumable is not to be nested: its steps are counted for one folder")
+        self._steps = steps = Steps(Path(folder), fresh=fresh)
+        try:
+            yield
+            steps.finish()
+        finally:
+            self._steps = None
+            steps.close()
 
     def close(self) -> None:
         """End the workers and remove the cache. A second call is harmless."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
+    from mapreduce.engine import Engine
 
 OWN_TARGET = ("libsvm", "npy")
 """Formats whose files may hold the target beside the columns."""
@@ -71,11 +73,11 @@ def fit_command(
     if options.output is not None:
         _check_free(options.output, fresh=options.fresh)
     dataset = open_table(inputs, input_format, reading, target=target, features=features)
-    with without_stdin(dataset) as dataset, watched_engine(options) as engine:
+    with without_stdin(dataset) as dataset, watched_engine(options) as engine, _kept_steps(engine, options):
         estimator.fit(dataset, engine=engine)
         summary = engine.summary
-    if options.output is not None:
-        estimator.save(options.output)
+        if options.output is not None:
+            estimator.save(options.output)
     _tell_model(estimator, options, summary)
 
 
@@ -155,11 +157,18 @@ def _rows_for(
     return open_table(inputs, name, reading, target=target, features=",".join(names))
 
 
+def _kept_steps(engine: Engine, options: EngineOptions) -> AbstractContextManager[None]:
+    """With a folder for the model, a fit that was killed goes on with the step that it had come to."""
+    return engine.resumable(options.output, fresh=options.fresh) if options.output is not None else nullcontext()
+
+
 def _check_free(output: Path, *, fresh: bool) -> None:
     """Before the work, not after it. Raises UsageError."""
+    from mapreduce.storage.job_folder import is_unfinished
+
     if output.exists() and not output.is_dir():
         raise UsageError(f"the output {output} is a file; name a folder")
-    if output.is_dir() and any(output.iterdir()) and not fresh:
+    if output.is_dir() and any(output.iterdir()) and not fresh and not is_unfinished(output):
         raise UsageError(f"the output {output} exists; use --fresh to replace it, or choose another folder")
 
 

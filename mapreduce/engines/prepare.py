@@ -55,6 +55,11 @@ def prepare(
     made_from: MadeFrom | None = None,
 ) -> Prepared:
     """Cut the input and plan the tasks. Reads no more than headers; writes nothing but a temporary folder."""
+    if settings.skip_bad_records and hasattr(job, "map_stream"):
+        raise UsageError(
+            "skip_bad_records (--skip-bad-records) needs a map that is called record by record or block by block; an "
+            "external program is given a whole split: have it skip what it can't read, and leave the option out"
+        )
     output_format = settings.output_format or (RECORDS if output is None else _own_format(job))
     suffix = suffix_of(output_format)
     if not isinstance(job, Fold) and not is_map_only(job):
@@ -77,11 +82,6 @@ def prepare(
         durable=output is not None,
         input_bytes=planned.bytes,
     )
-    if settings.skip_bad_records and hasattr(job, "map_stream"):
-        raise UsageError(
-            "skip_bad_records (--skip-bad-records) needs a map that is called record by record or block by block; an "
-            "external program is given a whole split: have it skip what it can't read, and leave the option out"
-        )
     plan = _plan(job, planned, partitions, sort=settings.sort or bool(getattr(job, "sorted_output", False)))
     work = JobWork(context, planned.splits, [stage.name for stage in plan.stages])
     return Prepared(made_from or MadeFrom(job, planned), context, plan, work, temporary=output is None)
@@ -198,14 +198,14 @@ class Prepared:
     def _checked_result(self) -> Result | None:
         """The result of a complete output. None if it is to be brought up to date; raises UsageError for another's."""
         from mapreduce.dataflow.manifest import read_manifest, same_inputs
-        from mapreduce.dataflow.origin import changes
+        from mapreduce.dataflow.origin import output_changes
 
         assert self.origin is not None
         root = self.folder.root
         manifest = read_manifest(root)
-        if manifest is None or manifest.fingerprint != self.origin.fingerprint():
-            then = manifest.origin if manifest is not None else None
-            what = changes(replace(then, inputs=self.origin.inputs), self.origin) if then is not None else []
+        then = manifest.origin if manifest is not None else None
+        what = output_changes(then, self.origin) if then is not None else []
+        if manifest is None or what or manifest.fingerprint != self.origin.fingerprint():
             raise UsageError(
                 f"the output {root} exists, and another job or other settings made it"
                 f"{' (' + '; '.join(what) + ')' if what else ''}; "

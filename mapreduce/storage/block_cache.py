@@ -30,6 +30,12 @@ _mapped: dict[str, Any] = {}
 """Arrays that this process has mapped already: the second iteration faults no page again."""
 
 
+def forget_mapped(folder: str | Path) -> None:
+    """Let go of the arrays of a cache that is closed: each holds a file, though that is removed."""
+    for path in [path for path in _mapped if path.startswith(f"{folder}/")]:
+        del _mapped[path]
+
+
 class _Form:
     """One form of one split: read from its file if it is complete, else gathered block by block."""
 
