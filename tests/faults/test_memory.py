@@ -190,7 +190,7 @@ def test_what_shrinks_is_what_cannot_change_the_answer() -> None:
         def combine(self, key: str, values: Iterator[str]) -> str:
             return ",".join(values)
 
-    def shrinks(job: Any, spec: type, output_format: str = "tsv") -> bool:
+    def shrinks(job: Any, spec: Any, output_format: str = "tsv") -> bool:
         return may_shrink(Attempt(job, Context(output_format)), spec.__new__(spec))  # type: ignore[arg-type]
 
     assert SHARE > 1

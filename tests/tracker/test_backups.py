@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import statistics
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from tests.tracker.scene import Scene
 TYPICAL = 10.0
 
 
-def nearly_done(tasks: int, **policy: object) -> Scene:
+def nearly_done(tasks: int, **policy: Any) -> Scene:
     """All tasks of a stage but the last are done in TYPICAL seconds; that one runs on worker 0, and all others idle."""
     scene = Scene(plan_map_only(tasks), queue_depth=1, **policy)
     scene.joins(*range(tasks))

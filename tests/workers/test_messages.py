@@ -108,9 +108,13 @@ def test_a_task_that_cannot_tell_what_it_has_in_hand_still_fails_in_order() -> N
 
 def test_a_large_task_ends_at_its_next_check_unless_a_spill_made_room() -> None:
     monitor = Monitor()
+
+    def checked() -> Monitor:
+        monitor.check()
+        return monitor
+
     monitor.over_memory = lambda: ""
-    monitor.check()
-    assert monitor.over_memory is None  # until the watch thread finds it large again
+    assert checked().over_memory is None  # until the watch thread finds it large again
     monitor.over_memory = lambda: "it used all"
     batches = monitor.watched([1, 2])
     with pytest.raises(OverMemoryError, match="it used all"):
