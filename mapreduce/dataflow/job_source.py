@@ -8,6 +8,7 @@ for a set has another order in each.
 
 from __future__ import annotations
 
+import copyreg
 import hashlib
 import inspect
 import sys
@@ -168,7 +169,8 @@ def _code_described(code: types.CodeType, seen: dict[int, int]) -> Iterator[str]
 def _reduced(value: Any, seen: dict[int, int]) -> Iterator[str]:
     """Any other object: what a pickle would hold of it."""
     try:
-        reduced = value.__reduce_ex__(4)
+        registered = copyreg.dispatch_table.get(type(value))
+        reduced: Any = registered(value) if registered is not None else value.__reduce_ex__(4)
     except Exception:  # a lock, an open file: its type must do
         return
     if isinstance(reduced, str):

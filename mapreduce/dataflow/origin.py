@@ -16,7 +16,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,7 @@ class Origin:
 
     def fingerprint(self) -> str:
         """Of all that shapes the answer but the input's bytes. Where files lie shapes nothing."""
-        settings = {name: text for name, text in self.settings.items() if name != MEMORY}
+        settings = {name: text for name, text in self.settings.items() if name not in (MEMORY, SKIPPING)}
         sources = sorted(self.sources.values())
         options = {name: option.digest for name, option in self.options.items()}
         parts = [self.schema, self.version, self.job, sources, options, settings, self.reading]
@@ -171,6 +171,14 @@ def changes(then: Origin, now: Origin) -> list[str]:
     found += _option_changes(then.options, now.options)
     inputs = input_changes(then.inputs, now.inputs)
     return found + (inputs or _setting_changes(then, now))
+
+
+def output_changes(then: Origin, now: Origin) -> list[str]:
+    """Why a complete output is not what `now` would make, apart from its input; empty if it is."""
+    same_places = replace(then, inputs=now.inputs, python=now.python)
+    if MEMORY in now.settings:
+        same_places = replace(same_places, settings={**then.settings, MEMORY: now.settings[MEMORY]})
+    return changes(same_places, now)
 
 
 def _source_change(then: Mapping[str, str], now: Mapping[str, str]) -> str:
