@@ -112,6 +112,7 @@ class Books:
         if attempt in self._backups:
             self._backups_won += 1
         stage = self._stages[task.stage]
+        again = task in stage.outputs  # the same input is read and the same output written, for more time
         stage.outputs[task] = result.output
         stats = result.stats
         if past:
@@ -119,8 +120,9 @@ class Books:
         else:
             stage.last_commit = max(0.0, time - self._started)
         stage.task_seconds[task.index] = stats.seconds
-        reads_input = stage.name == "map"
-        self._totals.add(stats, reads_input=reads_input, writes_output=task.stage == len(self._stages) - 1)
+        reads_input = stage.name == "map" and not again
+        writes_output = task.stage == len(self._stages) - 1 and not again
+        self._totals.add(stats, reads_input=reads_input, writes_output=writes_output)
         if task in self._counted:
             for name, amount in self._counted.pop(task).items():
                 self._counters[name] -= amount
