@@ -178,6 +178,7 @@ class Scene:
         self.work = Work()
         self.watcher = Watcher()
         self.journal: list[Event] = []
+        self.synced = 0
 
     def run(self, plan: Plan, past: Sequence[Event] = (), settings: Settings | None = None) -> JobOutcome:
         return run_job(
@@ -193,6 +194,9 @@ class Scene:
 
     def append(self, event: Event) -> None:
         self.journal.append(event)
+
+    def sync(self) -> None:
+        self.synced = len(self.journal)
 
 
 def map_(index: int, number: int = 0) -> AttemptId:
@@ -442,8 +446,28 @@ def test_journal_comes_before_the_commit() -> None:
 
     scene.work.commit = noted  # type: ignore[method-assign]
     scene.append = lambda event: order.append(f"journal {event.attempt}")  # type: ignore[method-assign,union-attr]
+    scene.sync = lambda: order.append("on disk")  # type: ignore[method-assign]
     scene.run(plan_map_only(1))
-    assert order == ["journal 0:0#0", "commit 0:0#0"]
+    assert order[:3] == ["journal 0:0#0", "on disk", "commit 0:0#0"]
+
+
+def test_the_disk_is_waited_for_once_a_turn_where_no_output_gets_its_name() -> None:
+    scene = Scene()
+    order: list[str] = []
+    scene.append = lambda event: order.append("journal")  # type: ignore[method-assign,union-attr]
+    scene.sync = lambda: order.append("on disk")  # type: ignore[method-assign]
+    scene.run(plan_keyed(2, 1))
+    assert "journal journal on disk journal on disk" in " ".join(order)
+
+
+def test_a_disk_that_fails_ends_the_job() -> None:
+    def fail() -> None:
+        raise ResourceError("no space left")
+
+    scene = Scene()
+    scene.sync = fail  # type: ignore[method-assign]
+    outcome = scene.run(plan_keyed(2, 1))
+    assert (outcome.succeeded, outcome.reason) == (False, "no space left")
 
 
 def test_resumed_job_commits_again_and_runs_only_the_rest() -> None:
