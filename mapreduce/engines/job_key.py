@@ -9,13 +9,16 @@ What is not seen: data that a job's `setup` reads from places which its settings
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import logging
 import os
 import shlex
 import shutil
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -26,6 +29,8 @@ from mapreduce.dataflow.job_work import is_map_only
 from mapreduce.dataflow.map_task import COLUMNS_FROM_BYTES
 from mapreduce.dataflow.package import JobContext
 from mapreduce.job import Fold
+
+logger = logging.getLogger(__name__)
 
 SCHEMA = 1
 """Of what is kept. Raise it when a map output of the same job and split becomes another."""
@@ -68,7 +73,7 @@ def _parts(context: JobContext) -> Iterator[str | bytes]:
         yield text
     yield from _globals_of(job)  # whose values no source tells: a script may take them from its arguments
     state = {name: value for name, value in vars(job).items() if name != "_counters"}
-    yield digest_of(state)
+    yield _digest_of(state)
     yield from _named_files(state)
     yield repr(context.format)
     yield f"{settings.block_bytes} {settings.memory_bytes} {settings.skip_bad_records}"
@@ -86,7 +91,7 @@ def _globals_of(job: object) -> Iterator[str]:
         used = function.__globals__
         for name in sorted(_names_of(function.__code__) & used.keys()):
             if not isinstance(used[name], type | FunctionType | ModuleType):
-                yield f"{name} {digest_of(used[name])}"
+                yield f"{name} {_digest_of(used[name])}"
 
 
 def functions_of(job: object) -> list[FunctionType]:
@@ -110,12 +115,18 @@ def functions_of(job: object) -> list[FunctionType]:
             found.append(inner)
             used = inner.__globals__
             todo += [used[name] for name in sorted(_names_of(inner.__code__) & used.keys())]
-            todo += [cell.cell_contents for cell in inner.__closure__ or () if cell != EMPTY]
+            todo += _contents(inner.__closure__ or ())
+        elif isinstance(inner, functools.partial):
+            todo += [inner.func, *inner.args, *inner.keywords.values()]
+        elif hasattr(inner, "__wrapped__"):  # what a decorator made
+            todo.append(inner.__wrapped__)
     return found
 
 
-EMPTY = CellType()
-"""A variable of an enclosing function that has no value yet."""
+def _contents(cells: Iterable[CellType]) -> Iterator[Any]:
+    for cell in cells:
+        with suppress(ValueError):  # a variable that has no value yet
+            yield cell.cell_contents
 
 
 def _is_users_module(name: str | None) -> bool:
@@ -127,6 +138,15 @@ def _names_of(code: CodeType) -> set[str]:
     """Names that a piece of code uses, and the functions and comprehensions in it."""
     inner = [_names_of(const) for const in code.co_consts if isinstance(const, CodeType)]
     return {*code.co_names}.union(*inner)
+
+
+def _digest_of(value: Any) -> str:
+    """What can't be looked into counts as another value every time."""
+    try:
+        return digest_of(value)
+    except Exception as error:
+        logger.info("nothing is reused: %s can't be looked into (%r)", type(value).__name__, str(error))
+        return os.urandom(8).hex()
 
 
 def _versions() -> Iterator[str]:
@@ -141,7 +161,7 @@ def _versions() -> Iterator[str]:
 
 def _processor() -> str:
     """BLAS takes other paths on other processors, and a cache folder may be shared by unlike machines."""
-    from mapreduce.kernels.cache import _processor as processor
+    from mapreduce.kernels.cache import processor
 
     try:
         return processor()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 from mapreduce.formats.bytes_io import (
+    SKIP_BYTES,
     UTF8_BOM,
     ByteReader,
     check_encoding,
@@ -94,6 +95,17 @@ def line_spans(data: bytes) -> list[Span]:
     return [Span(*span) for span in zip(starts, [*starts[1:], len(data)], strict=True)]
 
 
+def holds_newline(file: InputFile, start: int, end: int) -> bool:
+    """Whether there is a newline in [start, end). Looks from the end, where it is as a rule found at once."""
+    while end > start:
+        low = max(start, end - SKIP_BYTES // 16)
+        with ByteReader(file, low) as reader:
+            if b"\n" in reader.read(end - low):
+                return True
+        end = low
+    return False
+
+
 def line_starts(data: bytes) -> list[int]:
     """Where each line of the data begins. For messages; the fast ways do not ask."""
     starts, start = [], 0
@@ -155,11 +167,14 @@ class LineFormat(Format):
 
     def bytes_of(self, split: Split) -> range | None:
         """From the byte before, which tells whether a line begins with the split, to the end of the last line."""
-        if not is_splittable(split.file):
+        file, start, end = split.file, max(0, split.extent.start - 1), split.extent.end
+        if not is_splittable(file):
             return None
-        with ByteReader(split.file, split.extent.end - 1) as reader:
-            reader.skip_line(split.file.size)
-            return range(max(0, split.extent.start - 1), reader.offset)
+        if start > 0 and not holds_newline(file, start, end - 1):
+            return range(start, end)  # all of it is the inside of a long line, which belongs to another split
+        with ByteReader(file, end - 1) as reader:
+            reader.skip_line(file.size)
+            return range(start, reader.offset)
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[Block]:
         for lines in read_lines(split, block_bytes, has_bom=is_utf8(self.encoding)):

@@ -47,7 +47,7 @@ def cache_path(group: str) -> str:
     for name in (*_SHARED_SOURCES, *(f"source_{group}.py" for group in GROUPS)):  # sources import each other
         with open(os.path.join(here, name), "rb") as file:
             digest.update(file.read())
-    digest.update(f"{_compiler_versions()} {sys.version} {sys.platform} {_processor()}".encode())
+    digest.update(f"{_compiler_versions()} {sys.version} {sys.platform} {processor()}".encode())
     return os.path.join(cache_directory(), digest.hexdigest(), f"{group}.objects")
 
 
@@ -62,7 +62,7 @@ def _compiler_versions() -> list[str]:
     return sorted(name for name in os.listdir(site) if name.startswith(("numba-", "llvmlite-")))
 
 
-def _processor() -> str:
+def processor() -> str:
     """Model and instruction sets of this CPU: code for another one may not run here."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
