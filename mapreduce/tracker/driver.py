@@ -82,6 +82,10 @@ TICK_SECONDS = 0.5
 SILENCE_SECONDS = 10.0
 """Fifty signs of life that did not come: a busy machine delays one or two of them."""
 
+FORGIVEN_DEATHS = 16
+"""Eight records of one task may kill two attempts each, before other deaths count. A task that dies of something else
+is found out after twenty: some seconds."""
+
 END_SECONDS = 0.5
 """At the end of a job, what still runs has so long to say what it leaves behind."""
 
@@ -148,6 +152,8 @@ def run_job(
 def policy_of(settings: Settings) -> Policy:
     """The tracker's figures from the user's."""
     policy = Policy(max_attempts=settings.max_attempts, timeout_seconds=settings.task_timeout_seconds)
+    if settings.skip_bad_records:
+        policy = replace(policy, forgiven_deaths=FORGIVEN_DEATHS)
     half = policy.timeout_seconds / 2
     return replace(policy, backup_seconds=min(policy.backup_seconds, half), silence_seconds=min(SILENCE_SECONDS, half))
 

@@ -28,6 +28,10 @@ class Policy:
     """Attempts of one task that may fail for want of an input before such failures count like any other. Each had a
     map run again, so they are progress; but a file that is lost every time must end the job, not keep it for ever."""
 
+    forgiven_deaths: int = 0
+    """Deaths of one task's workers that don't count against `max_attempts`, where bad records are skipped: each record
+    that kills costs two, and they were not in vain."""
+
     queue_depth: int = 2
     """Attempts a worker holds: one running, one queued, so that it never waits for the tracker. More would only bind
     tasks to a worker that may turn out slow."""

@@ -4,6 +4,7 @@ kind of failure                          counts against the budget     runs agai
 the job's code, silence for too long     yes                           after a rest that doubles
 its worker died while it ran             yes: it may be what kills     at once: nobody needs a rest from a crash
 too little memory                        yes                           after a rest, and frugally: alone on a worker
+the same, where bad records are skipped  no, up to a bound             at once
 its worker died while it was queued      no: it was not there          at once
 an input's bytes are gone                no, up to a bound             when the input is back
 bad input, bad call, no space, our bug   -                             never: the next attempt would meet the same
@@ -33,6 +34,7 @@ class Trouble:
 
     failures: int = 0
     lost_inputs: int = 0
+    forgiven: int = 0  # deaths that may each have found a record that kills
     needs_memory: bool = False  # had too little once: later attempts are frugal
     workers: set[WorkerId] = field(default_factory=set)  # on which it failed
     avoid_until: float = 0.0  # when it stops waiting for another worker
@@ -43,12 +45,19 @@ def judge(failure: Failure, trouble: Trouble, worker: WorkerId, policy: Policy) 
     if failure.kind is FailureKind.OUTPUT_LOST and failure.lost and trouble.lost_inputs < policy.max_lost_inputs:
         trouble.lost_inputs += 1
         return Verdict.RUN_AGAIN
-    trouble.failures += 1
     trouble.workers.add(worker)
     trouble.needs_memory = trouble.needs_memory or failure.kind is FailureKind.MEMORY
+    if failure.kind in DEATHS and trouble.forgiven < policy.forgiven_deaths:
+        trouble.forgiven += 1
+        return Verdict.RUN_AGAIN
+    trouble.failures += 1
     if not failure.kind.retryable or trouble.failures >= policy.max_attempts:
         return Verdict.GIVE_UP
     return Verdict.RUN_AGAIN if failure.kind is FailureKind.LOST else Verdict.RUN_AFTER_REST
+
+
+DEATHS = frozenset((FailureKind.LOST, FailureKind.MEMORY, FailureKind.TIMEOUT))
+"""Ends after which the record in hand may be to blame, see `dataflow.skipping`."""
 
 
 def rest_seconds(failures: int, policy: Policy) -> float:
@@ -62,9 +71,10 @@ def reason_to_give_up(task_name: str, failure: Failure, trouble: Trouble) -> str
     if failure.kind is FailureKind.MEMORY:
         smaller = "more, smaller partitions with --reducers" if task_name.startswith("reduce") else SMALLER_SPLITS
         what = f"{what}; give workers more with --memory, or {smaller}"
-    if trouble.failures <= 1:
+    times = trouble.failures + trouble.forgiven
+    if times <= 1:
         return f"{task_name} failed: {what}"
-    return f"{task_name} failed {trouble.failures} times; the last time: {what}"
+    return f"{task_name} failed {times} times; the last time: {what}"
 
 
 def lost_failure(reason: str, place: str | None = None) -> Failure:
