@@ -2,7 +2,8 @@
 
 A world of workers obeys the tracker's commands and otherwise does its worst: finishes, fails, dies, falls silent, loses
 outputs, reports twice and too late. After each event the promises are checked; at the end the faults stop, and the job
-must end within a bounded number of events. What the journal kept must bring a new tracker to the same place.
+must end within a bounded number of events. What the journal kept must bring a new tracker to the same place, and any
+beginning of it to a place from where the job ends.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import CancelAttempt, Commit, Discard, FinishJob, Outcome, OutcomeKind, StartAttempt
+from mapreduce.tracker.commands import (
+    CancelAttempt,
+    Command,
+    Commit,
+    Discard,
+    FinishJob,
+    NoteFailure,
+    Outcome,
+    OutcomeKind,
+    StartAttempt,
+)
 from mapreduce.tracker.events import (
     AttemptCancelled,
     AttemptFailed,
@@ -29,14 +40,19 @@ from mapreduce.tracker.events import (
 )
 from mapreduce.tracker.journal import is_kept, replay
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
-from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.policy import Backups, Policy
+from mapreduce.tracker.recovery import Verdict
 from mapreduce.tracker.states import TaskState
 from mapreduce.tracker.tracker import Tracker
 from tests.tracker.scene import result_of
 
 PLANS = [plan_map_only(5), plan_keyed(4, 2), plan_keyed(3, 2, sample=2), plan_fold(5, fan_in=2), plan_keyed(0, 2)]
-POLICY = Policy(max_attempts=4, max_lost_inputs=3)
-RETRYABLE = [FailureKind.USER, FailureKind.TIMEOUT, FailureKind.OUTPUT_LOST]
+POLICIES = [
+    Policy(max_attempts=4, max_lost_inputs=3, backups=backups, silence_seconds=silence, slow_share_done=0.5)
+    for backups in Backups
+    for silence in (10.0, float("inf"))
+]
+RETRYABLE = [FailureKind.USER, FailureKind.TIMEOUT, FailureKind.OUTPUT_LOST, FailureKind.MEMORY]
 CHOICE = st.integers(0, 2**16)
 
 
@@ -53,20 +69,26 @@ class World(RuleBasedStateMachine):
         self.zombies: list[tuple[AttemptId, WorkerId]] = []  # of lost workers
         self.output: dict[TaskId, AttemptId] = {}  # committed and not lost
         self.failures: Counter[TaskId] = Counter()
+        self.noted: Counter[TaskId] = Counter()  # failures that the tracker counted since the task was last done
+        self.short: set[TaskId] = set()  # tasks that had too little memory since
+        self.frugal: set[AttemptId] = set()
         self.journal: list[Event] = []
         self.outcome: Outcome | None = None
         self.next_worker = 0
 
-    @initialize(plan=st.sampled_from(PLANS), workers=st.integers(0, 3))
-    def begin(self, plan: Plan, workers: int) -> None:
+    @initialize(plan=st.sampled_from(PLANS), policy=st.sampled_from(POLICIES), workers=st.integers(0, 3))
+    def begin(self, plan: Plan, policy: Policy, workers: int) -> None:
         self.plan = plan
-        self.tracker = Tracker(plan, POLICY)
+        self.policy = policy
+        self.tracker = Tracker(plan, self.policy)
         for _ in range(workers):
             self.join()
 
     def tell(self, event: Event) -> None:
         running = self.outcome is None
         commands = self.tracker.handle(event)
+        if isinstance(event, AttemptFinished):
+            self.one_end_for(event, commands)
         if running and is_kept(event, commands):
             self.journal.append(event)
         if isinstance(event, OutputLost):
@@ -76,8 +98,14 @@ class World(RuleBasedStateMachine):
                 self.forget(task)
         for command in commands:
             match command:
-                case StartAttempt(attempt, worker):
+                case StartAttempt(attempt, worker, backup, frugal):
                     self.start(attempt, worker)
+                    assert not backup or self.policy.backups is not Backups.OFF
+                    assert frugal is (attempt.task in self.short)
+                    if frugal:
+                        self.frugal.add(attempt)
+                case NoteFailure(attempt, _, failure, verdict):
+                    self.note(attempt, failure, verdict)
                 case CancelAttempt(attempt, worker, _):
                     assert self.running[attempt] == worker
                     assert attempt not in self.cancelled, "cancelled twice"
@@ -87,6 +115,8 @@ class World(RuleBasedStateMachine):
                     assert result == result_of(attempt)
                     self.output[attempt.task] = attempt
                     self.failures.pop(attempt.task, None)
+                    self.noted.pop(attempt.task, None)
+                    self.short.discard(attempt.task)
                 case Discard(attempt, _):
                     assert self.output.get(attempt.task) != attempt, "the committed output was discarded"
                 case FinishJob(outcome):
@@ -101,10 +131,31 @@ class World(RuleBasedStateMachine):
     def start(self, attempt: AttemptId, worker: WorkerId) -> None:
         assert self.outcome is None
         assert worker in self.workers, "started on a worker that is lost"
-        assert list(self.running.values()).count(worker) < POLICY.queue_depth, "no room"
+        assert list(self.running.values()).count(worker) < self.policy.queue_depth, "no room"
         assert all(attempt != other for other in self.running), "a number used twice"
+        behind = self.frugal & {other for other, where in self.running.items() if where == worker}
+        assert not behind, "queued behind a frugal attempt"
         assert all(task in self.output for task in self.plan.needs_of(attempt.task)), "started without its inputs"
         self.running[attempt] = worker
+
+    def note(self, attempt: AttemptId, failure: Failure, verdict: str) -> None:
+        """A failure counts while the task is not done; the one that spends the budget ends the job."""
+        assert attempt.task not in self.output
+        self.noted[attempt.task] += failure.kind is not FailureKind.OUTPUT_LOST or not failure.lost
+        if failure.kind is FailureKind.MEMORY:
+            self.short.add(attempt.task)
+        gave_up = self.tracker.outcome is not None and self.tracker.outcome.task == attempt.task
+        assert (verdict == Verdict.GIVE_UP.value) is gave_up
+        assert gave_up or self.noted[attempt.task] < self.policy.max_attempts
+
+    def one_end_for(self, event: AttemptFinished, commands: list[Command]) -> None:
+        """An output is committed or discarded, and nothing happens to one that has been committed."""
+        ends = [command for command in commands if isinstance(command, Commit | Discard)]
+        mine = [command for command in ends if command.attempt == event.attempt]
+        assert ends == mine
+        assert len(mine) == (self.output.get(event.attempt.task) != event.attempt)
+        if self.outcome is not None:
+            assert not any(isinstance(command, Commit) for command in mine)
 
     def pick(self, choice: int) -> AttemptId:
         return sorted(self.running)[choice % len(self.running)]
@@ -147,13 +198,14 @@ class World(RuleBasedStateMachine):
         self.tell(AttemptCancelled(self.time, attempt, self.running.pop(attempt)))
 
     @precondition(lambda self: self.workers)
-    @rule(choice=CHOICE)
-    def lose_worker(self, choice: int) -> None:
+    @rule(choice=CHOICE, short=st.booleans())
+    def lose_worker(self, choice: int, short: bool) -> None:
         worker = self.workers.pop(choice % len(self.workers))
         for attempt in [attempt for attempt, where in self.running.items() if where == worker]:
             self.zombies.append((attempt, self.running.pop(attempt)))
             self.cancelled.discard(attempt)
-        self.tell(WorkerLost(self.time, worker, "SIGKILL"))
+        failure = Failure(FailureKind.MEMORY, "WorkerMemoryError", "") if short else None
+        self.tell(WorkerLost(self.time, worker, "SIGKILL", failure=failure))
 
     @precondition(lambda self: self.output)
     @rule(choice=CHOICE)
@@ -197,7 +249,7 @@ class World(RuleBasedStateMachine):
             assert len(wanted) <= 2
             if self.outcome is None:
                 assert (state is TaskState.RUNNING) == bool(wanted)
-                assert self.failures[task] < POLICY.max_attempts
+                assert self.failures[task] < self.policy.max_attempts
 
     @invariant()
     def success_means_that_all_is_there(self) -> None:
@@ -227,6 +279,8 @@ class World(RuleBasedStateMachine):
         if not hasattr(self, "tracker"):
             return
         self.replay_leads_to_the_same_place()
+        for events in {0, len(self.journal) // 2, len(self.journal)}:
+            self.goes_on_from(self.journal[:events])
         for _ in range(200):
             if self.outcome is not None:
                 return
@@ -244,7 +298,7 @@ class World(RuleBasedStateMachine):
         raise AssertionError("no fault any more, and still no end")
 
     def replay_leads_to_the_same_place(self) -> None:
-        again = Tracker(self.plan, POLICY)
+        again = Tracker(self.plan, self.policy)
         commands = replay(again, self.journal)
         assert not any(isinstance(command, Discard | StartAttempt) for command in commands)
         done = {task for task in self.all_tasks() if again.task_state(task) is TaskState.DONE}
@@ -252,9 +306,32 @@ class World(RuleBasedStateMachine):
         if not any(isinstance(event, AttemptFailed) for event in self.journal):
             assert done == set(self.output)
 
+    def goes_on_from(self, journal: list[Event]) -> None:
+        """A tracker that is told so much and then meets no fault ends the job, and runs no task twice."""
+        again = Tracker(self.plan, self.policy)
+        replay(again, journal)
+        done = {task for task in self.all_tasks() if again.task_state(task) is TaskState.DONE}
+        worker, todo, committed = WorkerId(999), list[AttemptId](), list[TaskId]()
+        event: Event = WorkerJoined(self.time, worker)
+        for _ in range(50):
+            if again.outcome is not None:
+                break
+            for command in again.handle(event):
+                if isinstance(command, StartAttempt):
+                    todo.append(command.attempt)
+                elif isinstance(command, Commit):
+                    committed.append(command.attempt.task)
+            if todo:
+                attempt = todo.pop(0)
+                event = AttemptFinished(self.time, attempt, worker, result_of(attempt))
+        assert again.outcome is not None
+        assert again.outcome.kind is OutcomeKind.SUCCEEDED
+        assert len(set(committed)) == len(committed)
+        assert not done & set(committed)
+
 
 World.TestCase.settings = settings(
-    max_examples=250,
+    max_examples=500,
     stateful_step_count=60,
     deadline=None,
     derandomize=True,  # the same worlds every time; to search further, drop this and raise max_examples
