@@ -9,10 +9,11 @@ import time as clocks
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from mapreduce.report.progress import Figures, Progress, StageFigures
+from mapreduce.report.progress import Figures, Progress, StageFigures, headline
 from mapreduce.report.units import format_bytes, format_count, format_plural, format_seconds
 from mapreduce.settings import Settings
-from mapreduce.tracker.events import AttemptFailed, WorkerLost
+from mapreduce.tracker.commands import NoteFailure, StartAttempt
+from mapreduce.tracker.events import WorkerLost
 from mapreduce.tracker.observer import Observer, WorkerSample
 
 if TYPE_CHECKING:
@@ -62,11 +63,10 @@ class LineReporter(Observer):
         if progress is None:
             return
         progress.handle(event, commands)
-        # what is not tried again ends the job, which says it anyway
-        is_told = isinstance(event, WorkerLost) or (isinstance(event, AttemptFailed) and event.failure.kind.retryable)
-        if is_told and progress.last_failure is not None:
-            times = progress.failures[event.attempt.task] if isinstance(event, AttemptFailed) else 0
-            self._tell_failure(progress.last_failure, times)
+        if isinstance(event, WorkerLost) and progress.last_failure is not None:
+            self._tell_failure(progress.last_failure, 0)
+        else:
+            self._tell_failures(progress, commands)
         self._tell_ended_stages(progress, event.time)
         self._tell_progress(progress, event.time)
 
@@ -92,6 +92,17 @@ class LineReporter(Observer):
                     f"{stage.name}: {format_plural(stage.tasks, 'task')} done in {format_seconds(stage.seconds)}"
                 )
                 self._last_line = time
+
+    def _tell_failures(self, progress: Progress, commands: Sequence[Command]) -> None:
+        for command in commands:
+            # what is not tried again ends the job, which says it anyway
+            if isinstance(command, NoteFailure) and command.failure.kind.retryable:
+                task = command.attempt.task
+                what = f"{progress.task_name(task)}: {headline(command.failure)}"
+                self._tell_failure(what, progress.failures[task])
+            elif isinstance(command, StartAttempt) and command.backup:
+                name = progress.task_name(command.attempt.task)
+                self._write(f"{name} stands still: another attempt runs on worker {command.worker}")
 
     def _tell_failure(self, failure: str, times: int) -> None:
         """The same failure once more (a task that is tried again) is told in a word, and how often it may be."""

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mapreduce.dataflow.results import Failure
+from mapreduce.errors import LostWorkerError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.report.rates import Rate, seconds_left, share
-from mapreduce.tracker.commands import Command, Commit, StartAttempt
+from mapreduce.tracker.commands import Command, Commit, NoteFailure, StartAttempt
 from mapreduce.tracker.events import (
     AttemptCancelled,
     AttemptFailed,
@@ -89,13 +90,8 @@ class Progress:
     def handle(self, event: Event, commands: Sequence[Command]) -> None:
         """What happened, then what the tracker wanted done about it."""
         match event:
-            case AttemptFinished(attempt=attempt) | AttemptCancelled(attempt=attempt):
+            case AttemptFinished(attempt=attempt) | AttemptCancelled(attempt=attempt) | AttemptFailed(attempt=attempt):
                 self._running.pop(attempt, None)
-            case AttemptFailed(attempt=attempt, failure=failure):
-                self._running.pop(attempt, None)
-                self.failed_attempts += 1
-                self.failures[attempt.task] = self.failures.get(attempt.task, 0) + 1
-                self.last_failure = f"{self.plan.task_name(attempt.task)}: {headline(failure)}"
             case WorkerLost(worker=worker, reason=reason):
                 self._samples.pop(worker, None)
                 self._running = {attempt: at for attempt, at in self._running.items() if at != worker}
@@ -111,6 +107,8 @@ class Progress:
                 self._start(command, event.time)
             elif isinstance(command, Commit):
                 self._commit(command, event.time)
+            elif isinstance(command, NoteFailure):
+                self._fail(command, worker_lost=isinstance(event, WorkerLost))
 
     def sample(self, samples: Iterable[WorkerSample]) -> None:
         for sample in samples:
@@ -154,6 +152,13 @@ class Progress:
         if stage.started is None:
             stage.started = time
 
+    def _fail(self, command: NoteFailure, *, worker_lost: bool) -> None:
+        task = command.attempt.task
+        self.failed_attempts += 1
+        self.failures[task] = self.failures.get(task, 0) + 1
+        if not worker_lost:  # else how the worker was lost says more
+            self.last_failure = f"{self.plan.task_name(task)}: {headline(command.failure)}"
+
     def _commit(self, command: Commit, time: float) -> None:
         task = command.attempt.task
         stage = self.stages[task.stage]
@@ -194,9 +199,11 @@ class Progress:
 
 
 def headline(failure: Failure) -> str:
-    """A failure in one line: 'ValueError: not a number: x'."""
+    """A failure in one line: 'ValueError: not a number: x'; of a worker that died or stood still, what we say of it."""
     lines = failure.message.strip().splitlines()
     text = f"{failure.type_name}: {lines[0]}" if lines else failure.type_name
+    if lines and failure.type_name == LostWorkerError.__name__:
+        text = lines[0]
     if len(lines) > 1 and text.endswith(":"):  # what a script said last
         text = f"{text} {lines[-1].strip()}"
     return text if len(text) <= 160 else text[:157] + "..."

@@ -7,7 +7,7 @@ from array import array
 from mapreduce.counters import Counters
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import Commit, OutcomeKind, StartAttempt
+from mapreduce.tracker.commands import Commit, NoteFailure, OutcomeKind, StartAttempt
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Tick
 from mapreduce.tracker.executor import WorkerSample
 from mapreduce.tracker.observer import Observer
@@ -53,7 +53,11 @@ def finish(observer: Observer, time: float, done: AttemptId, worker: WorkerId = 
 
 
 def fail(observer: Observer, time: float, failed: AttemptId) -> None:
-    observer.handled(AttemptFailed(time, failed, W0, user_failure()), [])
+    observer.handled(AttemptFailed(time, failed, W0, user_failure()), [note(failed)])
+
+
+def note(failed: AttemptId, failure: Failure | None = None) -> NoteFailure:
+    return NoteFailure(failed, W0, failure or user_failure(), "run after a rest")
 
 
 def user_failure() -> Failure:

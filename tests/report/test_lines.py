@@ -5,8 +5,11 @@ from __future__ import annotations
 import io
 
 from mapreduce.report.lines import LineReporter
-from mapreduce.tracker.events import WorkerLost
-from tests.report.fakes import W0, W1, Clock, attempt, fail, finish, outcome, sample, start_maps
+from mapreduce.tracker.commands import StartAttempt
+from mapreduce.tracker.events import Tick, WorkerLost
+from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.recovery import timeout_failure
+from tests.report.fakes import W0, W1, Clock, attempt, fail, finish, note, outcome, sample, start_maps
 
 
 def reporter(clock: Clock) -> tuple[LineReporter, io.StringIO]:
@@ -65,6 +68,20 @@ def test_failures_are_told_at_once() -> None:
         "worker 1: killed by signal 9",
         "map 0 failed again (2 of 4 times)",
     ]
+
+
+def test_backups_are_told() -> None:
+    lines, stream = reporter(Clock())
+    start_maps(lines, 0.0)
+    lines.handled(Tick(0.1), [StartAttempt(attempt(0, 1, 1), W0, backup=True)])
+    assert stream.getvalue() == "map 1 stands still: another attempt runs on worker 0\n"
+
+
+def test_an_attempt_that_timed_out_is_told() -> None:
+    lines, stream = reporter(Clock())
+    start_maps(lines, 0.0)
+    lines.handled(Tick(0.1), [note(attempt(0, 1), timeout_failure(Policy(timeout_seconds=9.0)))])
+    assert stream.getvalue().startswith("map 1 failed: no progress for 9 s;")
 
 
 def test_what_a_worker_prints_comes_with_its_task() -> None:

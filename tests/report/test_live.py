@@ -10,7 +10,20 @@ from mapreduce.report.live import LiveView, draw
 from mapreduce.report.progress import Progress
 from mapreduce.tracker.commands import StartAttempt
 from mapreduce.tracker.events import Tick
-from tests.report.fakes import W0, W1, Clock, attempt, finish, outcome, plan, result, sample, start_maps, user_failure
+from tests.report.fakes import (
+    W0,
+    W1,
+    Clock,
+    attempt,
+    finish,
+    note,
+    outcome,
+    plan,
+    result,
+    sample,
+    start_maps,
+    user_failure,
+)
 
 
 def terminal() -> Console:
@@ -31,7 +44,9 @@ def test_the_view_of_a_moment() -> None:
     progress = Progress(plan(), 100_000_000, 2, 0.0)
     progress.handle(Tick(0.0), [StartAttempt(attempt(0, 0), W0), StartAttempt(attempt(0, 1), W1)])
     progress.figures(0.0)
-    progress.handle(AttemptFailed(1.0, attempt(0, 1), W1, user_failure()), [StartAttempt(attempt(0, 1, 1), W1)])
+    progress.handle(
+        AttemptFailed(1.0, attempt(0, 1), W1, user_failure()), [note(attempt(0, 1)), StartAttempt(attempt(0, 1, 1), W1)]
+    )
     progress.handle(AttemptFinished(2.0, attempt(0, 0), W0, result()), [Commit(attempt(0, 0), result())])
     progress.sample([sample(W0, None), sample(W1, attempt(0, 1, 1), 25_000_000, "map 1")])
     console = terminal()

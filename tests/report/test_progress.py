@@ -9,6 +9,7 @@ from mapreduce.tracker.commands import Commit, StartAttempt
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, OutputLost, Tick, WorkerLost
 from mapreduce.tracker.executor import WorkerSample
 from mapreduce.tracker.plan import plan_keyed
+from tests.report.fakes import note
 
 W0, W1 = WorkerId(0), WorkerId(1)
 
@@ -76,7 +77,10 @@ def test_bytes_read_are_not_the_end_of_a_stage() -> None:
 def test_failures_and_lost_workers() -> None:
     progress = two_maps()
     failure = Failure(FailureKind.USER, "ValueError", "not a number: x\nsecond line")
-    progress.handle(AttemptFailed(11.0, attempt(0, 0), W0, failure), [StartAttempt(attempt(0, 0, 1), W0)])
+    progress.handle(
+        AttemptFailed(11.0, attempt(0, 0), W0, failure),
+        [note(attempt(0, 0), failure), StartAttempt(attempt(0, 0, 1), W0)],
+    )
     assert progress.figures(11.0).last_failure == "map 0: ValueError: not a number: x"
     progress.handle(WorkerLost(12.0, W1, "killed by signal 9"), [])
     figures = progress.figures(12.0)
