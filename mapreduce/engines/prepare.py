@@ -274,14 +274,17 @@ class Prepared:
     def _open_journal(self) -> None:
         """Every event that a later run would need to go on is written down, one write each."""
         from mapreduce.storage.paths import JobPaths
-        from mapreduce.storage.store import ExplainedFile, explained, open_store
+        from mapreduce.storage.store import ExplainedFile, explained, open_store, was_removed
         from mapreduce.tracker.journal import JournalWriter
 
         store, path = open_store(self.context.root), JobPaths(self.context.root).journal
 
         def to_disk() -> None:
             with explained(store, path):
-                store.sync(path)
+                try:
+                    store.sync(path)
+                except FileNotFoundError as error:
+                    raise was_removed(self.context.root) from error
 
         with explained(store, path):
             self.journal_file = ExplainedFile(store, path, store.append(path))  # closed by `close`

@@ -19,7 +19,7 @@ from pathlib import Path
 from mapreduce.errors import ResourceError, UsageError
 from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
 from mapreduce.storage.paths import EVENTS, JOB, LOG, MADE, MANIFEST, OLD_LOG, REPORT, SKIPPED, STEPS, SUCCESS, JobPaths
-from mapreduce.storage.store import TEMPORARY, explained, open_store
+from mapreduce.storage.store import TEMPORARY, explained, open_store, was_removed
 
 FOLDERS = ("segments", "partials", "attempts")
 """Made with `_job`, so that its names need to reach the disk but once."""
@@ -128,9 +128,7 @@ class JobFolder:
         folder is not the one that was claimed: somebody removed it meanwhile, and parts with it."""
         store = open_store(str(self.root))
         if self._lock is not None and not self._lock.is_in_place:
-            raise ResourceError(
-                f"the output folder {self.root} was removed or replaced while the job ran; run it again"
-            )
+            raise was_removed(str(self.root))
         with explained(store, SUCCESS):
             for folder in sorted({self.root, *(part.parent for part in part_files(self.root))}, reverse=True):
                 _sync_folder(folder)

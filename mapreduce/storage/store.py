@@ -202,14 +202,19 @@ def explained(store: Store, path: str, needed_bytes: int = BLOCK_BYTES) -> Itera
     except OSError as error:
         number, root, full = error.errno or 0, store.locate(""), store.locate(path)
         if number == errno.ENOENT and not os.path.isdir(root):
-            raise ResourceError(
-                f"can't write {full}: the folder {root} is gone, somebody removed it while the job ran; run it again"
-            ) from error
+            raise was_removed(root) from error
         remedy = _TO_MEND.get(number)
         if remedy is None:
             raise
         needed = f"needed {max(needed_bytes, 1):,} bytes, " if number in _LACKS_SPACE else ""
         raise ResourceError(f"can't write {full}: {remedy} ({needed}free {_free_bytes(full):,})") from error
+
+
+def was_removed(root: str) -> ResourceError:
+    """The error to raise where a job's folder, or what must be in it, is gone."""
+    return ResourceError(
+        f"the folder {root} was removed or replaced while the job wrote to it; let it be, and run the job again"
+    )
 
 
 def _free_bytes(path: str) -> int:
