@@ -69,6 +69,7 @@ class Result:
         timings: seconds by stage.
         failures: attempts that failed and were made up for, at most 100.
         notes: what else the summary tells: work reused, records skipped, faults inflicted.
+        splits, reused_splits: with `incremental`, pieces of the input, and how many of their map outputs were reused.
         output: the folder with part files, `_SUCCESS` and `_manifest.json`; None if the job had no `output`.
         already_complete: True if the same job had finished on the same input before, so that nothing ran.
         outcome: all figures of the run (None if nothing ran).
@@ -81,6 +82,7 @@ class Result:
         self.counters: Counters = outcome.counters if outcome else Counters()
         self.failures: list[FailureReport] = list(outcome.failures) if outcome else []
         self.notes: list[str] = list(outcome.notes) if outcome else []
+        self.splits = self.reused_splits = 0
         self.timings = timings_of(outcome, outcome.seconds) if outcome else Timings(0.0, ())
         self.output: Path | None = None if temporary else folder
         self.already_complete = outcome is None

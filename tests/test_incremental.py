@@ -422,6 +422,52 @@ def test_on_workers_and_without_links(texts: Path, monkeypatch: pytest.MonkeyPat
         assert sorted(engine.run(Words(), lines_of(texts), incremental=True).records()) == first
 
 
+# --- jobs that stop in between
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_job_that_failed_goes_on_with_what_it_had(changed: bool, texts: Path, tmp_path: Path) -> None:
+    trouble, mapped = tmp_path / "trouble", tmp_path / "mapped"
+
+    class Stumbles(mr.Job):
+        reduce = mr.Sum()
+
+        def map_block(self, block: Any) -> Any:
+            lines = list(block.records())
+            if os.path.exists(trouble) and lines[0] == first:
+                raise ValueError("no luck")
+            with open(mapped, "a") as file:
+                file.write("mapped\n")
+            return lines, [1] * len(lines)
+
+    first = (texts / "3.txt").read_text().splitlines()[0]
+    trouble.write_text("")
+
+    def run() -> mr.Result:
+        return mr.run(Stumbles(), lines_of(texts), output=tmp_path / "out", engine="inline", incremental=True)
+
+    with pytest.raises(mr.JobError):
+        mr.run(Stumbles(), lines_of(texts), output=tmp_path / "out", engine="inline", incremental=True, max_attempts=1)
+    before = mapped.read_text().count("mapped")
+    assert before >= 3
+    trouble.unlink()
+    if changed:
+        write(texts / "5.txt", seed=5)
+    result = run()
+    assert mapped.read_text().count("mapped") == (6 if changed else 5)
+    assert result.reused_splits == (before if changed else 0)  # the others were finished before
+    assert len(dict(result.records())) > 100
+
+
+def test_faults_on_purpose_do_no_harm(texts: Path, tmp_path: Path) -> None:
+    expected = sorted(mr.run(Words(), lines_of(texts), engine="inline").records())
+    with mr.Engine(workers=2) as engine:
+        for seed in range(3):
+            chaos = f"{seed}:corrupt=0.3,kill=0.1"
+            assert sorted(engine.run(Words(), lines_of(texts), incremental=True, chaos=chaos).records()) == expected
+        assert sorted(engine.run(Words(), lines_of(texts), incremental=True).records()) == expected
+
+
 # --- the job's code
 
 SCRIPT = """

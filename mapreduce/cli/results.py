@@ -37,6 +37,8 @@ def run_and_tell(job: Job | Fold | Chain, dataset: Dataset, options: EngineOptio
         result = engine.run(job, dataset, output=options.output, **printing)
         summary = engine.summary
     extra: dict[str, Any] = {"already_complete": result.already_complete, "output": options.output}
+    if options.incremental:
+        extra |= {"splits": result.splits, "reused_splits": result.reused_splits}
     if isinstance(job, Fold):
         extra["value"] = plain(result.value)
     if options.output is None or isinstance(job, Fold):  # a value's file is no text

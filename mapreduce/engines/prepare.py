@@ -315,6 +315,8 @@ class Prepared:
         """Commit the output and make the Result."""
         root = self.folder.root
         result = Result(root, self.context.output_format, temporary=self.temporary, outcome=outcome)
+        if self.keeper is not None:
+            result.splits, result.reused_splits = len(self.work.splits), len(self.keeper.reused)
         is_fold = isinstance(self.context.job, Fold)
         if is_fold:
             (output,) = outcome.outputs.values()
