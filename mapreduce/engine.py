@@ -8,6 +8,7 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 from __future__ import annotations
 
 import logging
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from mapreduce.dataset import Dataset
     from mapreduce.engines.steps import Steps
+    from mapreduce.engines.watching import HistoryEntry
     from mapreduce.tracker.executor import Executor
     from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.tracker.policy import Policy
@@ -81,6 +83,7 @@ class Engine:
         self._cache_folder: Path | None = None
         self._steps: Steps | None = None
         self._jobs = 0
+        self._fit: HistoryEntry | None = None  # of the steps at hand
 
     def run(
         self,
@@ -104,7 +107,7 @@ class Engine:
         if asked.chaos:
             from mapreduce.engines.chaos import check_chaos
 
-            check_chaos(asked.chaos, self.kind)
+            check_chaos(asked, self.kind)
         with ExitStack() as until_done:
             if dataset.reads_stdin:
                 folder = make_temporary_folder("stdin")
@@ -174,18 +177,17 @@ class Engine:
         self, claimed: Prepared, ready: Callable[[], Prepared], observer: Observer | None, started: float
     ) -> Result:
         """Claim the folder of a job, run what is `ready` then, and leave nothing behind that nobody will need."""
+        prepared = claimed
         try:
             result = claimed.already_complete() or claimed.claim()
             if result is None:
                 prepared = ready()
-                try:
-                    result = self._run_prepared(prepared, observer or Observer())
-                finally:
-                    prepared.close()
+                result = self._run_prepared(prepared, observer or Observer())
         except BaseException as error:
             claimed.abandon(error)
             raise
         finally:
+            prepared.close()
             claimed.close()
         result.timings = replace(result.timings, seconds=time.monotonic() - started)
         return result
@@ -226,8 +228,14 @@ class Engine:
         try:
             yield
             steps.finish()
+        except BaseException as error:
+            if self._fit is not None:
+                self._fit.end_by(error)
+            raise
         finally:
-            self._steps = None
+            if self._fit is not None:
+                self._fit.close()
+            self._fit = self._steps = None
             steps.close()
 
     def close(self) -> None:
@@ -278,10 +286,25 @@ class Engine:
             self._resources.callback(self._pool.close)
 
     def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
-        """Who is told of everything: the caller's observer, and the logs beside the output."""
+        """Who is told of everything: the caller's observer, the logs beside the output, and the user's history."""
         from mapreduce.engines.watching import with_logs
 
-        return with_logs(prepared, observer)
+        root = Path(prepared.context.root)
+        if self._steps is not None and (prepared.temporary or self._steps.root in root.parents):
+            folder: Path | None = self._steps.root  # a step's own folder goes with the step
+        else:
+            folder = None if prepared.temporary else root
+        return with_logs(prepared, observer, folder, self._entry_of(prepared))
+
+    def _entry_of(self, prepared: Prepared) -> Observer | None:
+        """Who enters the job in the history: each that has an output folder, all steps of a fit as one."""
+        from mapreduce.engines.watching import HistoryEntry
+
+        name = type(prepared.made_from.job).__name__
+        if self._steps is not None:
+            self._fit = self._fit or HistoryEntry(name, sys.argv, self._steps.root, several=True)
+            return self._fit
+        return None if prepared.temporary else HistoryEntry(name, sys.argv, Path(prepared.context.root))
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
         prepared.go_on()
