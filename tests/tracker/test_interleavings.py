@@ -70,6 +70,7 @@ class World(RuleBasedStateMachine):
         self.output: dict[TaskId, AttemptId] = {}  # committed and not lost
         self.failures: Counter[TaskId] = Counter()
         self.noted: Counter[TaskId] = Counter()  # failures that the tracker counted since the task was last done
+        self.given_up: TaskId | None = None  # by the failure noted last
         self.short: set[TaskId] = set()  # tasks that had too little memory since
         self.frugal: set[AttemptId] = set()
         self.journal: list[Event] = []
@@ -122,6 +123,7 @@ class World(RuleBasedStateMachine):
                 case FinishJob(outcome):
                     assert self.outcome is None, "ended twice"
                     assert command is commands[-1]
+                    assert outcome.task == self.given_up
                     self.outcome = outcome
 
     def forget(self, task: TaskId) -> None:
@@ -144,9 +146,8 @@ class World(RuleBasedStateMachine):
         self.noted[attempt.task] += failure.kind is not FailureKind.OUTPUT_LOST or not failure.lost
         if failure.kind is FailureKind.MEMORY:
             self.short.add(attempt.task)
-        gave_up = self.tracker.outcome is not None and self.tracker.outcome.task == attempt.task
-        assert (verdict == Verdict.GIVE_UP.value) is gave_up
-        assert gave_up or self.noted[attempt.task] < self.policy.max_attempts
+        self.given_up = attempt.task if verdict == Verdict.GIVE_UP.value else None
+        assert self.given_up or self.noted[attempt.task] < self.policy.max_attempts
 
     def one_end_for(self, event: AttemptFinished, commands: list[Command]) -> None:
         """An output is committed or discarded, and nothing happens to one that has been committed."""
