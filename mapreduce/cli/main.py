@@ -29,6 +29,7 @@ COMMANDS = {
     "clean": "mapreduce.cli.clean_command:clean_command",
     "history": "mapreduce.cli.history_command:history_command",
     "report": "mapreduce.cli.report_command:report_command",
+    "simulate": "mapreduce.cli.simulate_command:simulate_command",
 }
 
 

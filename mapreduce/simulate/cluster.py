@@ -78,4 +78,3 @@ def make_hosts(count: int, slow: Iterable[Slow], random: Random) -> list[Host]:
             if not group.disk_only:
                 hosts[number].computing = group.factor
     return hosts
-

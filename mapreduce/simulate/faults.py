@@ -32,6 +32,20 @@ class Slow:
 
 
 @dataclass(frozen=True, slots=True)
+class Slowness:
+    """The same of a cluster of any size: `amount` is a share of the hosts or their number."""
+
+    amount: float
+    factor: float
+    is_share: bool
+    disk_only: bool = False
+
+    def on(self, hosts: int) -> Slow:
+        count = round(self.amount * hosts) if self.is_share else int(self.amount)
+        return Slow(count, self.factor, self.disk_only)
+
+
+@dataclass(frozen=True, slots=True)
 class Faults:
     """All that goes wrong in a run. Without figures nothing does."""
 
@@ -72,7 +86,7 @@ def parse_blow(text: str) -> Blow:
     return Blow(int(match[1]), float(match[2]), float(match[3]))
 
 
-def parse_slow(text: str, hosts: int, *, disk_only: bool = False) -> Slow:
+def parse_slow(text: str) -> Slowness:
     """'0.02:10': two hosts in a hundred are ten times slower; '5:10': five are. Raises UsageError."""
     share, _, factor = text.partition(":")
     try:
@@ -80,8 +94,8 @@ def parse_slow(text: str, hosts: int, *, disk_only: bool = False) -> Slow:
     except ValueError:
         amount, times = -1.0, 0.0
     is_share = "." in share and 0 <= amount <= 1
-    if times >= 1 and times < math.inf and (is_share or (amount >= 0 and amount == int(amount))):
-        return Slow(round(amount * hosts) if is_share else int(amount), times, disk_only)
+    if 1 <= times < math.inf and (is_share or (amount >= 0 and amount == int(amount))):
+        return Slowness(amount, times, is_share=is_share)
     raise UsageError(f"{text!r} is no slowness; write SHARE:FACTOR (0.02:10) or COUNT:FACTOR (5:10), FACTOR from 1 on")
 
 

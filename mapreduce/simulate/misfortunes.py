@@ -3,8 +3,8 @@
     crash   the host is empty: its attempts end, outputs that lay on it are gone. After `notice_seconds` the tracker is
             told of lost workers and lost outputs; whoever reads such an output before fails and names it. After
             `repair_seconds` the host comes back with new workers.
-    cut     the host goes on, nobody hears of it. If it lasts longer than `notice_seconds` the tracker is told as after a
-            crash; when the network is back, late reports come in, and new workers take the place of those given up.
+    cut     the host goes on, nobody hears of it. If it lasts longer than `notice_seconds` the tracker is told as after
+            a crash; when the network is back, late reports come in, and new workers take the place of those given up.
     stop    the host stands still, and then goes on where it was. The tracker is told nothing: attempts that make no
             progress are its own to find.
 

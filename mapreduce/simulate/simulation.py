@@ -67,6 +67,11 @@ class Scenario:
     seed: int = 1
     startup_seconds: float = 0.0
 
+    @property
+    def task_seconds(self) -> float:
+        """What one worker of a host as it should be would take."""
+        return sum(map(sum, self.workload.draw(self.seed)))
+
 
 def simulate(scenario: Scenario, clock: Callable[[], float] = clocks.perf_counter) -> Simulated:
     """Run the scenario to the end of its job, whichever that is. `clock` measures what that costs, nothing else."""
@@ -163,9 +168,7 @@ class Simulation:
         work, seconds = self._scenario.workload.work[stage], self._seconds[stage][index]
         run.started = now
         run.fetched = now + seconds * work.fetch * host.computing
-        run.ends = run.fetched + seconds * (
-            work.disk * host.disk + (1.0 - work.fetch - work.disk) * host.computing
-        )
+        run.ends = run.fetched + seconds * (work.disk * host.disk + (1.0 - work.fetch - work.disk) * host.computing)
         self.tally.attempts += 1
         span = self._spans[stage]
         if span[0] < 0:
@@ -220,7 +223,7 @@ class Simulation:
                 self.timetable.at(self.timetable.now + OBEY_SECONDS * (run.started >= 0), self.end_cancelled, run)
 
     def end_cancelled(self, run: Run) -> None:
-        """A worker obeys a cancel. One that stands still does not, and is killed; one that is cut off hears it later."""
+        """A worker obeys a cancel. One that stands still doesn't, and is killed; one that is cut off hears it later."""
         host = run.worker.host
         if not run.alive or not host.up:
             return

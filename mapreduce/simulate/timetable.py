@@ -10,7 +10,7 @@ from typing import Any
 class Timetable:
     """Things to do at given times. What is due at the same time is done in the order in which it was entered."""
 
-    __slots__ = ("_entries", "_entered", "now")
+    __slots__ = ("_entered", "_entries", "now")
 
     def __init__(self) -> None:
         self.now = 0.0

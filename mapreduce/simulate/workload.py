@@ -17,7 +17,7 @@ from mapreduce.errors import UsageError
 from mapreduce.tracker.plan import FAN_IN, NeedsKind, Plan, plan_fold, plan_keyed, plan_map_only
 
 FETCH_SHARE = 0.3
-"""Share of a reduce task in which it reads what maps wrote: in the OSDI'04 sort about 70 of 220 seconds."""
+"""Share of a reduce task in which it reads what maps wrote: in the OSDI'04 sort about 60 of 205 seconds."""
 
 DISK_SHARE = 0.4
 """Share of a task in which it reads and writes its own disk: of word count here a third, of a sort a half."""
