@@ -31,6 +31,7 @@ from mapreduce.dataflow.attempt import FoldMapSpec, FoldReduceSpec, MapSpec
 from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, damage
 from mapreduce.errors import UsageError, near
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.settings import Settings
 from mapreduce.tracker.executor import Cancelled, Executor, Failed, Finished, Lost, Report
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
@@ -131,11 +132,16 @@ def _parse_rate(part: str) -> tuple[FaultKind, float]:
     return FaultKind(name), share
 
 
-def check_chaos(text: str, engine: str) -> None:
+def check_chaos(settings: Settings, engine: str) -> None:
     """Refuse, before anything runs, what can't be inflicted. Raises UsageError."""
-    parse_chaos(text)
+    rates = parse_chaos(settings.chaos).rates
     if engine == "inline":
         raise UsageError("chaos injures worker processes, and an inline job has none; leave out --chaos or --inline")
+    if settings.skip_bad_records and (rates.get(FaultKind.KILL) or rates.get(FaultKind.STOP)):
+        raise UsageError(
+            "chaos ends workers at records that are not bad, and --skip-bad-records would skip them; "
+            "leave out one of the two, or the faults kill and stop"
+        )
 
 
 def chaos_policy(policy: Policy, plan: Plan) -> Policy:

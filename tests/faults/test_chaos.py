@@ -82,6 +82,13 @@ def test_it_is_refused_before_anything_runs(engine: Any, chaos: str, said: str, 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("faults", ["", ":kill=0.1", ":stop=0.1"])
+def test_no_good_record_is_taken_for_a_bad_one(faults: str) -> None:
+    with pytest.raises(mr.UsageError) as caught:
+        mr.run(Words(), mr.from_records(["a"]), chaos=f"7{faults}", skip_bad_records=0.1)
+    assert "--skip-bad-records would skip them" in str(caught.value)
+
+
 # --- which attempt suffers what
 
 
@@ -260,7 +267,7 @@ def test_only_what_readers_check_is_corrupted(tmp_path: Path) -> None:
     scene = Scene(FaultKind.CORRUPT, tmp_path)
     (tmp_path / "segment").write_bytes(b"0123456789")
     before = [done(attempt(0)), done(attempt(1), Output("segment")), done(attempt(2, stage=1))]
-    for finished, spec in zip(before, (FOLD, MapSpec(SPLIT), ReduceSpec(0, (), ())), strict=True):
+    for finished, spec in zip(before, (FOLD, MapSpec(SPLIT), ReduceSpec(0, (), (), ())), strict=True):
         scene.executor.start(finished.attempt, WORKER, spec)
     assert scene.fake.started[0] is FOLD
     after = scene.reports(*before)
