@@ -65,7 +65,8 @@ class SkipAccount:
     def _sentence(self) -> str | None:
         if not self.book.all_skipped:
             return None
-        see = f"; see {os.path.join(self.context.root, SKIPPED)}" if self.context.durable else ""
+        folder = os.path.join(self.context.root, SKIPPED)
+        see = f"; see {folder}" if self.context.durable else "; with an output folder (-o) they are kept there"
         return f"{self.book.sentence()}{see}"
 
     def _check_file(self, index: int, skipped: int) -> None:
