@@ -185,6 +185,7 @@ def test_a_stopped_worker_keeps_no_lock(tmp_path: Path, gate: Path, start: Start
     os.kill(before[0], signal.SIGKILL)
     wait_for(lambda: len(workers_of(first.pid)) == 2 and workers_of(first.pid) != before, first)
     (newest,) = set(workers_of(first.pid)) - set(before)
+    wait_for(lambda: os.readlink(f"/proc/{newest}/fd/1") != os.readlink(f"/proc/{first.pid}/fd/1"), first)
     os.kill(newest, signal.SIGSTOP)
     try:
         first.kill()
