@@ -41,11 +41,12 @@ class MapSpec:
 
 @dataclass(frozen=True, slots=True)
 class ReduceSpec:
-    """Merge one partition of all segments and reduce it into a part."""
+    """Merge one partition of all segments and reduce it into a part. `checksums` are those that were reported."""
 
     partition: int
     tasks: tuple[TaskId, ...]
     segments: tuple[str, ...]
+    checksums: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,8 @@ class JobWork:
         tasks = tuple(sorted(outputs))
         if self.fold:
             return FoldReduceSpec(tasks, tuple(outputs[task] for task in tasks), stage == self.last_stage)
-        return ReduceSpec(index, tasks, tuple(str(outputs[task].path) for task in tasks))
+        segments = tuple(str(outputs[task].path) for task in tasks)
+        return ReduceSpec(index, tasks, segments, tuple(outputs[task].checksum for task in tasks))
 
     def commit(self, attempt: AttemptId, output: Output) -> None:
         """Make the output of a last task final; outputs of earlier stages stay where they are. Harmless twice."""

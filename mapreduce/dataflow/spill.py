@@ -140,12 +140,12 @@ class SpilledRuns:
         self.runs[-count:] = [self._spilled(merged, last[0].level + 1)]
 
     def _spilled(self, info: SegmentInfo, level: int) -> _Spilled:
-        segment = open_segment(self.store, info.path)
+        segment = open_segment(self.store, info.path, info.checksum)
         frame_bytes = max(segment.entry(partition).memory for partition in range(self.partitions))
         return _Spilled(info, level, frame_bytes)
 
     def _merged(self, spilled: Sequence[_Spilled], path: str) -> SegmentInfo:
-        segments = [open_segment(self.store, run.info.path) for run in spilled]
+        segments = [open_segment(self.store, run.info.path, run.info.checksum) for run in spilled]
         with RunWriter(self.store, path, self.partitions, compress=self.compress) as writer:
             for partition in range(self.partitions):
                 holders = [segment for segment in segments if segment.entry(partition).records]
@@ -216,7 +216,7 @@ def open_runs(attempt: Attempt, spec: ReduceSpec, reduction: Reduction) -> list[
     paths = JobPaths(attempt.context.root)
     runs = runs_within(
         open_store(attempt.context.root),
-        spec.segments,
+        list(zip(spec.segments, spec.checksums, strict=True)),
         spec.partition,
         attempt.context.buffer_bytes,
         watched(merging_of(reduction), attempt.monitor),
@@ -227,14 +227,14 @@ def open_runs(attempt: Attempt, spec: ReduceSpec, reduction: Reduction) -> list[
 
 def runs_within(
     store: Store,
-    segments: Sequence[str],
+    segments: Sequence[tuple[str, int | None]],
     partition: int,
     memory_bytes: int,
     merge: MergeRuns,
     name: Callable[[int], str],
 ) -> list[Run]:
-    """One partition's run of each segment that has any; neighbours merged into files `name(n)` while all their frames
-    would take more than `memory_bytes`. Those files are removed once read."""
+    """One partition's run of each segment (its path and, if known, checksum) that has any; neighbours merged into files
+    `name(n)` while all their frames would take more than `memory_bytes`. Those files are removed once read."""
     sources = list(_sources(store, segments, partition))
     number = 0
     while len(sources) > 2 and sum(source.memory for source in sources) > memory_bytes:
@@ -247,7 +247,7 @@ def runs_within(
                 for batch in merge([source.run for source in group]):
                     writer.write(0, batch)
                 info = writer.finish()
-            (source,) = _sources(store, [info.path], 0)
+            (source,) = _sources(store, [(info.path, info.checksum)], 0)
             merged.append(_Source(_removed_at_end(source.run, store, info.path), source.memory))
             number += 1
         sources = merged
@@ -260,9 +260,9 @@ class _Source:
     memory: int  # what a merge holds of it
 
 
-def _sources(store: Store, segments: Sequence[str], partition: int) -> Iterator[_Source]:
-    for path in segments:
-        segment = open_segment(store, path)
+def _sources(store: Store, segments: Sequence[tuple[str, int | None]], partition: int) -> Iterator[_Source]:
+    for path, checksum in segments:
+        segment = open_segment(store, path, checksum)
         entry = segment.entry(partition)
         if entry.records:
             memory = MERGE_COPIES * entry.memory + RUN_BYTES

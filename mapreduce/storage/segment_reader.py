@@ -53,8 +53,9 @@ class SegmentReader:
         return _read_frames(self.store, self.path, partition, self.entry(partition))
 
 
-def open_segment(store: Store, path: str) -> SegmentReader:
-    """Check header, index and footer. Raises OutputLostError if the file is missing or damaged."""
+def open_segment(store: Store, path: str, checksum: int | None = None) -> SegmentReader:
+    """Check header, index and footer. Raises OutputLostError if the file is missing or damaged or, where a `checksum`
+    was reported for it (`SegmentInfo.checksum`), another one."""
     try:
         size = store.size(path)
         tail_start = max(0, size - READ_BYTES)
@@ -72,6 +73,8 @@ def open_segment(store: Store, path: str) -> SegmentReader:
     else:
         index = _read(store, path, footer.index_offset, footer.index_bytes, "index")
     check_index(index, footer, path)
+    if checksum is not None and crc32(tail[-FOOTER_BYTES:], crc32(index)) != checksum:
+        lost(path, f"index at byte {footer.index_offset}", "is whole, but not the file that its map task reported")
     return SegmentReader(store, path, index)
 
 

@@ -212,7 +212,9 @@ def test_merging_within_any_memory_gives_the_same(store: LocalStore, memory_byte
         batch = (columns_from_rows(keys, values) if columnar else None) or RowBatch(keys, values)
         segments.append(f"s{number}")
         write(store, segments[-1], [(1, batch)] if number != 3 else [])
-    merged = runs_within(store, segments, 1, memory_bytes, PASS, lambda number: f"passes/{number}")
+    merged = runs_within(
+        store, [(path, None) for path in segments], 1, memory_bytes, PASS, lambda number: f"passes/{number}"
+    )
     assert len(merged) == (16 if memory_bytes > 2**30 else 2 if memory_bytes == 1 else len(merged))
     pairs = pairs_of(merge_batches(merged))
     assert pairs == sorted(pairs_of(_all(store, segments)), key=lambda pair: pair[0])
@@ -227,7 +229,7 @@ def _all(store: LocalStore, segments: list[str]) -> Iterator[Batch]:
 def test_a_lost_segment_is_named(store: LocalStore) -> None:
     write(store, "s0", [])
     with pytest.raises(OutputLostError) as caught:
-        runs_within(store, ["s0", "s1"], 0, 1 << 30, PASS, str)
+        runs_within(store, [("s0", None), ("s1", None)], 0, 1 << 30, PASS, str)
     assert caught.value.path == "s1"
 
 
