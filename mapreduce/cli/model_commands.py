@@ -164,11 +164,11 @@ def _kept_steps(engine: Engine, options: EngineOptions) -> AbstractContextManage
 
 def _check_free(output: Path, *, fresh: bool) -> None:
     """Before the work, not after it. Raises UsageError."""
-    from mapreduce.storage.job_folder import is_unfinished
+    from mapreduce.storage.job_folder import is_empty, is_unfinished
 
     if output.exists() and not output.is_dir():
         raise UsageError(f"the output {output} is a file; name a folder")
-    if output.is_dir() and any(output.iterdir()) and not fresh and not is_unfinished(output):
+    if output.is_dir() and not is_empty(output) and not fresh and not is_unfinished(output):
         raise UsageError(f"the output {output} exists; use --fresh to replace it, or choose another folder")
 
 

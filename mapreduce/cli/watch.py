@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from mapreduce.cli.messages import say
 from mapreduce.cli.trace_file import TraceFile
 from mapreduce.engine import Engine
-from mapreduce.engines.watching import HistoryEntry, with_logs
+from mapreduce.engines.watching import HistoryEntry
 from mapreduce.storage.paths import EVENTS
-from mapreduce.tracker.commands import OutcomeKind
 from mapreduce.tracker.observer import Observer, Observers
 
 if TYPE_CHECKING:
@@ -54,18 +53,21 @@ class WatchedEngine(Engine):
         return super().run(job, dataset, output=output, observer=watchers, **{**self._settings, **settings})
 
     def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
+        watched = super()._watched(prepared, observer)
+        return watched if self._trace is None else Observers([watched, self._trace.log_of(prepared)])
+
+    def _entry_of(self, prepared: Prepared) -> Observer:
+        """All that a command runs is one entry."""
         if self._history is None:
             name = type(prepared.made_from.job).__name__
             self._history = HistoryEntry(name, ["mapreduce", *sys.argv[1:]], self._output, several=True)
-        logs = [self._history, *([self._trace.log_of(prepared)] if self._trace is not None else [])]
-        return Observers([with_logs(prepared, observer, Observer()), *logs])
+        return self._history
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._history is not None and error is not None:
-            outcome = OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.STOPPED
-            self._history.close(outcome.value, str(error))
+            self._history.end_by(error)
         super().__exit__(kind, error, trace)
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ from zlib import crc32
 from mapreduce.engines.prepare import describe
 from mapreduce.result import Result
 from mapreduce.storage.job_folder import JobFolder
-from mapreduce.storage.paths import JOB, STEPS
+from mapreduce.storage.paths import EVENTS, JOB, LOG, OLD_LOG, STEPS
 from mapreduce.storage.store import open_store, write_whole
 
 if TYPE_CHECKING:
@@ -49,12 +49,15 @@ class Steps:
 
     def __init__(self, root: Path, *, fresh: bool = False) -> None:
         """Raises ResourceError if another run fits this model, or the folder can't be made."""
-        self._root = root
+        self.root = root
         self._folder = JobFolder(root)
         self._folder.claim()
         self._store = open_store(str(root))
         self._number = -1  # of the step at hand
         self._found = 0
+        if (fresh and FRESH not in self._store.files(f"{JOB}/{STEPS}")) or not Path(root, JOB, STEPS).is_dir():
+            for log in (EVENTS, LOG, OLD_LOG):  # of another fit
+                self._store.remove(log)
         self._follows = True  # what is kept belongs to this fit, as far as it has come
         if fresh and FRESH not in self._store.files(f"{JOB}/{STEPS}"):
             self._store.remove(f"{JOB}/{STEPS}")
@@ -105,7 +108,7 @@ class Steps:
         if reasons:
             self._forget_the_rest(reasons)
             return None
-        result = Result(self._root, "records", temporary=False, outcome=None)
+        result = Result(self.root, "records", temporary=False, outcome=None)
         result.value, result.output = load_value(body), None
         return result
 
@@ -121,7 +124,7 @@ class Steps:
     def _forget_the_rest(self, reasons: list[str]) -> None:
         self._follows = False
         how = f"going on from step {self._found + 1}" if self._found else "starting afresh"
-        logger.warning("an earlier fit to %s did not finish; %s: %s", self._root, how, "; ".join(reasons))
+        logger.warning("an earlier fit to %s did not finish; %s: %s", self.root, how, "; ".join(reasons))
         needed = {FRESH, *(f"{JOB}/{STEPS}/{number:05d}.value" for number in range(self._found))}
         for path in self._store.files(f"{JOB}/{STEPS}"):
             if path not in needed:

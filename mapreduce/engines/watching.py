@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time as clocks
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from mapreduce.dataflow.job_work import JobWork
 from mapreduce.ids import TaskId
 from mapreduce.storage.history import JobEnded, job_began, job_ended
 from mapreduce.storage.paths import EVENTS, LOG
+from mapreduce.tracker.commands import OutcomeKind
 from mapreduce.tracker.event_log import EventLog, InputPiece, JobDescription
 from mapreduce.tracker.observer import Observer, Observers
 from mapreduce.tracker.print_log import PrintLog
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 OPTION_CHARS = 200
 
 
-def with_logs(prepared: Prepared, observer: Observer, history: Observer | None = None) -> Observer:
-    """The caller's observer, and of a job with an output folder its event log, what its workers print, and an entry in
-    the history, unless `history` sees to that."""
-    if prepared.temporary:
-        return observer
-    root = Path(prepared.context.root)
-    logs = [EventLog(root / EVENTS, describe_job(prepared)), PrintLog(root / LOG)]
-    entry = history or HistoryEntry(type(prepared.made_from.job).__name__, sys.argv, root)
-    return Observers([observer, *logs, entry])
+def with_logs(prepared: Prepared, observer: Observer, folder: Path | None, entry: Observer | None) -> Observer:
+    """The caller's observer; with a `folder`, the logs in it, of what happens and of what workers print; and who enters
+    the job in the history, if anybody does."""
+    watching = [observer]
+    if folder is not None:
+        watching += [EventLog(folder / EVENTS, describe_job(prepared)), PrintLog(folder / LOG)]
+    if entry is not None:
+        watching.append(entry)
+    return Observers(watching) if len(watching) > 1 else observer
 
 
 class HistoryEntry(Observer):
@@ -67,6 +67,11 @@ class HistoryEntry(Observer):
         self._outcomes.append(outcome)
         if not self._several:
             self.close()
+
+    def end_by(self, error: BaseException) -> None:
+        """It ends by an exception, whatever became of the jobs before."""
+        kind = OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.STOPPED
+        self.close(kind.value, str(error))
 
     def close(self, outcome: str = "", reason: str = "") -> None:
         """All have ended, as the last one did unless an outcome is told. A second call is harmless, and so is one
