@@ -108,9 +108,9 @@ __all__ = [
     "Identity", "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean",
     "Min", "Monoid", "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result",
     "Settings", "Streaming", "Sum", "TopK", "UsageError", "WorkerMemoryError", "assign_nearest", "cell", "count_words",
-    "fixed_column", "from_arrays", "from_records", "near", "nearest", "number_column", "prefixes", "read", "read_arrow", "read_csv",
-    "read_fixed", "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "run",
-    "union",
+    "fixed_column", "from_arrays", "from_records", "near", "nearest", "number_column", "prefixes", "read", "read_arrow",
+    "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv",
+    "read_whole", "run", "union",
 ]  # fmt: skip
 
 
