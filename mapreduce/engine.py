@@ -99,7 +99,8 @@ class Engine:
         With `output` the result is written to that folder and committed once; without, it lives as long as the Result.
         Settings: `reducers`, `split_size`, `memory`, `block_size`, `max_attempts`, `task_timeout_seconds`,
         `output_format` (tsv, csv, jsonl, parquet; text, raw), `sort` (total order by key), `fresh` (replace an
-        output that exists). Raises a MapReduceError whose class says who must act.
+        output that exists), `incremental` (reuse map outputs of earlier runs where the input is unchanged). Raises a
+        MapReduceError whose class says who must act.
         """
         started = time.monotonic()
         check_job(job)
@@ -142,20 +143,31 @@ class Engine:
         between = replace(settings, output_format=RECORDS, sort=False, fresh=False)
         made_from = MadeFrom(chain, dataset.plan(settings.split_bytes, lasting=settings.incremental))
 
+        results: list[Result] = []
+
         def run_first(folder_of: Callable[[int], Path | None]) -> Dataset:
             found = dataset
             for number, job in enumerate(first):
-                found = self._run_one(job, found, between, folder_of(number), observer, started).dataset()
+                results.append(self._run_one(job, found, between, folder_of(number), observer, started))
+                found = results[-1].dataset()
             return found
 
         if output is None:
-            return self._run_one(last, run_first(lambda _: None), settings, None, observer, started)
+            result = self._run_one(last, run_first(lambda _: None), settings, None, observer, started)
+            if settings.skip_bad_records:
+                result._before = tuple(results)
+            return result
         whole = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from)
 
         def prepare_last() -> Prepared:
             found = run_first(whole.step_folder)
             prepared = prepare(last, found, settings, output, self._next_job_id(), made_from)
             prepared.take_over(whole)
+            if settings.skip_bad_records:
+                from mapreduce.dataflow.skipped_records import keep_skipped
+
+                for number in range(len(first)):
+                    keep_skipped(whole.step_folder(number), output, number + 1)
             return prepared
 
         return self._see_through(whole, prepare_last, observer, started)

@@ -164,7 +164,8 @@ class Keeper:
 
     def tell(self) -> None:
         """A note for the summary; after a loss the same note tells less."""
-        text = f"reused {len(self.reused)} of {len(self._work.splits)} splits"
+        splits = len(self._work.splits)
+        text = f"reused {len(self.reused):,} of {splits:,} split{'' if splits == 1 else 's'}"
         if self._note is None:
             self._note = len(self._prepared.notes)
             self._prepared.notes.append(text)

@@ -19,6 +19,7 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
@@ -40,6 +41,9 @@ LIBRARIES = ("numpy", "pyarrow", "scipy", "numba", "dill")
 
 NAMED_FILE_BYTES = 64 << 20
 """A file that a setting names is hashed up to this size; a larger one is known by its times."""
+
+MOST_NAMES, MOST_CHARACTERS = 100, 4096
+"""A list of more strings, or a longer string, is data and names no files."""
 
 LOOKS_AT_PLACES = {"place", "where"}
 """Names of the methods of a block that tell."""
@@ -211,18 +215,19 @@ def _is_users(file: str) -> bool:
 def _named_files(state: dict[str, Any]) -> Iterator[str]:
     """Files that a setting names, alone or in a command: scripts, word lists. Their contents are settings too."""
     for value in state.values():
-        for word in _words(value):
-            path = word if os.path.isfile(word) else shutil.which(word) if word != value else None
-            if path is not None:
-                yield f"{word} {_identity(path)}"
+        several = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else [value]
+        for each in islice(several, MOST_NAMES):
+            for word in _words(each):
+                path = word if os.path.isfile(word) else shutil.which(word) if word != each else None
+                if path is not None:
+                    yield f"{word} {_identity(path)}"
 
 
 def _words(value: Any) -> list[str]:
+    """What may be the name of a file: a path or a string, and the words of a string that may be a command."""
     if isinstance(value, os.PathLike):
         return [os.fsdecode(value)]
-    if isinstance(value, list | tuple):
-        return [word for item in value for word in _words(item)]
-    if not isinstance(value, str) or "\0" in value:
+    if not isinstance(value, str) or "\0" in value or len(value) > MOST_CHARACTERS:
         return []
     try:
         return list(dict.fromkeys([value, *shlex.split(value)]))
