@@ -11,8 +11,8 @@ from __future__ import annotations
 import copyreg
 import hashlib
 import inspect
+import os
 import sys
-import sysconfig
 import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,7 +21,8 @@ from typing import Any
 from mapreduce.job import Chain
 
 _PACKAGE = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_LIBRARY = os.path.dirname(os.__file__)
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -76,7 +77,8 @@ def _modules_named_in(module: types.ModuleType) -> Iterator[types.ModuleType]:
 
 
 def _is_users(path: str) -> bool:
-    return path.endswith(".py") and not path.startswith((_PACKAGE, *_LIBRARIES))
+    is_library = path.startswith((_PACKAGE + os.sep, _LIBRARY + os.sep)) or any(name in path for name in _INSTALLED)
+    return path.endswith(".py") and not is_library
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

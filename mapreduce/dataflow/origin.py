@@ -16,9 +16,9 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mapreduce import __version__
 from mapreduce.dataflow.job_source import digest_of, show_value, sources_of
@@ -37,8 +37,7 @@ _NOT_READING = (
 )  # of records in memory, of a cache: the input's name tells the one, the other is ours
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     """An input file as it was found when the job was planned."""
 
     path: str
@@ -46,8 +45,7 @@ class Input:
     mtime_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(NamedTuple):
     """An option of the job: as it is shown, and what tells it from others."""
 
     shown: str
@@ -77,7 +75,7 @@ class Origin:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
 
 def origin_of(context: JobContext, cuts: str, files: Sequence[InputFile]) -> Origin:
@@ -129,8 +127,8 @@ def origin_from_json(page: Any) -> Origin | None:
         return Origin(
             **{
                 **{field.name: page[field.name] for field in fields(Origin)},
-                "options": {name: Option(**option) for name, option in page["options"].items()},
-                "inputs": tuple(Input(**each) for each in page["inputs"]),
+                "options": {name: Option(*option) for name, option in page["options"].items()},
+                "inputs": tuple(Input(*each) for each in page["inputs"]),
             }
         )
     except (KeyError, TypeError, AttributeError):

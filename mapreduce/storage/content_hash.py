@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 CHUNK_BYTES = 1 << 20
 
 
-def hash_file(path: str) -> str | None:
-    """XXH3-128 of a local file's bytes, in hex; None if it can't be read here (a URI, say)."""
+def hash_file(path: str, is_stopped: Callable[[], bool] = lambda: False) -> str | None:
+    """XXH3-128 of a local file's bytes, in hex; None if it can't be read here (a URI, say), or once it is stopped."""
     import xxhash
 
     digest = xxhash.xxh3_128()
@@ -19,6 +19,8 @@ def hash_file(path: str) -> str | None:
         with open(path, "rb", buffering=0) as file:
             while size := file.readinto(buffer):
                 digest.update(view[:size])
+                if is_stopped():
+                    return None
     except OSError:
         return None
     return digest.hexdigest()
@@ -38,7 +40,7 @@ class InputHasher:
         for path in self._paths:
             if self._stopped:
                 return
-            self._hashes.append(hash_file(path))
+            self._hashes.append(hash_file(path, lambda: self._stopped))
 
     def hashes(self) -> list[str | None]:
         """Wait for the hashes, in the order of the paths."""
@@ -46,6 +48,6 @@ class InputHasher:
         return self._hashes
 
     def stop(self) -> None:
-        """Give up between two files. A second call is harmless."""
+        """Give up at once: a file may be large, and whoever presses Ctrl-C does not wait. A second call is harmless."""
         self._stopped = True
         self._thread.join()
