@@ -88,6 +88,7 @@ class Result:
         self.already_complete = outcome is None
         self.outcome = outcome
         self._folder = folder
+        self._before: tuple[Result, ...] = ()  # of a chain without an output: those of its other jobs
         self._format = output_format
         if temporary:
             self._close = weakref.finalize(self, remove_temporary_folder, folder)
@@ -108,11 +109,15 @@ class Result:
             yield from read_pairs(self._format, self.part_files())
 
     def skipped(self) -> Iterator[SkippedRecord]:
-        """The records that the job left out because `map` failed on them, in the order of its input."""
-        if self.counters["records skipped"] or self.already_complete:
-            from mapreduce.dataflow.skipped_records import read_skipped
+        """The records that the job left out because `map` failed on them, in the order of its input.
 
-            yield from read_skipped(self._folder)
+        Of a chain those of its first job come first. Of a fit they lie beside the model.
+        """
+        from mapreduce.dataflow.skipped_records import read_skipped
+
+        for result in self._before:
+            yield from result.skipped()
+        yield from read_skipped(self._folder)
 
     def part_files(self, name: str = "") -> list[Path]:
         """Part files in order; of a named output with its name."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from mapreduce.dataflow.package import JobContext
 from mapreduce.dataflow.results import AttemptResult
@@ -18,7 +19,7 @@ from mapreduce.errors import JobError, OutputLostError
 from mapreduce.formats.base import Split
 from mapreduce.formats.bytes_io import is_splittable
 from mapreduce.ids import AttemptId
-from mapreduce.storage.paths import SKIPPED, JobPaths
+from mapreduce.storage.paths import JOB, SKIPPED, STEPS, JobPaths
 from mapreduce.storage.store import explained, open_store, read_whole
 
 
@@ -65,7 +66,7 @@ class SkipAccount:
     def _sentence(self) -> str | None:
         if not self.book.all_skipped:
             return None
-        folder = os.path.join(self.context.root, SKIPPED)
+        folder = os.path.join(output_of(self.context.root), SKIPPED)
         see = f"; see {folder}" if self.context.durable else "; with an output folder (-o) they are kept there"
         return f"{self.book.sentence()}{see}"
 
@@ -85,6 +86,12 @@ class SkipAccount:
             return str(decode_skipped(line))
         except (OSError, json.JSONDecodeError) as error:
             return f"unknown ({error})"
+
+
+def output_of(root: str) -> str:
+    """The output folder that the user named: a job of a chain, or a pass of a fit, has a folder within its `_job`."""
+    steps = Path(root).parent
+    return str(steps.parent.parent) if (steps.parent.name, steps.name) == (JOB, STEPS) else root
 
 
 def most_records(splits: Sequence[Split]) -> int | None:

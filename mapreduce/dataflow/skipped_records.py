@@ -19,7 +19,7 @@ from typing import Any
 
 from mapreduce.formats.base import Where
 from mapreduce.storage.paths import SKIPPED
-from mapreduce.storage.store import ExplainedFile, Store, remove_quietly
+from mapreduce.storage.store import ExplainedFile, Store, explained, open_store, read_whole, remove_quietly, write_whole
 
 RECORD_BYTES = 64 << 10
 """The most of a record that is kept: any line that a person would look at. A record may be a whole file."""
@@ -83,9 +83,24 @@ def decode_skipped(line: bytes | str) -> SkippedRecord:
 
 def read_skipped(folder: str | Path) -> Iterator[SkippedRecord]:
     """The records that the job in this output folder left out, in the order of its input."""
-    for path in sorted(Path(folder, SKIPPED).glob("part-*.jsonl")):
+    for path in sorted(Path(folder, SKIPPED).rglob("part-*.jsonl")):  # job-1/ of a chain, before those of its last
         with open(path, encoding="ascii") as lines:
             yield from map(decode_skipped, lines)
+
+
+def keep_skipped(made: str | Path, output: str | Path, job: int | None = None) -> None:
+    """Copy the side files of a job in folder `made` to the output that it was a step to. Harmless twice.
+
+    Those of a chain's job go under its number; those of a fit's pass take the place of the pass before.
+    """
+    found, kept = open_store(str(made)), open_store(str(output))
+    folder = SKIPPED if job is None else f"{SKIPPED}/job-{job}"
+    paths = found.files(SKIPPED)
+    if paths:
+        with explained(kept, folder):
+            kept.remove(folder)
+        for path in paths:
+            write_whole(kept, f"{folder}/{Path(path).name}", read_whole(found, path), sync=True)
 
 
 def _told(error: BaseException) -> str:

@@ -144,3 +144,43 @@ def test_sorted_and_inline(text: Path, tmp_path: Path) -> None:
         )  # fmt: skip
         digests.append(digest(out))
     assert digests[0] == digests[1]
+
+
+class Doubled(mr.Job):
+    """The first job of a chain: it meets what is bad."""
+
+    reduce: Any = mr.Collect()
+
+    def map(self, line: str) -> Iterator[tuple[int, int]]:
+        suffer(int(line), ())
+        yield int(line) % 50, int(line)
+
+
+class Lengths(mr.Job):
+    """The second, which has bad records of its own."""
+
+    reduce: Any = mr.Sum()
+
+    def map(self, pair: tuple[int, list[int]]) -> Iterator[tuple[str, int]]:
+        if pair[0] == 7:
+            raise ValueError("seven")
+        yield "all", len(pair[1])
+
+
+class Chained(mr.Chain):
+    def jobs(self) -> list[Any]:
+        return [Doubled(), Lengths()]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_chains_tell_of_all_their_jobs(kept: bool, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out" if kept else None
+    result = mr.run(Chained(), mr.read_text(text), output=out, engine="inline", skip_bad_records=0.1)
+    told = list(result.skipped())
+    assert [record.record for record in told[:-1]] == [str(number) for number in RAISING]
+    assert told[-1].error == "ValueError: seven"
+    assert str(dict(result.records())["all"]) == str(LINES - len(RAISING) - 7)  # 57 raised before
+    if out is not None:
+        assert sorted(str(path.relative_to(out)) for path in (out / "_skipped").iterdir())[0] == "_skipped/job-1"
+        again = mr.run(Chained(), mr.read_text(text), output=out, engine="inline", skip_bad_records=0.1)
+        assert list(again.skipped()) == told
