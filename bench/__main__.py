@@ -29,6 +29,7 @@ FILES = (
     "mean_by_key",
     "overhead",
     "bounded_memory",
+    "reliability",
 )
 RESULTS = Path(__file__).parent / "results"
 
