@@ -203,7 +203,8 @@ class ChaosExecutor:
         self._injuries: dict[AttemptId, _Injury] = {}  # of attempts under way
         self._stops: dict[AttemptId, _Stop] = {}
         self._inflicted: Counter[FaultKind] = Counter()
-        self._hit: set[TaskId] = set()  # tasks whose last attempt was lost to a fault
+        self._hit: set[TaskId] = set()  # tasks that a kill cost an attempt, and that have not finished since
+        self._unwanted: set[AttemptId] = set()  # injured ones that were cancelled: their end costs nothing
         self._open = True
 
     def workers(self) -> Sequence[WorkerId]:
@@ -221,6 +222,8 @@ class ChaosExecutor:
         self._executor.start(attempt, worker, spec)
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
+        if attempt in self._injuries:
+            self._unwanted.add(attempt)
         self._executor.cancel(attempt, worker)
 
     def wait(self, timeout_seconds: float) -> list[Report]:
@@ -256,6 +259,7 @@ class ChaosExecutor:
 
     def _over(self, attempt: AttemptId) -> _Injury | None:
         self._stops.pop(attempt, None)
+        self._unwanted.discard(attempt)
         return self._injuries.pop(attempt, None)
 
     def _finished(self, report: Finished) -> Finished:
@@ -273,10 +277,12 @@ class ChaosExecutor:
 
     def _lost(self, report: Lost) -> None:
         self._stops = {attempt: stop for attempt, stop in self._stops.items() if stop.worker != report.worker}
+        wanted = report.running not in self._unwanted
         injury = None if report.running is None else self._over(report.running)
         if report.running is not None and injury is not None and injury.fault.kind is FaultKind.KILL:
             self._inflicted[FaultKind.KILL] += 1
-            self._hit.add(report.running.task)
+            if wanted:
+                self._hit.add(report.running.task)
 
     def _look_at(self, stop: _Stop) -> None:
         """See that a worker stands, and let it go on when it has stood for as long as it should."""
@@ -294,9 +300,9 @@ class ChaosExecutor:
         inflicted = [_counted(kind, self._inflicted[kind]) for kind in FaultKind if self._inflicted[kind]]
         if not inflicted:
             return f"chaos (seed {self._chaos.seed}) spared every attempt; try another seed, or higher rates"
-        lost = len(self._hit)
-        end = "all survived" if not lost else f"{lost} {'task' if lost == 1 else 'tasks'} had not recovered"
-        return f"chaos (seed {self._chaos.seed}) inflicted {', '.join(inflicted)}; {end}"
+        # A task may also be hit when nobody needs it any more, or never again: the job's end tells of that.
+        end = "" if self._hit else "; all survived"
+        return f"chaos (seed {self._chaos.seed}) inflicted {', '.join(inflicted)}{end}"
 
 
 def _counted(kind: FaultKind, count: int) -> str:

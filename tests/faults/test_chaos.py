@@ -248,11 +248,20 @@ def test_a_kill_is_counted_when_the_worker_dies(tmp_path: Path) -> None:
     assert scene.note() == "chaos (seed 1) inflicted 1 kill; all survived"
 
 
-def test_a_task_that_was_not_done_again_is_told(tmp_path: Path) -> None:
+def test_what_was_not_survived_is_not_said_to_be(tmp_path: Path) -> None:
     scene = Scene(FaultKind.KILL, tmp_path)
     scene.executor.start(attempt(3), WORKER, FOLD)
     scene.reports(Lost(WORKER, "killed", attempt(3)))
-    assert scene.note() == "chaos (seed 1) inflicted 1 kill; 1 task had not recovered"
+    assert scene.note() == "chaos (seed 1) inflicted 1 kill"
+
+
+def test_the_end_of_an_attempt_that_nobody_wants_costs_nothing(tmp_path: Path) -> None:
+    scene = Scene(FaultKind.KILL, tmp_path)
+    scene.executor.start(attempt(3), WORKER, FOLD)
+    scene.reports(done(attempt(3, 2)))  # a backup was faster
+    scene.executor.cancel(attempt(3), WORKER)
+    scene.reports(Lost(WORKER, "killed", attempt(3)))
+    assert scene.note() == "chaos (seed 1) inflicted 1 kill; all survived"
 
 
 def test_what_befalls_attempts_that_were_left_alone_is_no_deed_of_ours(tmp_path: Path) -> None:
