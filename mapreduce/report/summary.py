@@ -119,7 +119,7 @@ class JobSummary:
         return "\n".join([head, *(f"  {label:<9}{text}" for label, text in rows)])
 
     def _rates(self) -> str:
-        if self.seconds <= 0 or not self.bytes_in:
+        if self.seconds <= 0 or not self.bytes_in or self.past_tasks:  # of which others read a part, in their time
             return ""
         rate = format_rate(self.bytes_in, self.seconds)
         return f" ({rate}, {format_count(self.records_in / self.seconds)} records/s)"
