@@ -5,13 +5,12 @@ The trace is of all jobs that the command ran, one after the other, and is writt
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.cli.messages import say
 from mapreduce.errors import UsageError
+from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
@@ -28,7 +27,7 @@ class TraceFile:
             path.open("ab").close()
         except OSError as error:
             raise UsageError(f"can't write the trace {path}: {error.strerror}; name another file") from error
-        self._folder: Path | None = Path(tempfile.mkdtemp(prefix="mapreduce-trace-"))
+        self._folder: Path | None = make_temporary_folder("trace")
 
     def log_of(self, prepared: Prepared) -> EventLog:
         """Who logs the job for the trace."""
@@ -51,7 +50,7 @@ class TraceFile:
                 if self._is_new:
                     self._path.unlink(missing_ok=True)
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_temporary_folder(folder)
 
     def _write(self, events: Path) -> None:
         from mapreduce.report.events import read_events
