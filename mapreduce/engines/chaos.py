@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -297,12 +298,40 @@ class ChaosExecutor:
             stop.over = True
 
     def _account(self) -> str:
-        inflicted = [_counted(kind, self._inflicted[kind]) for kind in FaultKind if self._inflicted[kind]]
-        if not inflicted:
-            return f"chaos (seed {self._chaos.seed}) spared every attempt; try another seed, or higher rates"
         # A task may also be hit when nobody needs it any more, or never again: the job's end tells of that.
-        end = "" if self._hit else "; all survived"
-        return f"chaos (seed {self._chaos.seed}) inflicted {', '.join(inflicted)}{end}"
+        return account(self._chaos.seed, self._inflicted, all_survived=not self._hit)
+
+
+SURVIVED = "; all survived"
+_ACCOUNT = re.compile(r"chaos \(seed (-?\d+)\) (?:inflicted|spared)")
+
+
+def account(seed: int, inflicted: Mapping[FaultKind, int], *, all_survived: bool) -> str:
+    """What was inflicted, in one sentence."""
+    counted = [_counted(kind, inflicted[kind]) for kind in FaultKind if inflicted.get(kind)]
+    if not counted:
+        return f"chaos (seed {seed}) spared every attempt; try another seed, or higher rates"
+    return f"chaos (seed {seed}) inflicted {', '.join(counted)}{SURVIVED if all_survived else ''}"
+
+
+def inflicted_by(note: str) -> Counter[FaultKind]:
+    """The inverse of `account`, as far as faults go."""
+    found = re.findall(r"(\d+) (kill|stop|slowed attempt|corrupted output)", note)
+    kinds = {said: kind for kind, said in _SAID.items()}
+    return Counter({kinds[said]: int(count) for count, said in found})
+
+
+def one_account(notes: Sequence[str]) -> list[str]:
+    """The same notes, with the accounts of several jobs as one, where the first of them stood."""
+    ours = [note for note in notes if _ACCOUNT.match(note)]
+    if len(ours) < 2:
+        return list(notes)
+    seeds = [match.group(1) for note in ours if (match := _ACCOUNT.match(note))]
+    inflicted: Counter[FaultKind] = sum(map(inflicted_by, ours), Counter())
+    survived = all(note.endswith(SURVIVED) for note in ours if inflicted_by(note))
+    place = notes.index(ours[0])
+    others = [note for note in notes if note not in ours]
+    return [*others[:place], account(int(seeds[0]), inflicted, all_survived=survived), *others[place:]]
 
 
 def _counted(kind: FaultKind, count: int) -> str:

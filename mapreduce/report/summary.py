@@ -236,8 +236,16 @@ def _merge(a: JobSummary, b: JobSummary) -> JobSummary:
         backups=a.backups + b.backups,
         backups_won=a.backups_won + b.backups_won,
         past_tasks=a.past_tasks + b.past_tasks,
-        notes=tuple(dict.fromkeys(a.notes + b.notes))[:NOTES_KEPT],
+        notes=_merge_notes(a.notes + b.notes),
     )
+
+
+def _merge_notes(notes: tuple[str, ...]) -> tuple[str, ...]:
+    if any(note.startswith("chaos") for note in notes):
+        from mapreduce.engines.chaos import one_account
+
+        notes = tuple(one_account(notes))
+    return tuple(dict.fromkeys(notes))[:NOTES_KEPT]
 
 
 def _merge_stages(a: tuple[StageSummary, ...], b: tuple[StageSummary, ...]) -> tuple[StageSummary, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import mapreduce as mr
+from mapreduce.engines.chaos import inflicted_by
+from mapreduce.engines.injuries import FaultKind
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT / "data"
@@ -26,7 +27,8 @@ RATES = "kill=0.15,stop=0.02,slow=0.05,corrupt=0.1"
 
 RUN_SECONDS = 60
 MOST_TRACKER_KILLS = 3
-KINDS = ("kill", "stop", "slowed attempt", "corrupted output", "tracker kill")
+TRACKER_KILL = "tracker kill"
+KINDS = (*(kind.value for kind in FaultKind), TRACKER_KILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,7 @@ def chaos_run(name: str, seed: int, folder: Path, expected: str, row: Row) -> No
 
 def inflicted(result: mr.Result) -> dict[str, int]:
     """Faults by name, as the summary tells them."""
-    notes = " ".join(note for note in result.notes if note.startswith("chaos"))
-    return {name: int(count) for count, name in re.findall(r"(\d+) ([a-z ]+?)s?(?=[,;])", notes) if name in KINDS}
+    return {kind.value: count for note in result.notes for kind, count in inflicted_by(note).items()}
 
 
 def killed_run(name: str, seed: int, folder: Path, expected: str, row: Row) -> None:
@@ -158,7 +159,7 @@ def killed_run(name: str, seed: int, folder: Path, expected: str, row: Row) -> N
         except subprocess.TimeoutExpired:
             os.kill(tracker.pid, signal.SIGKILL)
             tracker.communicate()
-            row.inflicted["tracker kill"] += 1
+            row.inflicted[TRACKER_KILL] += 1
             continue
         if tracker.returncode:
             row.failed[seed] = errors.strip()[-500:]
@@ -180,12 +181,10 @@ def kill_moment(seed: int, kill: int) -> float:
 def table(rows: dict[str, Row]) -> str:
     """What came of it, as text."""
     lines = [
-        f"{'job':<28}{'runs':>5}"
-        + "".join(f"{kind + 's':>19}" for kind in KINDS)
-        + f"{'different':>11}{'failed':>8}{'s':>8}"
+        f"{'job':<28}{'runs':>5}" + "".join(f"{kind:>13}" for kind in KINDS) + f"{'different':>11}{'failed':>8}{'s':>8}"
     ]
     for name, row in rows.items():
-        counts = "".join(f"{row.inflicted[kind]:>19}" for kind in KINDS)
+        counts = "".join(f"{row.inflicted[kind]:>13}" for kind in KINDS)
         lines.append(f"{name:<28}{row.runs:>5}{counts}{len(row.different):>11}{len(row.failed):>8}{row.seconds:>8.1f}")
     for name, row in rows.items():
         lines += [f"{name}: seed {seed} gave another result" for seed in row.different]

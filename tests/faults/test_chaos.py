@@ -20,7 +20,9 @@ from mapreduce.engines.chaos import (
     SUFFERING_ATTEMPTS,
     Chaos,
     ChaosExecutor,
+    account,
     chaos_policy,
+    one_account,
     parse_chaos,
 )
 from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, damage
@@ -293,6 +295,21 @@ def test_a_cancelled_attempt_is_forgotten(tmp_path: Path) -> None:
     scene.reports(Cancelled(WORKER, attempt(3)))
     scene.reports(done(attempt(3)))
     assert "spared" in scene.note()
+
+
+def test_the_jobs_of_a_fit_are_told_as_one() -> None:
+    one = account(7, {FaultKind.KILL: 1, FaultKind.STOP: 2}, all_survived=True)
+    two = account(7, {FaultKind.KILL: 3}, all_survived=True)
+    none = account(7, {}, all_survived=True)
+    lost = account(7, {FaultKind.SLOW: 1}, all_survived=False)
+    assert one_account(["first", one, "second", none, two]) == [
+        "first",
+        "chaos (seed 7) inflicted 4 kills, 2 stops; all survived",
+        "second",
+    ]
+    assert one_account([one, lost]) == ["chaos (seed 7) inflicted 1 kill, 2 stops, 1 slowed attempt"]
+    assert one_account([none, none]) == [none]
+    assert one_account(["first", one]) == ["first", one]
 
 
 @pytest.fixture
