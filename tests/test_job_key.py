@@ -14,7 +14,8 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.dataflow.package import JobContext
-from mapreduce.engines.job_key import functions_of, key_of_job, looks_at_places
+from mapreduce.engines.job_key import key_of_job, looks_at_places
+from mapreduce.engines.job_reach import functions_of, modules_of
 from mapreduce.formats.text import Text
 from mapreduce.settings import Settings
 
@@ -123,6 +124,20 @@ def test_modules_and_globals_that_the_job_uses(tmp_path: Path, monkeypatch: pyte
     assert key(helper, 1) == first
     assert key(helper + "# changed\n", 1) != first
     assert key(helper, 2) != first  # though no text has changed
+
+
+def test_an_installed_package_counts_as_text_if_it_holds_the_job_else_by_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mapreduce.engines.job_reach._INSTALLED", (str(tmp_path),))
+    other = module_of("other", "__version__ = '1.2'\ndef helper(line):\n    return line\n", tmp_path, monkeypatch)
+    module = module_of("uses", TEXT.format(limit=1), tmp_path, monkeypatch)
+    reach = modules_of(module.Uses())
+    assert set(reach.texts) == {"uses"}
+    assert reach.versions["other"] == "1.2"
+    del other.__version__
+    assert modules_of(module.Uses()).versions["other"].isdigit()
+    assert "mapreduce" not in reach.versions
 
 
 def at_place(block: Any) -> Any:

@@ -9,19 +9,15 @@ What is not seen: data that a job's `setup` reads from places which its settings
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import logging
 import os
 import shlex
 import shutil
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from itertools import islice
-from pathlib import Path
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import mapreduce
@@ -29,6 +25,7 @@ from mapreduce.dataflow.job_source import digest_of, sources_of
 from mapreduce.dataflow.job_work import is_map_only
 from mapreduce.dataflow.map_task import COLUMNS_FROM_BYTES
 from mapreduce.dataflow.package import JobContext
+from mapreduce.engines.job_reach import functions_of, modules_of, names_of
 from mapreduce.job import Fold
 
 logger = logging.getLogger(__name__)
@@ -61,7 +58,7 @@ def key_of_job(context: JobContext) -> str:
 
 def looks_at_places(job: object) -> bool:
     """Whether the job's code may ask where a record stands: then an output holds for that place alone."""
-    return any(LOOKS_AT_PLACES & _names_of(function.__code__) for function in functions_of(job))
+    return any(LOOKS_AT_PLACES & names_of(function.__code__) for function in functions_of(job))
 
 
 def _parts(context: JobContext) -> Iterator[str | bytes]:
@@ -72,7 +69,8 @@ def _parts(context: JobContext) -> Iterator[str | bytes]:
     yield _processor()
     yield f"{cls.__module__}.{cls.__qualname__}"
     yield from sorted(sources_of(job).values())
-    for name, text in sorted(modules_of(job).items()):
+    reach = modules_of(job)
+    for name, text in sorted({**reach.texts, **reach.versions}.items()):
         yield name
         yield text
     yield from _globals_of(job)  # whose values no source tells: a script may take them from its arguments
@@ -93,55 +91,9 @@ def _globals_of(job: object) -> Iterator[str]:
     """The values of all globals that the job's code uses, but for modules, functions and classes."""
     for function in functions_of(job):
         used = function.__globals__
-        for name in sorted(_names_of(function.__code__) & used.keys()):
+        for name in sorted(names_of(function.__code__) & used.keys()):
             if not isinstance(used[name], type | FunctionType | ModuleType):
                 yield f"{name} {_digest_of(used[name])}"
-
-
-def functions_of(job: object) -> list[FunctionType]:
-    """The user's functions that the job's code can reach by the names that it uses: methods of its class, of the
-    classes of its settings, and what these call."""
-    todo: list[Any] = [type(job), *vars(job).values(), *map(type, vars(job).values())]
-    found: list[FunctionType] = []
-    seen: set[int] = set()
-    while todo:
-        thing = todo.pop()
-        if id(thing) in seen:
-            continue
-        seen.add(id(thing))
-        inner = getattr(thing, "__func__", thing)  # of class methods and static ones
-        if isinstance(inner, property):
-            todo += [inner.fget, inner.fset]
-        elif isinstance(inner, type) and _is_users_module(inner.__module__):
-            members = list(vars(inner).values())
-            todo += [*inner.__bases__, *members, *map(type, members)]
-        elif isinstance(inner, FunctionType) and _is_users_module(inner.__module__):
-            found.append(inner)
-            used = inner.__globals__
-            todo += [used[name] for name in sorted(_names_of(inner.__code__) & used.keys())]
-            todo += _contents(inner.__closure__ or ())
-        elif isinstance(inner, functools.partial):
-            todo += [inner.func, *inner.args, *inner.keywords.values()]
-        elif hasattr(inner, "__wrapped__"):  # what a decorator made
-            todo.append(inner.__wrapped__)
-    return found
-
-
-def _contents(cells: Iterable[CellType]) -> Iterator[Any]:
-    for cell in cells:
-        with suppress(ValueError):  # a variable that has no value yet
-            yield cell.cell_contents
-
-
-def _is_users_module(name: str | None) -> bool:
-    file = getattr(sys.modules.get(name or ""), "__file__", None)
-    return name is not None and (file is None or _is_users(file)) and name != "builtins"
-
-
-def _names_of(code: CodeType) -> set[str]:
-    """Names that a piece of code uses, and the functions and comprehensions in it."""
-    inner = [_names_of(const) for const in code.co_consts if isinstance(const, CodeType)]
-    return {*code.co_names}.union(*inner)
 
 
 def _digest_of(value: Any) -> str:
@@ -171,45 +123,6 @@ def _processor() -> str:
         return processor()
     except ImportError:
         return ""
-
-
-def modules_of(job: Any) -> dict[str, str]:
-    """Texts of the user's modules that the job's code can reach, by name: its own, those of its settings' classes,
-    and what these import. Modules that are imported only when a function is called are not seen."""
-    todo = [type(job).__module__, *(type(value).__module__ for value in vars(job).values())]
-    todo += [other for value in vars(job).values() if (other := _module_of(value))]
-    texts: dict[str, str] = {}
-    seen: set[str] = set()
-    while todo:
-        name = todo.pop()
-        module = sys.modules.get(name)
-        if name in seen or module is None:
-            continue
-        seen.add(name)
-        file = getattr(module, "__file__", None)
-        if file is None or not _is_users(file):
-            continue
-        try:
-            texts[name] = Path(file).read_bytes().decode("utf-8", "surrogateescape")
-        except OSError:
-            texts[name] = ""
-        todo += [other for value in list(vars(module).values()) if (other := _module_of(value))]
-    return texts
-
-
-def _module_of(value: Any) -> str | None:
-    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
-    return name if isinstance(name, str) else None
-
-
-_NOT_USERS = tuple(
-    {os.path.dirname(os.path.abspath(mapreduce.__file__)) + os.sep}
-    | {sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
-
-
-def _is_users(file: str) -> bool:
-    return not os.path.abspath(file).startswith(_NOT_USERS)
 
 
 def _named_files(state: dict[str, Any]) -> Iterator[str]:
