@@ -4,7 +4,9 @@ runs no finished task again, and makes the same bits."""
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,6 @@ from tests.faults.killed_runs import (
     counters_of,
     finished_tasks,
     hash_of,
-    in_child,
     killed_at_record,
     killed_at_step,
 )
@@ -93,8 +94,11 @@ JOBS: dict[str, tuple[Callable[[], Any], dict[str, Any]]] = {
 
 @pytest.fixture(scope="module")
 def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_input(tmp_path_factory.mktemp("in") / "in.txt")
+
+
+def write_input(path: Path) -> Path:
     rng = random.Random(7)
-    path = tmp_path_factory.mktemp("in") / "in.txt"
     path.write_text("".join(f"k{rng.randrange(20)} {rng.gauss(0, 1)!r}\n" for _ in range(300)))
     return path
 
@@ -136,7 +140,7 @@ def test_killed_at_every_record(
     while True:
         number += 1
         out = tmp_path / str(number)
-        if not killed_at_record(lambda out=out: run(name, text, out), number, when):  # type: ignore[misc]
+        if not killed_at_record(partial(run, name, text, out), number, when):
             break
         done = finished_tasks(out)
         if name != "chain":  # whose first job has a journal of its own
@@ -156,30 +160,49 @@ def test_killed_at_every_record(
 def test_killed_at_steps_in_the_file_system(
     name: str, text: Path, tmp_path: Path, undisturbed: Callable[[str], Path]
 ) -> None:
-    """At every third step; `python -m tests.faults.resume_everywhere` does them all."""
-    whole = undisturbed(name)
-    number = 0
-    while True:
-        number += 3
-        out = tmp_path / str(number)
-        if not killed_at_step(lambda out=out: run(name, text, out), number, out):  # type: ignore[misc]
-            break
+    """At every fourth step; `python -m tests.faults.resume_everywhere` does all of all jobs."""
+    assert kill_everywhere(name, text, tmp_path, undisturbed(name), every=4) > 15
+
+
+@pytest.mark.parametrize("name", ["keyed", "chain"])
+def test_killed_while_going_on(name: str, text: Path, tmp_path: Path, undisturbed: Callable[[str], Path]) -> None:
+    """And again, at steps of the run that goes on."""
+    assert kill_again_everywhere(name, text, tmp_path, undisturbed(name), every=3) > 10
+
+
+def kill_everywhere(name: str, text: Path, folder: Path, whole: Path, *, every: int) -> int:
+    """How many times it was killed, each at another step."""
+    kills = 0
+    while killed_at_step(partial(run, name, text, folder / "out"), (kills + 1) * every, folder):
+        kills += 1
+        run(name, text, folder / "out")
+        check(folder / "out", whole)
+        shutil.rmtree(folder / "out")
+    return kills
+
+
+def kill_again_everywhere(name: str, text: Path, folder: Path, whole: Path, *, every: int) -> int:
+    """The same for a run that goes on with what another left after half of its records."""
+    out, kept = folder / "out", folder / "kept"
+    assert killed_at_record(partial(run, name, text, out), 3, When.AFTER)
+    shutil.copytree(out, kept)
+    kills = 0
+    while killed_at_step(partial(run, name, text, out), (kills + 1) * every, folder):
+        kills += 1
         run(name, text, out)
         check(out, whole)
-    assert number > 60
+        shutil.rmtree(out)
+        shutil.copytree(kept, out)  # with the times of its files
+    return kills
 
 
-def test_killed_while_going_on(text: Path, tmp_path: Path, undisturbed: Callable[[str], Path]) -> None:
-    """And again, at every step of the run that goes on."""
-    whole = undisturbed("keyed")
-    out = tmp_path / "out"
-    assert killed_at_record(lambda: run("keyed", text, out), 4, When.AFTER)
-    number, runs = 0, 0
-    while killed_at_step(lambda: run("keyed", text, out), number := number + 3, out):
-        runs += 1
-        assert runs < 200
-    check(out, whole)
-
-
-def test_it_runs_in_children(text: Path, tmp_path: Path) -> None:
-    assert in_child(lambda: run("keyed", text, tmp_path / "out")) == 0
+@pytest.mark.parametrize("done", ["all but the last", "all"])
+def test_only_the_last_steps_are_left(done: str, text: Path, tmp_path: Path) -> None:
+    """A fold and a keyed job whose tasks are all finished write their value, manifest and `_SUCCESS`, and run none."""
+    for name, number in (("keyed", 6), ("fold", 5)):
+        out = tmp_path / name
+        assert killed_at_record(partial(run, name, text, out), number, When.AFTER if done == "all" else When.BEFORE)
+        result = run(name, text, out)
+        assert result.outcome is not None
+        tasks = sum(len(stage.task_seconds) for stage in result.outcome.stages)
+        assert result.outcome.past_tasks == (tasks if done == "all" else tasks - 1)
