@@ -16,6 +16,7 @@ from itertools import chain, groupby, islice
 from typing import Any, NamedTuple, Protocol
 
 from mapreduce.dataflow.batches import Batch, RowBatch
+from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.order import order_key, order_keys
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.dataflow.reduction import Reduction
@@ -183,8 +184,11 @@ def _is_plain(partial: Any) -> bool:
 class PairsBuffer:
     """All pairs as they come; sorted, and combined where the job has a combiner, when drained."""
 
-    def __init__(self, reduction: Reduction, partitioner: Partitioner, buffer_bytes: int) -> None:
+    def __init__(
+        self, reduction: Reduction, partitioner: Partitioner, buffer_bytes: int, monitor: Monitor | None = None
+    ) -> None:
         self.reduction = reduction
+        self.monitor = monitor or Monitor()
         self.partitioner = partitioner
         self.buffer_bytes = buffer_bytes
         self.keys: list[Any] = []
@@ -253,6 +257,7 @@ class PairsBuffer:
             for combined in combine(first[0], chain((first[1],), (value for _, value in group))):
                 keys.append(first[0])
                 values.append(combined)
+            self.monitor.steps += 1  # a combiner may take long
         return RowBatch(keys, values)
 
 

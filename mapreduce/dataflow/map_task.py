@@ -157,7 +157,7 @@ class MappedPairs:
         if self.reduction.monoid is not None:
             columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
             return PartialsBuffer(self.reduction.monoid, self.partitioner, size, columns_pay=columns_pay)
-        return PairsBuffer(self.reduction, self.partitioner, size)
+        return PairsBuffer(self.reduction, self.partitioner, size, self.attempt.monitor)
 
 
 def run_sample(attempt: Attempt, spec: SampleSpec) -> Output:
@@ -237,7 +237,7 @@ def _blocks(attempt: Attempt, split: Split) -> Iterator[Block]:
         monitor.records_in += len(block)
         monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
     monitor.bytes_in = total
-    monitor.in_hand = None
+    monitor.in_hand = monitor.within = None
 
 
 def _lines(attempt: Attempt, split: Split) -> Iterator[bytes]:

@@ -39,7 +39,7 @@ class MappedBlock:
         self.block = block
         self.records = list(block.records())
         self.left = iter(self.records)
-        monitor.in_hand = self.in_hand
+        monitor.in_hand, monitor.within = self.in_hand, self._done
         self.pairs: Iterator[Any] = chain.from_iterable(map(job.map, self.left))
 
     def in_hand(self) -> InHand:
@@ -76,6 +76,10 @@ class MappedBlock:
             if not _is_pair(pair):
                 return WrongPair(index, _rule_for(pair))
         return None
+
+    def _done(self) -> int:
+        """How many of the records were mapped, for a block whose records take long."""
+        return max(0, self._index())
 
     def _index(self) -> int:
         """Which of the records is in hand."""

@@ -41,6 +41,7 @@ class Monitor:
         "records_out",
         "spills",
         "steps",
+        "within",
     )
 
     def __init__(self) -> None:
@@ -49,6 +50,7 @@ class Monitor:
         self.records_out = 0
         self.spills = 0
         self.steps = 0  # whatever else shows that the work goes on: a batch merged or written
+        self.within: Callable[[], int] | None = None  # steps within the batch at hand: asked, so they cost nothing
         self.cancelled = False
         self.over_memory: Callable[[], str] | None = None  # weighs once more; a sentence if it is still too much
         self.record: object = None  # the record that an exception was raised for
@@ -71,6 +73,13 @@ class Monitor:
             self.check()
             self.steps += 1
             yield item
+
+    def steps_so_far(self) -> int:
+        """A figure that changes as long as the work goes on. From any thread; never raises."""
+        with suppress(Exception):  # a batch may end just now
+            if self.within is not None:
+                return self.steps + self.within()
+        return self.steps
 
     def whereabouts(self) -> InHand:
         """What the task is at, as far as it says. Never raises."""

@@ -63,6 +63,8 @@ def _write(attempt: Attempt, reduction: Reduction, runs: Sequence[Run], writer: 
 def _counted(attempt: Attempt, pairs: Iterator[tuple[Any, Any]]) -> Iterator[tuple[Any, Any]]:
     """The same pairs; now and then the attempt shows progress and sees whether it was cancelled."""
     monitor = attempt.monitor
+    number = 0
+    monitor.within = lambda: number
     while True:
         number = 0
         for pair in pairs:

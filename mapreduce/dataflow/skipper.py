@@ -181,7 +181,7 @@ class SkippingBlock(MappedBlock):
         self.rows = skipper.records(block, self.bad)
         self.records = [record for _, record in self.rows]
         self.at = -1
-        self.monitor.in_hand = self.in_hand
+        self.monitor.in_hand, self.monitor.within = self.in_hand, self._done
         self.pairs = self._pairs()
 
     def _pairs(self) -> Iterator[Any]:

@@ -264,7 +264,8 @@ class Worker:
         if report:
             monitor = current.monitor
             resident_bytes, seconds = self._gauge.resident_bytes(), time.process_time()
-            figures = Figures(monitor.bytes_in, monitor.records_in, monitor.steps, resident_bytes, seconds)
+            steps = monitor.steps_so_far()
+            figures = Figures(monitor.bytes_in, monitor.records_in, steps, resident_bytes, seconds)
             self._send(encode(Kind.PROGRESS, current.job, current.attempt, encode_figures(figures)))
 
     def _weigh(self, current: Running) -> None:

@@ -130,20 +130,56 @@ def test_code_that_holds_on_to_the_interpreter_gets_a_backup(tmp_path: Path) -> 
     assert result.failures == []
 
 
-class SlowReduce(mr.Job):
-    """A reduce, a merge and a finish that take longer than the timeout, and go on all the while."""
+class Slowly(mr.Job):
+    """Each stage takes longer than the timeout, and goes on all the while: many records of one block, many values of
+    one key, many keys."""
+
+    def __init__(self, slow: str) -> None:
+        self.slow = slow
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        self.wait("map")
+        yield ("key" if self.slow == "values" else line), 1
+
+    def reduce(self, key: str, values: Iterator[int]) -> int:
+        self.wait("keys")
+        total = 0
+        for value in values:
+            self.wait("values")
+            total += value
+        return total
+
+    def wait(self, where: str) -> None:
+        if self.slow == where:
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("slow", ["map", "keys", "values"])
+def test_a_task_that_goes_on_slowly_makes_progress(tmp_path: Path, slow: str) -> None:
+    path = tmp_path / "input.txt"
+    path.write_text("".join(f"{n}\n" for n in range(75)))
+    result = mr.run(Slowly(slow), mr.read_text(str(path)), workers=1, split_size="1MB", task_timeout_seconds=1.0)
+    assert sum(value for _, value in result.records()) == 75
+    assert result.failures == []
+
+
+class SlowCombine(mr.Job):
+    """A combiner that takes longer than the timeout for all keys of a spill, and goes on."""
 
     def map(self, line: str) -> Iterator[tuple[str, int]]:
         yield line, 1
 
-    def reduce(self, key: str, values: Iterator[int]) -> int:
+    def combine(self, key: str, values: Iterator[int]) -> int:
         time.sleep(0.02)
         return sum(values)
 
+    def reduce(self, key: str, values: Iterator[int]) -> int:
+        return sum(values)
 
-def test_a_long_reduce_is_progress(tmp_path: Path) -> None:
+
+def test_a_long_combine_is_progress(tmp_path: Path) -> None:
     path = tmp_path / "input.txt"
-    path.write_text("".join(f"{n}\n" for n in range(100)))
-    result = mr.run(SlowReduce(), mr.read_text(str(path)), workers=1, task_timeout_seconds=1.0)
-    assert sum(value for _, value in result.records()) == 100
+    path.write_text("".join(f"{n}\n" for n in range(75)))
+    result = mr.run(SlowCombine(), mr.read_text(str(path)), workers=1, split_size="1MB", task_timeout_seconds=1.0)
+    assert sum(value for _, value in result.records()) == 75
     assert result.failures == []

@@ -122,3 +122,13 @@ def test_a_large_task_ends_at_its_next_check_unless_a_spill_made_room() -> None:
     monitor.over_memory = None
     assert list(monitor.watched([1, 2])) == [1, 2]
     assert monitor.steps == 2
+
+
+def test_steps_within_a_batch_count_and_never_raise() -> None:
+    monitor = Monitor()
+    monitor.steps = 3
+    assert monitor.steps_so_far() == 3
+    monitor.within = lambda: 4
+    assert monitor.steps_so_far() == 7
+    monitor.within = lambda: [1][7]
+    assert monitor.steps_so_far() == 3
