@@ -25,7 +25,7 @@ from mapreduce.storage.job_folder import is_complete
 from mapreduce.storage.kept_outputs import kept_folder
 from mapreduce.storage.leftovers import find_dead_folders, remove_dead_folders
 from mapreduce.storage.locks import HeldByAnotherError, take_lock
-from mapreduce.storage.paths import EVENTS, JOB, MANIFEST, SKIPPED, JobPaths
+from mapreduce.storage.paths import EVENTS, JOB, LOG, MANIFEST, OLD_LOG, REPORT, SKIPPED, JobPaths
 from mapreduce.storage.store import TEMPORARY
 
 
@@ -51,7 +51,10 @@ def find_unfinished(root: Path) -> list[Find]:
     if not remains:
         return []
     size = sum(map(size_of, remains)) - size_of(Path(root, JobPaths("").lock))  # which has any size
-    what = "what a complete job left beside its output" if is_complete(root) else "an unfinished job"
+    if is_complete(root):
+        what = "what a complete job left beside its output"
+    else:
+        what = "an unfinished job" if (root / JOB).is_dir() else "what a job that failed said of itself"
     return [Find(f"{what} in {root}", size, lambda: _remove_remains(root))]
 
 
@@ -60,11 +63,11 @@ def remains_of(root: Path) -> list[Path]:
     job = [root / JOB] if (root / JOB).is_dir() else []
     if is_complete(root):
         return job
-    said = [root / name for name in (EVENTS, SKIPPED, MANIFEST + TEMPORARY) if (root / name).exists()]
-    if not job:
-        return said
-    made = [root / MANIFEST] if (root / MANIFEST).exists() else []
-    return [*made, *said, *sorted(root.glob("part-*")), *_named_parts(root), *job]
+    if not job and not (root / EVENTS).exists():
+        return []  # no job was here
+    said = [root / name for name in (MANIFEST, MANIFEST + TEMPORARY, EVENTS, LOG, OLD_LOG, REPORT, SKIPPED)]
+    said = [path for path in said if path.exists()]
+    return [*said, *sorted(root.glob("part-*")), *_named_parts(root), *job] if job else said
 
 
 def _named_parts(root: Path) -> list[Path]:
@@ -97,23 +100,21 @@ def check_not_running(root: Path) -> None:
 
 def _remove_remains(root: Path) -> None:
     remains = remains_of(root)
-    if not (root / JOB).is_dir():
-        for path in remains:
-            remove(path)
-        return
+    lock = None
     try:
-        lock = take_lock(Path(root, JobPaths("").lock))
-    except HeldByAnotherError as error:
-        raise ResourceError(f"a job has begun to run in {root} (pid {error.owner}); it was left alone") from None
-    try:
+        if (root / JOB).is_dir():
+            lock = take_lock(Path(root, JobPaths("").lock))
         for path in remains:
             remove(path)
             if path.parent != root:
                 with suppress(OSError):  # other files are in it
                     path.parent.rmdir()
+    except HeldByAnotherError as error:
+        raise ResourceError(f"a job has begun to run in {root} (pid {error.owner}); it was left alone") from None
     finally:
-        lock.release()
-    with suppress(OSError):
+        if lock is not None:
+            lock.release()
+    with suppress(OSError):  # what no job wrote stays
         root.rmdir()
 
 

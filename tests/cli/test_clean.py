@@ -84,6 +84,14 @@ def test_a_complete_output_stays(clean: Clean, tmp_path: Path) -> None:
     assert names_in(root) == sorted(output)
 
 
+def test_what_a_failed_job_said_of_itself_goes(clean: Clean, tmp_path: Path) -> None:
+    root = make(tmp_path / "counts", "_events.jsonl", "_log", "_report.html")
+    assert clean(root) == (0, f"removed 30 B: what a job that failed said of itself in {root}\n", "")
+    assert not root.exists()
+    make(root, "_log", "part-00000.tsv")  # no event log: not ours
+    assert clean(root) == (0, "nothing to remove\n", "")
+
+
 def test_parts_of_others_stay(clean: Clean, tmp_path: Path) -> None:
     root = make(tmp_path / "hadoop", "part-00000", "part-00001")
     assert clean(root) == (0, "nothing to remove\n", "")
