@@ -382,6 +382,22 @@ def test_a_stopped_worker_is_backed_up() -> None:
 
 
 @forks
+def test_a_worker_is_killed_when_it_has_reported() -> None:
+    names = [attempt(index, number, stage) for index in range(9) for number in range(2) for stage in range(2)]
+
+    def moments(seed: int) -> list[Moment]:
+        faults = [parse_chaos(f"{seed}:kill=0.02", "job-1").fault_for(name) for name in names]
+        return [fault.moment for fault in faults if fault is not None]
+
+    seed = next(seed for seed in range(10_000) if moments(seed) == [Moment.REPORTED])
+    result = mr.run(Words(), mr.from_records(LINES), workers=2, chaos=f"{seed}:kill=0.02", split_size=32)
+    assert dict(result.records()) == {"a": 4, "b": 4, "c": 4, "d": 4}
+    assert result.notes == [f"chaos (seed {seed}) inflicted 1 kill; all survived"]
+    assert result.outcome is not None
+    assert result.outcome.lost_workers == 1
+
+
+@forks
 @pytest.mark.parametrize("seed", range(6))
 def test_same_bytes_under_chaos(seed: int, tmp_path: Path, expected: Callable[[str], str]) -> None:
     name = list(chaos_runs.CASES)[seed % len(chaos_runs.CASES)]
