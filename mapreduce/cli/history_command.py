@@ -7,7 +7,6 @@ import shlex
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -92,9 +91,9 @@ def _cells(past: PastJob) -> tuple[str, ...]:
 
 def _page(past: PastJob) -> dict[str, Any]:
     """A job as JSON; what is known only at the end is null before."""
-    ended = {} if past.ended is None else asdict(past.ended)
+    ended = {} if past.ended is None else past.ended._asdict()
     names = ("seconds", "reason", "bytes_in", "failed_attempts", "jobs")
-    page = {**asdict(past.began), **{name: ended.get(name) for name in names}}
+    page = {**past.began._asdict(), **{name: ended.get(name) for name in names}}
     return {**page, "outcome": past.state.value, "can_go_on": past.can_go_on}
 
 
