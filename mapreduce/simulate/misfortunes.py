@@ -54,8 +54,8 @@ class Misfortunes:
             self._timetable.at(self._timetable.now + seconds, partial(self._crash_by_chance, losses=host.losses), host)
 
     def _strike(self, hit: Callable[[Host, float], None], blow: Blow) -> None:
-        up = [host for host in self._simulation.hosts if host.up]
-        for host in self._random.sample(up, min(blow.hosts, len(up))):
+        free = [host for host in self._simulation.hosts if host.runs_now and not host.cut]
+        for host in self._random.sample(free, min(blow.hosts, len(free))):
             hit(host, blow.seconds)
 
     # Crash
@@ -86,6 +86,7 @@ class Misfortunes:
 
     def _repair(self, host: Host) -> None:
         self._tell_losses(host)
+        host.losses += 1
         host.workers.clear()
         host.lost.clear()
         self._simulation.join(host)
@@ -93,8 +94,6 @@ class Misfortunes:
     # Cut
 
     def _cut(self, host: Host, seconds: float) -> None:
-        if host.cut or host.stopped >= 0:
-            return
         now = self._timetable.now
         self._simulation.tally.cuts += 1
         host.cut = True
@@ -108,6 +107,7 @@ class Misfortunes:
             return
         simulation = self._simulation
         host.cut = False
+        host.losses += 1
         simulation.outputs.find_again(host.lost)
         host.lost.clear()
         late, host.late = host.late, []
@@ -132,6 +132,9 @@ class Misfortunes:
             host.lost = self._simulation.outputs.lose_all(host)
             self._fail_readers(host)
         self._tell_losses(host)
+        if not self._will_be_up:
+            reason = "every host has crashed and none comes back"
+            self._simulation.tell(AllWorkersGone(self._timetable.now, reason))
 
     def _tell_losses(self, host: Host) -> None:
         """The tracker learns which workers and outputs are lost."""
@@ -144,8 +147,6 @@ class Misfortunes:
         for task in host.lost:
             if simulation.outputs.is_missing(task):
                 simulation.tell(OutputLost(now, task))
-        if not self._will_be_up:
-            simulation.tell(AllWorkersGone(now, "every host has crashed and none comes back"))
 
     def _fail_readers(self, host: Host) -> None:
         """Attempts that have not read all of their inputs yet meet those that are gone, at once."""
@@ -162,8 +163,6 @@ class Misfortunes:
     # Stop
 
     def _stop(self, host: Host, seconds: float) -> None:
-        if host.cut or host.stopped >= 0:
-            return
         now = self._timetable.now
         self._simulation.tally.stops += 1
         host.stopped = now

@@ -77,6 +77,8 @@ def advice(table: Sequence[Prediction]) -> str:
     more = next(line for line in table if line.workers > last.workers)
     gain = last.seconds / more.seconds - 1
     told = f"would be {gain:.0%} faster" if gain >= 0.005 else "would be no faster"
+    if last.workers == 1:
+        return f"1 worker is enough: {_workers(more.workers)} {told}."
     return f"{_workers(last.workers)} pay: {last.speedup:.1f} times as fast as one. {_workers(more.workers)} {told}."
 
 
