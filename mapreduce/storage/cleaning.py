@@ -28,6 +28,9 @@ from mapreduce.storage.locks import HeldByAnotherError, take_lock
 from mapreduce.storage.paths import EVENTS, JOB, LOG, MANIFEST, OLD_LOG, REPORT, SKIPPED, JobPaths
 from mapreduce.storage.store import TEMPORARY
 
+MODEL = "model.json"
+"""What `fit` writes last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Find:
@@ -51,17 +54,22 @@ def find_unfinished(root: Path) -> list[Find]:
     if not remains:
         return []
     size = sum(map(size_of, remains)) - size_of(Path(root, JobPaths("").lock))  # which has any size
-    if is_complete(root):
+    if is_finished(root):
         what = "what a complete job left beside its output"
     else:
         what = "an unfinished job" if (root / JOB).is_dir() else "what a job that failed said of itself"
     return [Find(f"{what} in {root}", size, lambda: _remove_remains(root))]
 
 
+def is_finished(root: Path) -> bool:
+    """Whether the folder holds an output or a model that is complete."""
+    return is_complete(root) or (root / MODEL).exists()
+
+
 def remains_of(root: Path) -> list[Path]:
     """The entries of an output folder that nobody needs who does not go on with the job; `_job` comes last."""
     job = [root / JOB] if (root / JOB).is_dir() else []
-    if is_complete(root):
+    if is_finished(root):
         return job
     if not job and not (root / EVENTS).exists():
         return []  # no job was here

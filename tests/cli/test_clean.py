@@ -84,6 +84,14 @@ def test_a_complete_output_stays(clean: Clean, tmp_path: Path) -> None:
     assert names_in(root) == sorted(output)
 
 
+def test_a_model_stays(clean: Clean, tmp_path: Path) -> None:
+    root = make(tmp_path / "model", "model.json", "arrays.npz", "_events.jsonl")
+    assert clean(root) == (0, "nothing to remove\n", "")
+    make(root, "_job/lock", "_job/steps/00000.value")
+    assert clean(root)[0] == 0
+    assert names_in(root) == ["_events.jsonl", "arrays.npz", "model.json"]
+
+
 def test_what_a_failed_job_said_of_itself_goes(clean: Clean, tmp_path: Path) -> None:
     root = make(tmp_path / "counts", "_events.jsonl", "_log", "_report.html")
     assert clean(root) == (0, f"removed 30 B: what a job that failed said of itself in {root}\n", "")
