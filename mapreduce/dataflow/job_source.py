@@ -14,7 +14,7 @@ import inspect
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,8 @@ def digest_of(value: object) -> str:
 
 def show_value(value: object) -> str:
     """A value in a message: short, and without addresses."""
+    if isinstance(value, Sized) and len(value) > _SHOWN and not isinstance(value, str | bytes):
+        return f"{type(value).__name__} of {len(value):,}"
     text = repr(value)
     if " at 0x" in text:
         return type(value).__name__
@@ -113,8 +115,11 @@ def show_value(value: object) -> str:
 
 def _described(value: Any, seen: dict[int, int]) -> Iterator[str]:
     kind = type(value)
-    if value is None or kind in (bool, int, float, complex, str, bytes):
+    if value is None or kind in (bool, int, float, complex, str):
         yield f"{kind.__name__}:{value!r};"
+        return
+    if kind in (bytes, bytearray):  # an array's, perhaps
+        yield f"{kind.__name__}:{hashlib.sha256(value).hexdigest()};"
         return
     if id(value) in seen:  # a cycle
         yield f"again {seen[id(value)]};"

@@ -123,7 +123,7 @@ def hash_of(root: Path) -> str:
     """Of all that an output holds but what tells of times and attempts."""
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.name.startswith("_"):
+        if path.is_file() and not path.relative_to(root).parts[0].startswith("_"):
             digest.update(f"{path.relative_to(root)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 

@@ -196,6 +196,22 @@ def kill_again_everywhere(name: str, text: Path, folder: Path, whole: Path, *, e
     return kills
 
 
+def test_killed_while_replacing_an_output(text: Path, tmp_path: Path, undisturbed: Callable[[str], Path]) -> None:
+    """With --fresh: the old output is complete, or gone, or on its way out; the same command makes the new one."""
+    out, old = tmp_path / "out", tmp_path / "old"
+    run("named outputs", text, old, reducers=5)
+    shutil.copytree(old, out)
+    number, again = 0, {"fresh": True}
+    while killed_at_step(partial(run, "keyed", text, out, fresh=True), number := number + 2, tmp_path) and number < 60:
+        complete = (out / "_SUCCESS").exists()
+        assert not complete or hash_of(out) == hash_of(old)
+        run("keyed", text, out, **(again if complete or number % 4 else {}))
+        check(out, undisturbed("keyed"))
+        shutil.rmtree(out)
+        shutil.copytree(old, out)
+    assert number > 20
+
+
 @pytest.mark.parametrize("done", ["all but the last", "all"])
 def test_only_the_last_steps_are_left(done: str, text: Path, tmp_path: Path) -> None:
     """A fold and a keyed job whose tasks are all finished write their value, manifest and `_SUCCESS`, and run none."""
