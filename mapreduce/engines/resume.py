@@ -156,7 +156,8 @@ def _finder(root: Path, parts_stage: int) -> Callable[[AttemptFinished], bool]:
 
 
 def _rewrite(root: Path, fingerprint: str, events: list[AttemptFinished]) -> None:
-    """Replace the journal in one step."""
+    """Replace the journal in one step, which an old one with events has to survive. A new one, with none, is on disk as
+    soon as there is something to lose: with the first event."""
     name = JobPaths("").journal
     store = open_store(str(root))
     temporary = name + TEMPORARY
@@ -166,6 +167,6 @@ def _rewrite(root: Path, fingerprint: str, events: list[AttemptFinished]) -> Non
             writer.begin(fingerprint)
             for event in events:
                 writer.append(event)
-        store.sync(temporary)
+        if events:
+            store.sync(temporary)
         store.rename(temporary, name)
-        store.sync(JOB)

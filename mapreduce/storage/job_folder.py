@@ -99,10 +99,10 @@ class JobFolder:
         """
         check_is_ours(self.root)
         with explained(open_store(str(self.root)), JOB):
-            _remove(Path(self.root, SUCCESS))
-            _remove(Path(self.root, MADE))
-            _sync_folder(self.root)
-            _sync_folder(Path(self.root, JOB))
+            first = [path for path in (Path(self.root, SUCCESS), Path(self.root, MADE)) if path.exists()]
+            for path in first:
+                _remove(path)
+                _sync_folder(path.parent)
             for entry in self.root.iterdir():
                 if entry.name != JOB:
                     _remove(entry)
