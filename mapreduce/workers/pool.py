@@ -74,8 +74,13 @@ CANCEL_SECONDS = 1.0
 """Tasks look for a cancel at every block and batch, many times a second; what takes longer is user code, or stuck."""
 
 CLOSE_SECONDS = 0.5
+"""From SIGTERM to SIGKILL at the end: for what user code started. A worker itself ends at once."""
+
 MAX_IDLE_DEATHS = 3
+"""One may be bad luck, two a coincidence. A start takes 2 to 30 ms, so a hopeless pool says so within a second."""
+
 LAST_WORDS_LINES = 15
+"""A traceback's end, which tells what is missing."""
 
 STOPPED_SECONDS = 30.0
 """A worker that has an attempt, said nothing for so long, and is in the state 'stopped' (SIGSTOP) is killed and

@@ -19,7 +19,7 @@ from mapreduce.engines.local import LocalExecutor
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import MiB
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, LogLines, Lost, NoWorkers, Progress, Ready, Report
-from mapreduce.workers.pool import Pool
+from mapreduce.workers.pool import PACKAGE, Pool, _without_our_frames
 from mapreduce.workers.process import ONE_THREAD, Entry, Start, choose_start
 from mapreduce.workers.worker import EXIT_OVER_LIMIT
 from tests.workers.jobs import ENTRY
@@ -265,6 +265,28 @@ def test_segmentation_fault_leaves_its_traceback(pool: Pool) -> None:
     harness.until(Lost)
     assert "Segmentation fault" in harness.log()
     assert "jobs.py" in harness.log()
+
+
+CRASH = """it printed this
+Fatal Python error: Segmentation fault
+
+Current thread 0x1 (most recent call first):
+  File "/home/me/job.py", line 7 in map
+  File "{package}reducers.py", line 115 in add_pairs
+  File "{package}workers/worker.py", line 138 in _attempt
+  File "/home/me/script.py", line 20 in <module>
+
+Extension modules: numpy (total: 1)
+"""
+
+
+def test_a_crash_is_told_without_the_frames_that_led_to_the_fork() -> None:
+    words = _without_our_frames(CRASH.replace("{package}", PACKAGE))
+    assert "it printed this" in words
+    assert 'job.py", line 7 in map' in words
+    assert "script.py" not in words
+    assert "Extension modules" in words
+    assert _without_our_frames("Killed\n") == "Killed\n"
 
 
 def test_worker_over_its_memory_is_ended_and_says_so(pool: Pool) -> None:
