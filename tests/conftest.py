@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="mrtest-")
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     os.environ["XDG_STATE_HOME"] = os.path.join(folder, "state")  # the user's own history is none of ours
+    os.environ["MAPREDUCE_CACHE"] = os.path.join(folder, "cache")  # nor what is kept for --incremental
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
