@@ -101,13 +101,46 @@ def watched_engine(options: EngineOptions) -> Iterator[WatchedEngine]:
     view = _make_view(options)
     # what an inline job prints is no result either
     stdout: AbstractContextManager[Any] = redirect_stdout(sys.stderr) if options.inline else nullcontext()
+    engine: WatchedEngine | None = None
     try:
         with stdout, WatchedEngine(options, view) as engine:
             yield engine
+    except BaseException:
+        _close(view)
+        if engine is not None:
+            _tell_end(engine.summary, view, options)
+        raise
     finally:
-        close = getattr(view, "close", None)
-        if close is not None:
-            close()
+        _close(view)
+
+
+def _close(view: Observer) -> None:
+    close = getattr(view, "close", None)
+    if close is not None:
+        close()
+
+
+def _tell_end(summary: JobSummary | None, view: Observer, options: EngineOptions) -> None:
+    """Of jobs that did not succeed: to programs all figures, to people what failed, where the view that showed it is
+    gone. Why it ended they are told by the error."""
+    if summary is None or summary.outcome == "succeeded":
+        return
+    if options.json:
+        tell_summary(summary, options, {"output": options.output})
+    elif isinstance(view, _live_views()) and summary.failures:
+        say(summary.failures_text(_events_of(options)))
+
+
+def _live_views() -> tuple[type[Observer], ...]:
+    """Views that leave nothing on the terminal."""
+    live = sys.modules.get("mapreduce.report.live")
+    return () if live is None else (live.LiveView,)
+
+
+def _events_of(options: EngineOptions) -> str | None:
+    """Where all that happened can be read, if it can."""
+    events = None if options.output is None else options.output / EVENTS
+    return str(events) if events is not None and events.exists() else None
 
 
 def tell_summary(summary: JobSummary | None, options: EngineOptions, extra: dict[str, Any] | None = None) -> None:
@@ -122,10 +155,8 @@ def tell_summary(summary: JobSummary | None, options: EngineOptions, extra: dict
     elif summary is not None and not options.quiet:
         from mapreduce.report.summary import SCALING_FROM_SECONDS
 
-        events = None if options.output is None else options.output / EVENTS
-        where = str(events) if events is not None and events.exists() else None
         since = 0.0 if options.verbosity else SCALING_FROM_SECONDS
-        say(summary.to_text(scaling_from_seconds=since, events=where))
+        say(summary.to_text(scaling_from_seconds=since, events=_events_of(options)))
 
 
 def _make_view(options: EngineOptions) -> Observer:

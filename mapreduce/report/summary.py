@@ -116,7 +116,11 @@ class JobSummary:
         ]
         done = self.outcome if self.jobs == 1 else f"{self.jobs} jobs {self.outcome}"
         head = f"{done} in {format_seconds(self.seconds)} on {format_plural(self.workers, 'worker')}"
-        return "\n".join([head, *(f"  {label:<9}{text}" for label, text in rows)])
+        return "\n".join([head, *_indented(rows)])
+
+    def failures_text(self, events: str | None = None) -> str:
+        """What failed on the way, and nothing else."""
+        return "\n".join(_indented(self._failure_rows(events)))
 
     def _rates(self) -> str:
         if self.seconds <= 0 or not self.bytes_in or self.past_tasks:  # of which others read a part, in their time
@@ -154,6 +158,10 @@ class JobSummary:
         )
         speedups = "  ".join(f"S({n}) {speedup:.2f}" for n, speedup in self.predicted_speedups.items())
         return [("parallel", f"p = {self.parallel_fraction:.4f}{serial}"), ("Amdahl", speedups)]
+
+
+def _indented(rows: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"  {label:<9}{text}" for label, text in rows]
 
 
 def summarise(outcome: JobOutcome, workers: int) -> JobSummary:
