@@ -87,7 +87,7 @@ class Result:
         self.output: Path | None = None if temporary else folder
         self.already_complete = outcome is None
         self.outcome = outcome
-        self._folder = folder
+        self.folder = folder  # where its files lie, with an output or without
         self._before: tuple[Result, ...] = ()  # of a chain without an output: those of its other jobs
         self._format = output_format
         if temporary:
@@ -102,7 +102,7 @@ class Result:
         from mapreduce.dataflow.records import RECORDS, read_parts
 
         if self._format == RECORDS:  # a generator of our own: it holds this result, and so the folder, until it ends
-            yield from read_parts(self._folder)
+            yield from read_parts(self.folder)
         else:
             from mapreduce.formats.writers import read_pairs
 
@@ -117,11 +117,11 @@ class Result:
 
         for result in self._before:
             yield from result.skipped()
-        yield from read_skipped(self._folder)
+        yield from read_skipped(self.folder)
 
     def part_files(self, name: str = "") -> list[Path]:
         """Part files in order; of a named output with its name."""
-        return sorted(Path(self._folder, name).glob("part-*"))
+        return sorted(Path(self.folder, name).glob("part-*"))
 
     def dataset(self, name: str = "") -> Dataset:
         """The output as input of a next job. Records are (key, value) pairs, unless the output is a text format."""

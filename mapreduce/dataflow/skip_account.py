@@ -67,6 +67,8 @@ class SkipAccount:
         if not self.book.all_skipped:
             return None
         folder = os.path.join(output_of(self.context.root), SKIPPED)
+        if self.context.format.name == "cached":  # a pass of a fit: its engine knows whether there is a folder
+            return self.book.sentence()
         see = f"; see {folder}" if self.context.durable else "; with an output folder (-o) they are kept there"
         return f"{self.book.sentence()}{see}"
 

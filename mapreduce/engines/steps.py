@@ -80,10 +80,10 @@ class Steps:
                 logger.warning("resuming: %s finished by an earlier run", steps)
         is_short = isinstance(dataset.format, CachedFormat)
         result = run_fold(None if is_short else Path(self._store.locate(self._path)))
-        if settings.skip_bad_records and not is_short:
+        if settings.skip_bad_records:
             from mapreduce.dataflow.skipped_records import keep_skipped
 
-            keep_skipped(self._store.locate(self._path), self.root)
+            keep_skipped(result.folder, self.root)
         self._keep(origin, result.value)
         result.output = None  # it goes with the step
         return result
