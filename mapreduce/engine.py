@@ -160,6 +160,7 @@ class Engine:
         whole = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from)
 
         def prepare_last() -> Prepared:
+            whole.tell_steps(len(first) + 1)
             found = run_first(whole.step_folder)
             prepared = prepare(last, found, settings, output, self._next_job_id(), made_from)
             prepared.take_over(whole)

@@ -256,10 +256,22 @@ class Prepared:
 
         return Path(self.folder.root, JobPaths("").step(number))
 
+    def tell_steps(self, jobs: int) -> None:
+        """Of a chain that goes on: say how many of its jobs are done."""
+        done = sum(is_complete(self.step_folder(number)) for number in range(jobs - 1))
+        if done:
+            self._tell_resumed(f"{done} of {jobs} jobs {'was' if done == 1 else 'were'}")
+
+    def _tell_resumed(self, what: str) -> None:
+        text = f"{what} finished by the run that ended at {self.ended}"
+        logger.warning("resuming: %s", text)
+        self.notes.append(f"resumed: {text}")
+
     def take_over(self, whole: Prepared) -> None:
         """The last job of a chain has the folder that was claimed for the chain."""
         self.folder, self.origin = whole.folder, whole.origin
         self.runs, self.ended = whole.runs, whole.ended
+        self.notes += whole.notes
 
     def go_on(self) -> None:
         """Once the folder is claimed: what is done already becomes the past, and what is being done is written down."""
@@ -300,9 +312,7 @@ class Prepared:
         self.past += done
         in_chain = self.made_from.job is not self.context.job  # of which most may be done, and none of this job
         if self.runs > 1 and (done or not in_chain):
-            count = f"{len(done):,} of {self.plan.tasks:,} tasks were finished by the run that ended at {self.ended}"
-            logger.warning("resuming: %s", count)
-            self.notes.append(f"resumed: {count}")
+            self._tell_resumed(f"{len(done):,} of {self.plan.tasks:,} tasks were")
 
     def start_hashing(self) -> None:
         """Hash the inputs for the manifest while workers work. After they were forked: threads and forks don't mix."""
