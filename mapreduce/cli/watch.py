@@ -12,6 +12,7 @@ from mapreduce.cli.messages import say
 from mapreduce.cli.trace_file import TraceFile
 from mapreduce.engine import Engine
 from mapreduce.engines.watching import HistoryEntry
+from mapreduce.settings import Settings
 from mapreduce.storage.paths import EVENTS
 from mapreduce.tracker.observer import Observer, Observers
 
@@ -168,4 +169,4 @@ def _make_view(options: EngineOptions) -> Observer:
         return LiveView()
     from mapreduce.report.lines import LineReporter
 
-    return LineReporter(sys.stderr)
+    return LineReporter(sys.stderr, max_attempts=options.max_attempts or Settings().max_attempts)
