@@ -55,7 +55,12 @@ def test_output_folder(text: Path, tmp_path: Path) -> None:
     result = mr.run(Words(), mr.read_text(text), output=tmp_path / "new" / "out", engine="inline")
     out = tmp_path / "new" / "out"
     assert result.output == out
-    assert sorted(path.name for path in out.iterdir()) == ["_SUCCESS", "_events.jsonl", "_manifest.json", "part-00000.tsv"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "_SUCCESS",
+        "_events.jsonl",
+        "_manifest.json",
+        "part-00000.tsv",
+    ]
     assert (out / "part-00000.tsv").read_text() == "a\t3\nb\t1\nc\t1\n"
     manifest = json.loads((out / "_manifest.json").read_text())
     assert manifest["inputs"][0]["path"] == str(text)

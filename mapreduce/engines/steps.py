@@ -26,7 +26,7 @@ from zlib import crc32
 from mapreduce.engines.prepare import describe
 from mapreduce.result import Result
 from mapreduce.storage.job_folder import JobFolder
-from mapreduce.storage.paths import EVENTS, JOB, LOG, OLD_LOG, STEPS
+from mapreduce.storage.paths import EVENTS, JOB, LOG, OLD_LOG, REPORT, STEPS
 from mapreduce.storage.store import open_store, write_whole
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Steps:
         self._number = -1  # of the step at hand
         self._found = 0
         if (fresh and FRESH not in self._store.files(f"{JOB}/{STEPS}")) or not Path(root, JOB, STEPS).is_dir():
-            for log in (EVENTS, LOG, OLD_LOG):  # of another fit
+            for log in (EVENTS, LOG, OLD_LOG, REPORT):  # of another fit
                 self._store.remove(log)
         self._follows = True  # what is kept belongs to this fit, as far as it has come
         if fresh and FRESH not in self._store.files(f"{JOB}/{STEPS}"):
