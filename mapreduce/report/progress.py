@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from mapreduce.dataflow.results import Failure
-from mapreduce.errors import LostWorkerError
+from mapreduce.errors import LostWorkerError, WorkerMemoryError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.report.rates import Rate, seconds_left, share
 from mapreduce.tracker.commands import Command, Commit, NoteFailure, StartAttempt
@@ -198,11 +198,14 @@ class Progress:
         )
 
 
+OUR_WORDS = (LostWorkerError.__name__, WorkerMemoryError.__name__)
+
+
 def headline(failure: Failure) -> str:
     """A failure in one line: 'ValueError: not a number: x'; of a worker that died or stood still, what we say of it."""
     lines = failure.message.strip().splitlines()
     text = f"{failure.type_name}: {lines[0]}" if lines else failure.type_name
-    if lines and failure.type_name == LostWorkerError.__name__:
+    if lines and failure.type_name in OUR_WORDS:
         text = lines[0]
     if len(lines) > 1 and text.endswith(":"):  # what a script said last
         text = f"{text} {lines[-1].strip()}"

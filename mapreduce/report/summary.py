@@ -334,7 +334,7 @@ def _stage_text(stage: StageSummary) -> str:
 
 def _failure_text(failure: FailureSummary) -> str:
     """'map 3, attempt 1 on worker 1: its worker was killed by SIGKILL at 537 MB of 1.1 GB; ran again'."""
-    lost = failure.kind in ("lost", "memory")
+    lost = failure.message.startswith("its worker ")
     where = f" at {failure.place}" if failure.place and not lost else ""
     if lost and failure.memory_bytes:
         limit = f" of {format_bytes(failure.limit_bytes)}" if failure.limit_bytes else ""

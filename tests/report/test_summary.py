@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.report.summary import merge_summaries, summarise
 from mapreduce.tracker.commands import OutcomeKind
 from mapreduce.tracker.outcome import FailureReport
@@ -59,6 +60,19 @@ def test_how_a_worker_died_and_what_it_held() -> None:
     )
     assert failures_told(FailureReport("map 3", attempt(0, 3), W1, failure, 1.0, "run again")) == [
         "map 3, attempt 1 on worker 1: its worker was killed by SIGKILL at 537 MB of 1.1 GB; ran again"
+    ]
+
+
+def test_an_attempt_that_was_asked_to_end_for_its_memory() -> None:
+    failure = Failure(
+        FailureKind.MEMORY, "WorkerMemoryError", "it used 325 MiB of the 286 MiB that a worker may use",
+        place="a.txt, byte 0", peak_memory_bytes=340_000_000, limit_bytes=300_000_000,
+    )  # fmt: skip
+    assert failures_told(FailureReport("map 0", attempt(0, 0), W1, failure, 1.0, "run after a rest")) == [
+        (
+            "map 0, attempt 1 on worker 1: it used 325 MiB of the 286 MiB that a worker may use at a.txt, byte 0; "
+            "ran again after a rest"
+        )
     ]
 
 
