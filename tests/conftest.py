@@ -7,6 +7,7 @@ name. The check costs some 0.1 ms; only a suspect is given time to end by itself
 from __future__ import annotations
 
 import gc
+import logging
 import multiprocessing
 import os
 import shutil
@@ -117,6 +118,15 @@ def nothing_left_behind() -> Iterator[None]:
             time.sleep(0.02)
     if leaked:
         pytest.fail("left behind: " + "; ".join(sorted(map(_described, leaked))), pytrace=False)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """A command with -v or -q configures the package's logger; the next test's `caplog` would see nothing."""
+    logger = logging.getLogger("mapreduce")
+    propagate, level, handlers = logger.propagate, logger.level, list(logger.handlers)
+    yield
+    logger.propagate, logger.level, logger.handlers[:] = propagate, level, handlers
 
 
 @pytest.fixture
