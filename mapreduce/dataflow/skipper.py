@@ -123,7 +123,7 @@ class Skipper:
         """As `find_bad`, but raises the error where no row fails on its own."""
 
         def watched(some: Sequence[int]) -> BaseException | None:
-            self.attempt.monitor.check()
+            self._sign_of_life()
             return attempt(some)
 
         found = find_bad(rows, error, watched)
@@ -135,11 +135,15 @@ class Skipper:
         """An attempt died in this block: map its records one by one, so that who kills is noted. Dies, if one does."""
         for row in range(len(block)):
             if row not in bad:
-                self.attempt.monitor.check()
+                self._sign_of_life()
                 part = block.select([row])
                 self.note.enter(self.base + row, 1)
                 self._quietly(map, part)
                 self.note.leave()
+
+    def _sign_of_life(self) -> None:
+        self.attempt.monitor.check()
+        self.attempt.monitor.steps += 1
 
     def _quietly(self, map: Callable[[Block], Any], block: Block) -> BaseException | None:
         """Map to see whether it raises; nothing of it counts."""

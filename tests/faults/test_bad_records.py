@@ -136,12 +136,11 @@ def test_sorted_and_inline(text: Path, tmp_path: Path) -> None:
     job = ByRow()
     job.killing = ()
     digests = []
-    for number, engine in enumerate(("inline", "local")):
-        out = tmp_path / f"out-{number}"
-        mr.run(
-            job, mr.read_text(text), output=out, engine=engine, workers=2, skip_bad_records=0.1, split_size=500,
-            sort=True, reducers=2,
-        )  # fmt: skip
+    asked: dict[str, Any] = {"skip_bad_records": 0.1, "split_size": 500, "sort": True, "reducers": 2}
+    for engine in (mr.Engine("inline"), mr.Engine(workers=2)):
+        out = tmp_path / f"out-{engine.kind}"
+        with engine:
+            engine.run(job, mr.read_text(text), output=out, **asked)
         digests.append(digest(out))
     assert digests[0] == digests[1]
 
