@@ -9,31 +9,68 @@ Each form that jobs ask for (X, y, Arrow columns, records) gets one file a split
 
 The files are page cache that all workers share: nothing is copied to them, memory is given back under pressure, and a
 block need not go to the worker that parsed it. A form is visible only once all blocks of its split are there.
+
+A cache may be lost at any time: each process checks a file against its hash before it uses it, once, and what is
+damaged or gone is read from the input again. Where the disk is full nothing more is kept.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import logging
 import os
 import pickle
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
 
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
+from mapreduce.storage.content_hash import hash_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+logger = logging.getLogger(__name__)
+
 _mapped: dict[str, Any] = {}
 """Arrays that this process has mapped already: the second iteration faults no page again."""
+
+_checked: set[str] = set()
+"""Files of pickles that this process has compared with their hash."""
 
 
 def forget_mapped(folder: str | Path) -> None:
     """Let go of the arrays of a cache that is closed: each holds a file, though that is removed."""
     for path in [path for path in _mapped if path.startswith(f"{folder}/")]:
         del _mapped[path]
+    _checked.difference_update([path for path in _checked if path.startswith(f"{folder}/")])
+
+
+class _DamagedError(Exception):
+    """A file of the cache is not what was written."""
+
+
+def _write_facts(path: str, facts: Any) -> None:
+    """JSON behind its checksum, in one step."""
+    text = json.dumps(facts)
+    temporary = f"{path}.{os.getpid()}.tmp"
+    Path(temporary).write_text(f"{crc32(text.encode()):08x} {text}")
+    os.replace(temporary, path)
+
+
+def _read_facts(path: str) -> Any:
+    """Raises _DamagedError."""
+    try:
+        checksum, _, text = Path(path).read_bytes().partition(b" ")
+    except OSError as error:
+        raise _DamagedError(f"{path} can't be read: {error.strerror}") from None
+    if checksum != b"%08x" % crc32(text):
+        raise _DamagedError(f"{path} is damaged")
+    return json.loads(text)
 
 
 class _Form:
@@ -46,44 +83,72 @@ class _Form:
         self.complete = os.path.exists(path + ".json")
         self.sizes: list[int] = []
         self._file: Any = None
+        self._digest: Any = None
+        self._is_given_up = False
 
     def load(self, index: int) -> Any:
+        """Block `index` of a complete form. Raises _DamagedError."""
         raise NotImplementedError
+
+    def forget(self) -> None:
+        """Remove what turned out to be damaged."""
+        self.complete = False
+        _mapped.pop(self.path, None)
+        _checked.discard(self.path)
+        for path in (self.path + ".json", self.path):
+            Path(path).unlink(missing_ok=True)
 
     def append(self, index: int, value: Any) -> None:
         """Keep block `index`. Blocks come in order; one that was skipped makes the form incomplete."""
-        if index != len(self.sizes):
+        if index != len(self.sizes) or self._is_given_up:
             return
-        if self._file is None:
-            self._file = open(f"{self.path}.{os.getpid()}.tmp", "wb")
-        self.sizes.append(self._write(value))
+        try:
+            if self._file is None:
+                from xxhash import xxh3_128
+
+                self._file, self._digest = open(f"{self.path}.{os.getpid()}.tmp", "wb"), xxh3_128()
+            self.sizes.append(self._write(value))
+        except OSError as error:
+            self._give_up(error)
+
+    def _give_up(self, error: OSError) -> None:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise error
+        logger.warning("%s is not kept, so its split is read again each time: %s", self.path, error.strerror)
+        self._is_given_up = True
+        self.abandon()
+
+    def _put(self, data: Any) -> None:
+        self._file.write(data)
+        self._digest.update(data)
 
     def _write(self, value: Any) -> int:
         raise NotImplementedError
 
     def _facts(self) -> dict[str, Any]:
-        return {"sizes": self.sizes}
+        return {"sizes": self.sizes, "hash": self._digest.hexdigest()}
 
     def commit(self, blocks: int) -> None:
         """Make the form visible if it has all blocks; else forget it."""
         if self._file is None:
             return
-        self._file.close()
-        temporary = self._file.name
-        self._file = None
         if len(self.sizes) != blocks:
-            os.unlink(temporary)
+            self.abandon()
             return
-        os.replace(temporary, self.path)
-        facts = f"{self.path}.json.{os.getpid()}.tmp"
-        Path(facts).write_text(json.dumps(self._facts()))
-        os.replace(facts, self.path + ".json")
+        try:
+            self._file.close()
+            os.replace(self._file.name, self.path)
+            _write_facts(self.path + ".json", self._facts())
+        except OSError as error:
+            self._give_up(error)
+        self._file = None
 
     def abandon(self) -> None:
         """Remove what was not committed: the job failed on the way. Harmless after `commit`."""
         if self._file is not None:
-            self._file.close()
-            os.unlink(self._file.name)
+            with suppress(OSError):  # closing writes what is buffered, and the disk may be full
+                self._file.close()
+            Path(self._file.name).unlink(missing_ok=True)
             self._file = None
 
 
@@ -97,11 +162,11 @@ class _ArrayForm(_Form):
 
         array = np.ascontiguousarray(value, np.float64)
         self.columns = array.shape[1] if array.ndim == 2 else None
-        self._file.write(array.data)
+        self._put(array.data.cast("B") if array.size else b"")
         return len(array)
 
     def _facts(self) -> dict[str, Any]:
-        return {"sizes": self.sizes, "columns": self.columns}
+        return {**super()._facts(), "columns": self.columns}
 
     def load(self, index: int) -> Any:
         found = _mapped.get(self.path)
@@ -114,26 +179,42 @@ class _ArrayForm(_Form):
         from itertools import accumulate
 
         import numpy as np
+        from xxhash import xxh3_128
 
-        facts = json.loads(Path(self.path + ".json").read_text())
+        facts = _read_facts(self.path + ".json")
         ends = [0, *accumulate(facts["sizes"])]
         shape = (ends[-1],) if facts["columns"] is None else (ends[-1], facts["columns"])
         if 0 in shape:
             return np.zeros(shape), ends
-        return np.memmap(self.path, np.float64, "r", shape=shape).view(np.ndarray), ends
+        try:
+            array = np.memmap(self.path, np.float64, "r", shape=shape).view(np.ndarray)
+        except (OSError, ValueError) as error:  # gone, or too short
+            raise _DamagedError(f"{self.path} can't be mapped: {error}") from None
+        if xxh3_128(array.data.cast("B")).hexdigest() != facts["hash"]:
+            raise _DamagedError(f"{self.path} is damaged")
+        return array, ends
 
 
 class _PickleForm(_Form):
     """Any Python value a block."""
 
     def _write(self, value: Any) -> int:
-        return int(self._file.write(pickle.dumps(value, protocol=5)))
+        data = pickle.dumps(value, protocol=5)
+        self._put(data)
+        return len(data)
 
     def load(self, index: int) -> Any:
-        sizes = json.loads(Path(self.path + ".json").read_text())["sizes"]
-        with open(self.path, "rb") as file:
-            file.seek(sum(sizes[:index]))
-            return pickle.loads(file.read(sizes[index]))
+        facts = _read_facts(self.path + ".json")
+        sizes = facts["sizes"]
+        if self.path not in _checked and hash_file(self.path) != facts["hash"]:
+            raise _DamagedError(f"{self.path} is damaged")
+        _checked.add(self.path)
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(sum(sizes[:index]))
+                return pickle.loads(file.read(sizes[index]))
+        except OSError as error:
+            raise _DamagedError(f"{self.path} can't be read: {error.strerror}") from None
 
 
 _FORMS: dict[str, type[_Form]] = {"X": _ArrayForm, "y": _ArrayForm, "arrow": _PickleForm, "records": _PickleForm}
@@ -175,7 +256,11 @@ class CachedBlock(Block):
     def _get(self, name: str) -> Any:
         form = self._forms[name]
         if form.complete:
-            return form.load(self._index)
+            try:
+                return form.load(self._index)
+            except _DamagedError as error:
+                logger.warning("%s; its split is read again", error)
+                form.forget()
         made = list(self._made().records()) if name == "records" else getattr(self._made(), name)
         if not hasattr(made, "tocsr"):  # sparse rows are parsed anew: they have no one array
             form.append(self._index, made)
@@ -237,16 +322,29 @@ class CachedFormat(Format):
 
     def _blocks(self, index_path: Path, source: _Source, forms: dict[str, _Form]) -> Generator[Block, None, int]:
         """The blocks, and how many they were. Their sizes are kept once all have been read."""
-        if index_path.exists():
-            index = json.loads(index_path.read_text())
-            for number, (rows, size) in enumerate(index):
+        known = _known_blocks(index_path)
+        if known is not None:
+            for number, (rows, size) in enumerate(known):
                 yield CachedBlock(number, rows, size, source, forms)
-            return len(index)
-        index = []
+            return len(known)
+        index: list[list[int]] = []
         while (block := source.at(len(index))) is not None:
             index.append([len(block), block.bytes])
             yield CachedBlock(len(index) - 1, len(block), block.bytes, source, forms)
-        temporary = Path(f"{index_path}.{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(index))
-        os.replace(temporary, index_path)
+        try:
+            _write_facts(str(index_path), index)
+        except OSError as error:
+            logger.warning("%s is not kept: %s", index_path, error.strerror)
         return len(index)
+
+
+def _known_blocks(path: Path) -> list[list[int]] | None:
+    """Rows and bytes of each block; None if they are not known, or no more."""
+    if not path.exists():
+        return None
+    try:
+        known: list[list[int]] = _read_facts(str(path))
+    except _DamagedError as error:
+        logger.warning("%s; its split is read again", error)
+        return None
+    return known

@@ -5,6 +5,7 @@ A store damages real files, just after they got their names.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -17,6 +18,8 @@ import pytest
 import mapreduce as mr
 from mapreduce.dataflow.package import JobContext
 from mapreduce.errors import OutputLostError
+from mapreduce.storage import block_cache
+from mapreduce.storage.block_cache import forget_mapped
 from mapreduce.storage.paths import MANIFEST
 from tests.faults.stores import Disk
 
@@ -158,3 +161,60 @@ def test_a_disk_that_damages_everything_ends_the_job(data: Any, tmp_path: Path) 
 
     with Bad(flip_a_bit).inserted(), pytest.raises(OutputLostError, match=r"segments/0-\d-\d+.seg"):
         run(Sums(), data, tmp_path / "damaged")
+
+
+class Totals(mr.Fold):
+    """Reads one form of each block."""
+
+    def __init__(self, form: str) -> None:
+        self.form = form
+
+    def map(self, block: Any) -> Any:
+        rows: Any = list(block.records()) if self.form == "records" else getattr(block, self.form)
+        if self.form == "arrow":
+            return sum(row["a"] for row in rows.to_pylist())
+        return float(rows.sum()) if self.form == "X" else sum(float(row["a"]) for row in rows)
+
+    def reduce(self, a: float, b: float) -> float:
+        return a / 3 + b
+
+
+@pytest.mark.parametrize("which", ["", ".json", "the index"])
+@pytest.mark.parametrize("damage", WAYS[:4])
+@pytest.mark.parametrize("form", ["X", "arrow", "records"])
+def test_a_block_that_an_engine_keeps(form: str, damage: Any, which: str, tmp_path: Path) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number * 0.1},{number}\n" for number in range(3000)))
+    with mr.Engine("inline") as engine:
+        rows = engine.cache(mr.read_csv(tmp_path / "rows.csv"))
+        values = [engine.run(Totals(form), rows, block_size=4096).value for _ in range(2)]
+        assert engine._cache_folder is not None
+        pattern = "0.*[0-9].json" if which == "the index" else f"0.*.{form}{which}"
+        (file,) = engine._cache_folder.rglob(pattern)
+        forget_mapped(engine._cache_folder)  # as a process that comes to it for the first time
+        damage(file)
+        values += [engine.run(Totals(form), rows, block_size=4096).value for _ in range(2)]
+        assert len(set(values)) == 1
+        assert file.exists()  # made again
+        assert list(engine._cache_folder.rglob("*.tmp")) == []
+
+
+def test_a_full_disk_costs_the_cache_and_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rows.csv").write_text("a,b\n" + "".join(f"{number * 0.1},{number}\n" for number in range(3000)))
+    put = block_cache._Form._put
+    puts = []
+
+    def put_twice(form: Any, data: Any) -> None:
+        puts.append(form)
+        if len(puts) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        put(form, data)
+
+    with mr.Engine("inline") as engine:
+        rows = engine.cache(mr.read_csv(tmp_path / "rows.csv"))
+        expected = engine.run(Totals("X"), mr.read_csv(tmp_path / "rows.csv"), block_size=4096).value
+        monkeypatch.setattr(block_cache._Form, "_put", put_twice)
+        values = {engine.run(Totals("X"), rows, block_size=4096).value for _ in range(2)}
+        assert values == {expected}
+        assert len(puts) > 2
+        assert engine._cache_folder is not None
+        assert [path.name for path in engine._cache_folder.rglob("*") if ".X" in path.name] == []
