@@ -33,6 +33,7 @@ one that is stopped: SIGKILL ends it all the same. What bounds a stop: see STOPP
 from __future__ import annotations
 
 import logging
+import math
 import os
 import pickle
 import selectors
@@ -108,7 +109,8 @@ class Member:
         self.started = time.monotonic()
         self.ready = False
         self.job = 0  # whose package it has
-        self.attempts: dict[AttemptId, float | None] = {}  # in order, and by when a cancel of each must be obeyed
+        # In order, and by when a cancel of each must be obeyed: infinite until its turn comes.
+        self.attempts: dict[AttemptId, float | None] = {}
         self.sample: WorkerSample | None = None
         self.cpu_seconds = self.cpu_at = 0.0
         self.peak_bytes = 0  # of its attempt at hand, as far as was seen
@@ -191,11 +193,13 @@ class Pool:
         self._to_send[worker] = member
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
-        """Ask for the attempt's end, now and within CANCEL_SECONDS. Harmless if it is over."""
+        """Ask for the attempt's end, now and within CANCEL_SECONDS, or of its turn if it waits behind another: a worker
+        in C code that keeps the interpreter can't answer, and must not die for what waits. Harmless if it is over."""
         member = self._members.get(worker)
         if member is None or member.attempts.get(attempt, 0.0) is not None:
             return
-        member.attempts[attempt] = time.monotonic() + CANCEL_SECONDS
+        runs = attempt == next(iter(member.attempts))
+        member.attempts[attempt] = time.monotonic() + CANCEL_SECONDS if runs else math.inf
         self._cancels += 1
         member.outbox += encode(Kind.CANCEL, self._job, attempt)
         self._to_send[worker] = member
@@ -231,7 +235,7 @@ class Pool:
         for member in self._members.values():
             for attempt in list(member.attempts):
                 self.cancel(attempt, member.id)
-        while dues := [due for member in self._members.values() for due in member.attempts.values() if due is not None]:
+        while dues := self._dues():
             left = max(dues) - CANCEL_SECONDS + seconds - time.monotonic()
             if left <= 0:
                 break
@@ -240,6 +244,11 @@ class Pool:
             self._kill(member, "did not let go of a job that is over")
         self._job += 1  # whatever still comes is late
         self._reports.clear()
+
+    def _dues(self) -> list[float]:
+        """By when cancels of running attempts must be obeyed."""
+        dues = (due for member in self._members.values() for due in member.attempts.values())
+        return [due for due in dues if due is not None and due < math.inf]
 
     def close(self) -> None:
         """End all workers and what they started, at the latest after CLOSE_SECONDS. A second call is harmless."""
@@ -409,6 +418,9 @@ class Pool:
         member.peak_bytes = 0
         if member.attempts.pop(attempt, None) is not None:
             self._cancels -= 1
+        following = next(iter(member.attempts), None)
+        if following is not None and member.attempts[following] == math.inf:
+            member.attempts[following] = time.monotonic() + CANCEL_SECONDS
 
     def _sampled(self, member: Member, message: Message) -> WorkerSample:
         figures = decode_figures(message.body)

@@ -374,6 +374,41 @@ def test_stopped_worker_lets_go_of_a_cancelled_attempt_by_its_death(pool: Pool) 
     assert "did not end a cancelled attempt" in harness.until(Lost).reason
 
 
+def test_worker_that_cannot_answer_does_not_die_for_what_waits(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("mapreduce.workers.pool.CANCEL_SECONDS", 0.2)
+    harness = Harness(pool)
+    running = harness.start("greedy", str(tmp_path / "pid"))
+    waiting = harness.start("nothing")
+    harness.until(Progress)
+    wait_for(tmp_path / "pid")  # from now on it holds on to the interpreter
+    harness.executor.cancel(waiting, harness.worker())
+    for _ in range(5):
+        harness.reports += harness.executor.wait(0.1)
+    assert not any(isinstance(report, Lost) for report in harness.reports)
+    harness.executor.cancel(running, harness.worker())
+    assert "did not end a cancelled attempt" in harness.until(Lost).reason
+
+
+def test_cancel_of_what_waits_must_be_obeyed_when_its_turn_comes(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapreduce.workers.pool.CANCEL_SECONDS", 0.2)
+    harness = Harness(pool)
+    harness.start("obedient", 0.3)
+    waiting = harness.start("nothing")
+    harness.executor.cancel(waiting, harness.worker())
+    assert harness.until(Cancelled).attempt == waiting
+    harness.until(Finished)
+    assert harness.value("pid")  # and the worker lives
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (path.exists() and path.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
 def test_close_ends_stopped_workers(pool: Pool) -> None:
     harness = Harness(pool)
     harness.start("obedient", 60)
