@@ -31,6 +31,10 @@ FILES = (
     "bounded_memory",
     "reliability",
 )
+TABLES = ("tracker_time", "simulate_osdi")
+"""Questions about the tracker alone, that no peer answers: their module has `table(rounds)`."""
+
+ALL = (*FILES, *TABLES)
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -44,23 +48,28 @@ def questions(names: list[str]) -> list[Question]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the engine and its peers.")
-    parser.add_argument("question", nargs="*", metavar="QUESTION", help=f"of {', '.join(FILES)}; none: all")
+    parser.add_argument("question", nargs="*", metavar="QUESTION", help=f"of {', '.join(ALL)}; none: all")
     parser.add_argument("--size", action="append", help="bytes of input, such as 200MB; may be repeated")
     parser.add_argument("--runs", type=int, default=3, help="rounds measured, after one that warms up")
     parser.add_argument("--peer", action="append", default=[], help="only this peer; may be repeated")
     arguments = parser.parse_args()
-    if unknown := set(arguments.question) - set(FILES):
-        parser.error(f"no such question: {', '.join(sorted(unknown))}; there are {', '.join(FILES)}")
+    if unknown := set(arguments.question) - set(ALL):
+        parser.error(f"no such question: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     pin_to_two_cpus()
     cache().mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now()
     text = header("python -m bench " + shlex.join(sys.argv[1:]), f"{now:%Y-%m-%d %H:%M}")
     print(text, flush=True)
-    for question in questions(arguments.question or list(FILES)):
+    asked = arguments.question or list(ALL)
+    for question in questions([name for name in asked if name in FILES]):
         for size in arguments.size or [question.size or "200MB"]:
             table = ask(question, parse_size(size), arguments.runs, frozenset(arguments.peer))
             print(table, flush=True)
             text += "\n" + table
+    for name in (name for name in asked if name in TABLES):
+        table = importlib.import_module(f"bench.{name}").table(arguments.runs)
+        print(table, flush=True)
+        text += "\n" + table
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{now:%Y-%m-%d-%H%M}.md"
     path.write_text(text)
