@@ -1,4 +1,4 @@
-"""A word count in which anything goes wrong anywhere: one fault, at one stage of a task, always or once."""
+"""A word count, and a fold, in which anything goes wrong: one fault, at one stage of a task, always or once."""
 
 from __future__ import annotations
 
@@ -82,6 +82,7 @@ FAULTS: dict[str, Callable[[], Any]] = {
 }
 
 STAGES = ("unpickle job", "setup", "map", "combine", "spill", "pickle result", "reduce", "commit", "teardown")
+FOLD_STAGES = ("fold: map", "fold: reduce", "fold: pickle partial", "fold: finish")
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,13 @@ class Amount(int):
 
     trap: Trap
 
+    @classmethod
+    def of(cls, trap: Trap) -> Amount:
+        """One task."""
+        amount = cls(1)
+        amount.trap = trap
+        return amount
+
     def __radd__(self, other: int) -> int:
         return self
 
@@ -159,9 +167,7 @@ class CrashingCount(mr.Job):
 
     def setup(self) -> None:
         self.trap.at("setup")
-        amount = Amount(1)
-        amount.trap = self.trap
-        self.count("tasks", amount)
+        self.count("tasks", Amount.of(self.trap))
 
     def map(self, line: str) -> Iterator[tuple[str, Heavy]]:
         self.trap.at("map")
@@ -178,3 +184,37 @@ class CrashingCount(mr.Job):
 
     def teardown(self) -> None:
         self.trap.at("teardown")
+
+
+class Partial:
+    """Words so far; springs the trap when it is put away."""
+
+    def __init__(self, words: int, trap: Trap) -> None:
+        self.words = words
+        self.trap = trap
+
+    def __reduce__(self) -> Any:
+        self.trap.at("fold: pickle partial")
+        return Partial, (self.words, self.trap)
+
+
+class CrashingSum(mr.Fold):
+    """Counts all words, and counts a task as one."""
+
+    def __init__(self, trap: Trap) -> None:
+        self.trap = trap
+
+    def setup(self) -> None:
+        self.count("tasks", Amount.of(self.trap))
+
+    def map(self, block: Any) -> Partial:
+        self.trap.at("fold: map")
+        return Partial(sum(len(line.split()) for line in block.records()), self.trap)
+
+    def reduce(self, a: Partial, b: Partial) -> Partial:
+        self.trap.at("fold: reduce")
+        return Partial(a.words + b.words, self.trap)
+
+    def finish(self, partial: Partial) -> int:
+        self.trap.at("fold: finish")
+        return partial.words

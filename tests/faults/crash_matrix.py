@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import mapreduce as mr
-from tests.faults.crash_jobs import ANSWER, FAULTS, LINES, STAGES, CrashingCount, Trap
+from tests.faults.crash_jobs import ANSWER, FAULTS, FOLD_STAGES, LINES, STAGES, CrashingCount, CrashingSum, Trap
 
 WORKERS = 2
 SPLIT_BYTES = 32  # of a text of 64: two maps, so no attempt ever waits behind one that is about to crash
 ATTEMPTS = 2  # that fail, in a job which fails always
 TIMEOUT_SECONDS = 1.0  # of jobs that hang
 CELL_SECONDS = 30.0  # no cell takes so long
+
+WIDTH = max(map(len, (*STAGES, *FOLD_STAGES, "answer/answer"))) + 2  # of a column of the table
 
 RAISED = ("raise", "not picklable", "not unpicklable", "sys.exit")
 HUNG = ("SIGSTOP", "endless loop")
@@ -70,7 +72,7 @@ class Expected:
 def cells() -> Iterator[Cell]:
     """All that make sense."""
     for fault in FAULTS:
-        for stage in STAGES:
+        for stage in (*STAGES, *FOLD_STAGES):
             if (fault, stage) not in MEANINGLESS:
                 yield Cell(fault, stage, once=False)
                 yield Cell(fault, stage, once=True)
@@ -78,8 +80,13 @@ def cells() -> Iterator[Cell]:
 
 def some_cells() -> list[Cell]:
     """Each fault twice or more, and each stage."""
-    faults, count = list(FAULTS), len(STAGES)
-    return [cell for cell in cells() if (faults.index(cell.fault) + STAGES.index(cell.stage)) % count in (1, 5)]
+    faults = list(FAULTS)
+    return [
+        cell
+        for cell in cells()
+        if (cell.stage in STAGES and (faults.index(cell.fault) + STAGES.index(cell.stage)) % len(STAGES) in (1, 5))
+        or (cell.stage in FOLD_STAGES and FOLD_STAGES.index(cell.stage) == faults.index(cell.fault))
+    ]
 
 
 def expected(cell: Cell) -> Expected:
@@ -89,7 +96,7 @@ def expected(cell: Cell) -> Expected:
     if cell.once or cell.stage == "commit":  # its output is there: that a worker dies then costs nothing
         return Expected()
     error, words = ALWAYS_SAYS[cell.fault]
-    task = "reduce 0" if cell.stage == "reduce" else "map "
+    task = "reduce 0" if cell.stage in ("reduce", "fold: reduce", "fold: finish") else "map "
     return Expected(error, (task, f"failed {ATTEMPTS} times", words))
 
 
@@ -104,7 +111,8 @@ def run_cell(cell: Cell, folder: Path) -> str:
     try:
         text = folder / "text.txt"
         text.write_text("\n".join(LINES) + "\n")
-        job = CrashingCount(Trap(cell.fault, cell.stage, marker))
+        trap = Trap(cell.fault, cell.stage, marker)
+        job = CrashingSum(trap) if cell.stage in FOLD_STAGES else CrashingCount(trap)
         with mr.Engine(workers=WORKERS, memory="128MB") as engine:
             result = engine.run(job, mr.read_text(text), split_size=SPLIT_BYTES, reducers=1, **settings)
             wrong = _wrong_answer(cell, result)
@@ -121,8 +129,9 @@ def _wrong_answer(cell: Cell, result: mr.Result) -> str:
     want = expected(cell)
     if want.error is not None:
         return f"ended well, not with {want.error.__name__}"
-    got = dict(result.records())
-    if got != ANSWER:
+    fold = cell.stage in FOLD_STAGES
+    got = result.value if fold else dict(result.records())
+    if got != (sum(ANSWER.values()) if fold else ANSWER):
         return f"gave {got}"
     return "" if result.counters["tasks"] == 3 else f"counted {result.counters['tasks']} tasks, not 3"
 
@@ -171,9 +180,10 @@ def _run_matrix() -> bool:
         if sys.stderr.isatty():
             print(f"\r{count} {cell!s:<60}", end="", file=sys.stderr, flush=True)
     print("\rHow a job ends with the fault always / once. '-': meaningless")
-    print(f"{'':<16}" + "".join(f"{stage:<15}" for stage in STAGES))
-    for fault in FAULTS:
-        print(f"{fault:<16}" + "".join(f"{ends[fault, stage]:<15}" for stage in STAGES))
+    for stages in (STAGES, FOLD_STAGES):
+        print(f"{'':<16}" + "".join(f"{stage:<{WIDTH}}" for stage in stages))
+        for fault in FAULTS:
+            print(f"{fault:<16}" + "".join(f"{ends[fault, stage]:<{WIDTH}}" for stage in stages))
     print(*wrong, sep="\n", end="\n" if wrong else "")
     print(f"{count} cells in {time.monotonic() - started:.0f} s, {len(wrong)} wrong")
     return not wrong
