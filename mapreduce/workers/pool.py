@@ -40,12 +40,10 @@ import selectors
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 
-from mapreduce.dataflow.results import Failure, FailureKind
+from mapreduce.dataflow.results import Failure
 from mapreduce.errors import ResourceError
 from mapreduce.ids import AttemptId, WorkerId
-from mapreduce.settings import MiB
 from mapreduce.tracker.executor import (
     Cancelled,
     Failed,
@@ -56,17 +54,13 @@ from mapreduce.tracker.executor import (
     Progress,
     Ready,
     Report,
-    WorkerSample,
 )
 from mapreduce.tracker.interrupts import Interrupts
-from mapreduce.tracker.recovery import lost_failure
-from mapreduce.workers.limits import is_much
-from mapreduce.workers.messages import Inbox, Kind, Message, decode_figures, decode_result, encode
-from mapreduce.workers.process import Entry, Process, Start, start_worker
+from mapreduce.workers.member import Member, failure_of, why_it_ended, without_our_frames
+from mapreduce.workers.messages import Kind, Message, decode_figures, decode_result, encode
+from mapreduce.workers.process import Entry, Start, start_worker
 
 _log = logging.getLogger(__name__)
-
-PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 HELLO_SECONDS = 60.0
 """A worker that has not said hello by then never will: its imports hang, on a file server that is gone, say."""
@@ -90,33 +84,6 @@ worker that works sends a sign of life five times a second, and one under a debu
 
 LOOK_SECONDS = 1.0
 """How often silent workers are looked for."""
-
-
-class Member:
-    """What the pool knows of one worker."""
-
-    __slots__ = (
-        "attempts", "cpu_at", "cpu_seconds", "ended_because", "heard_at", "id", "inbox", "job", "leaving", "outbox",
-        "peak_bytes", "process", "ready", "sample", "started", "writing",
-    )  # fmt: skip
-
-    def __init__(self, worker: WorkerId, process: Process) -> None:
-        self.id = worker
-        self.process = process
-        self.inbox = Inbox()
-        self.outbox = bytearray()
-        self.writing = False  # the selector waits for room in its channel
-        self.started = time.monotonic()
-        self.ready = False
-        self.job = 0  # whose package it has
-        # In order, and by when a cancel of each must be obeyed: infinite until its turn comes.
-        self.attempts: dict[AttemptId, float | None] = {}
-        self.sample: WorkerSample | None = None
-        self.cpu_seconds = self.cpu_at = 0.0
-        self.peak_bytes = 0  # of its attempt at hand, as far as was seen
-        self.ended_because = ""
-        self.leaving: Failure | None = None  # for want of memory
-        self.heard_at = self.started  # or when it got something to do after it had nothing
 
 
 class Pool:
@@ -308,7 +275,7 @@ class Pool:
         self._starting -= not member.ready
         self._to_send.pop(member.id, None)
         self._unregister(member)
-        words = _without_our_frames(member.process.last_words())
+        words = without_our_frames(member.process.last_words())
         member.process.bury()
         running = next(iter(member.attempts), None)
         self._cancels -= sum(due is not None for due in member.attempts.values())
@@ -316,10 +283,10 @@ class Pool:
             self._last_words = words
             self._reports.append(LogLines(member.id, running, words if words.endswith("\n") else words + "\n"))
         self._idle_deaths = 0 if member.attempts else self._idle_deaths + 1
-        why = _why(member, self._limit_bytes)
+        why = why_it_ended(member, self._limit_bytes)
         _log.info("%s", why)
         if member.ready:
-            failure = None if running is None else _failure(member, why, self._limit_bytes)
+            failure = None if running is None else failure_of(member, why, self._limit_bytes)
             self._reports.append(Lost(member.id, why, running, failure))
         elif not words:
             self._last_words = why
@@ -394,7 +361,7 @@ class Pool:
             self._over(member, attempt)
             self._reports.append(Finished(member.id, attempt, decode_result(message.body)))
         elif kind == Kind.PROGRESS:
-            self._reports.append(Progress(self._sampled(member, message)))
+            self._reports.append(Progress(member.looked_at(decode_figures(message.body), attempt)))
         elif kind == Kind.LOG:
             self._reports.append(LogLines(member.id, attempt, message.body.decode(errors="backslashreplace")))
         elif kind == Kind.FAILED:
@@ -421,66 +388,3 @@ class Pool:
         following = next(iter(member.attempts), None)
         if following is not None and member.attempts[following] == math.inf:
             member.attempts[following] = time.monotonic() + CANCEL_SECONDS
-
-    def _sampled(self, member: Member, message: Message) -> WorkerSample:
-        figures = decode_figures(message.body)
-        now = time.monotonic()
-        passed, used = now - member.cpu_at, figures.cpu_seconds - member.cpu_seconds
-        percent = 100 * used / passed if member.cpu_at and passed > 0 else 0.0
-        member.cpu_at, member.cpu_seconds = now, figures.cpu_seconds
-        member.sample = WorkerSample(
-            member.id,
-            member.process.pid,
-            figures.memory_bytes,
-            percent,
-            message.attempt,
-            figures.bytes_in,
-            figures.records_in,
-            steps=figures.steps,
-        )
-        member.peak_bytes = max(member.peak_bytes, figures.memory_bytes)
-        return member.sample
-
-
-def _without_our_frames(words: str) -> str:
-    """The traceback of a crash, the innermost frame first, ends where this package begins: a forked worker's stack goes
-    on through all that led to the fork."""
-    start = words.find("(most recent call first):")
-    if start < 0:
-        return words
-    lines = words[start:].splitlines(keepends=True)
-    frames = next((number for number, line in enumerate(lines) if PACKAGE in line), len(lines))
-    rest = next((number for number in range(frames, len(lines)) if not lines[number].startswith("  File ")), len(lines))
-    return words[:start] + "".join(lines[: max(2, frames)] + lines[max(2, rest) :])
-
-
-def _why(member: Member, limit_bytes: int) -> str:
-    """The reason of a worker's end, for people."""
-    sample = member.sample
-    ended = member.ended_because or member.process.how_it_ended()
-    if member.attempts and ended == "ended with exit code 0":
-        ended += " though it had work: the job's code ended the process"
-    memory = ""
-    if sample is not None and not member.ended_because:
-        limit = f" (of {limit_bytes / MiB:,.0f} MiB allowed)" if limit_bytes else ""
-        memory = f"; it held {sample.memory_bytes / MiB:,.0f} MiB of memory{limit} when last seen"
-    hint = ""
-    if _probably_for_memory(member, limit_bytes):
-        hint = "; if nobody did so by hand the kernel ran out of memory: use fewer --workers or less --memory for each"
-    return f"worker {member.id} (process {member.process.pid}) {ended}{memory}{hint}"
-
-
-def _probably_for_memory(member: Member, limit_bytes: int) -> bool:
-    """Whether the kernel ended it because memory ran out: it never says so, but kills large processes, by SIGKILL."""
-    killed = not member.ended_because and member.process.exit_code() == -signal.SIGKILL
-    return killed and is_much(member.peak_bytes, limit_bytes)
-
-
-def _failure(member: Member, why: str, limit_bytes: int) -> Failure:
-    """How the attempt that the worker ran has failed."""
-    failure = member.leaving
-    if failure is None:
-        failure = replace(lost_failure(why), peak_memory_bytes=member.peak_bytes, limit_bytes=limit_bytes)
-        if _probably_for_memory(member, limit_bytes):
-            failure = replace(failure, kind=FailureKind.MEMORY)
-    return replace(failure, exit_code=member.process.exit_code())

@@ -19,7 +19,8 @@ from mapreduce.engines.local import LocalExecutor
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import MiB
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, LogLines, Lost, NoWorkers, Progress, Ready, Report
-from mapreduce.workers.pool import PACKAGE, Pool, _without_our_frames
+from mapreduce.workers.member import PACKAGE, without_our_frames
+from mapreduce.workers.pool import Pool
 from mapreduce.workers.process import ONE_THREAD, Entry, Start, choose_start
 from mapreduce.workers.worker import EXIT_OVER_LIMIT
 from tests.workers.jobs import ENTRY
@@ -281,12 +282,12 @@ Extension modules: numpy (total: 1)
 
 
 def test_a_crash_is_told_without_the_frames_that_led_to_the_fork() -> None:
-    words = _without_our_frames(CRASH.replace("{package}", PACKAGE))
+    words = without_our_frames(CRASH.replace("{package}", PACKAGE))
     assert "it printed this" in words
     assert 'job.py", line 7 in map' in words
     assert "script.py" not in words
     assert "Extension modules" in words
-    assert _without_our_frames("Killed\n") == "Killed\n"
+    assert without_our_frames("Killed\n") == "Killed\n"
 
 
 def test_worker_over_its_memory_is_ended_and_says_so(pool: Pool) -> None:
@@ -329,7 +330,7 @@ def test_memory_error_of_user_code_ends_its_worker_too(pool: Pool) -> None:
 
 def test_large_worker_that_was_killed_probably_wanted_memory(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     harness = Harness(pool)
-    monkeypatch.setattr("mapreduce.workers.pool.is_much", lambda memory_bytes, limit_bytes: memory_bytes > 0)
+    monkeypatch.setattr("mapreduce.workers.member.is_much", lambda memory_bytes, limit_bytes: memory_bytes > 0)
     harness.start("stubborn", "")
     sample = harness.until(Progress).sample
     os.kill(sample.pid, signal.SIGKILL)
