@@ -183,3 +183,18 @@ def test_chains_tell_of_all_their_jobs(kept: bool, text: Path, tmp_path: Path) -
         assert sorted(str(path.relative_to(out)) for path in (out / "_skipped").iterdir())[0] == "_skipped/job-1"
         again = mr.run(Chained(), mr.read_text(text), output=out, engine="inline", skip_bad_records=0.1)
         assert list(again.skipped()) == told
+
+
+def test_a_lost_side_file_is_made_again(text: Path, tmp_path: Path) -> None:
+    """The tracker may die between its journal and the side file's name: then the map runs again."""
+    job, out = ByRow(), tmp_path / "out"
+    job.killing = ()
+    with mr.Engine("inline") as engine:
+        with pytest.raises(mr.JobError, match="more than the 0.1 %"):
+            engine.run(job, mr.read_text(text), output=out, skip_bad_records=0.001, split_size=500)
+        side = sorted((out / "_skipped").iterdir())
+        before = [path.read_bytes() for path in side]
+        side[-1].unlink()
+        result = engine.run(job, mr.read_text(text), output=out, skip_bad_records=0.1, split_size=500)
+    assert [path.read_bytes() for path in side] == before
+    assert result.counters["records skipped"] == len(list(result.skipped())) == len(RAISING)
