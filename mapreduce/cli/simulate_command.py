@@ -101,7 +101,10 @@ def _past_job(folder: str) -> PastJob:
     from mapreduce.report.events import read_events
     from mapreduce.simulate.replay import past_job
 
-    return past_job(read_events(Path(folder)).last)
+    log = read_events(Path(folder))
+    if log.last.head.number < len(log.runs):  # a resumed job counts its runs, a command of several jobs doesn't
+        click.echo(f"{folder} holds {len(log.runs)} runs; this is about the last one", err=True)
+    return past_job(log.last)
 
 
 def _preset_scenarios(name: str, asked: Asked, numbers: Iterable[int]) -> list[Scenario]:
@@ -200,8 +203,10 @@ def _tell(scenarios: list[Scenario], job: PastJob | None, *, as_json: bool) -> N
 
     runs = [simulate(scenario) for scenario in scenarios]
     serial = serial_seconds_of(job) if job is not None else 0.0
-    work = job.task_seconds if job is not None else scenarios[0].task_seconds
-    table = predictions(runs, work, serial) if job is not None or len(runs) > 1 else []
+    table = []
+    if job is not None or len(runs) > 1:
+        work = job.task_seconds if job is not None else scenarios[0].task_seconds
+        table = predictions(runs, work, serial)
     if as_json:
         click.echo(json.dumps(as_json_object(runs, table, job, serial), indent=2))
         return
