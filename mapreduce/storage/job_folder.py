@@ -24,6 +24,9 @@ from mapreduce.storage.store import TEMPORARY, explained, open_store, was_remove
 FOLDERS = ("segments", "partials", "attempts")
 """Made with `_job`, so that its names need to reach the disk but once."""
 
+CLAIM_TRIES = 20
+"""Each but the first follows the end of another run to the same folder."""
+
 _SAYINGS = frozenset((JOB, EVENTS, LOG, OLD_LOG, REPORT, SKIPPED))
 """What may lie in a folder that has no output yet."""
 
@@ -45,22 +48,34 @@ class JobFolder:
     def claim(self) -> None:
         """Make the folder and lock it. Raises ResourceError if another run has it or it can't be made."""
         with explained(open_store(str(self.root)), JOB):
-            try:
-                if not self.root.exists():
-                    self.made = [self.root]
-                for name in FOLDERS:
-                    _make_folder(Path(self.root, JOB, name))
-            except (FileExistsError, NotADirectoryError) as error:
-                raise UsageError(f"can't make the output folder {self.root}: {error.filename} is a file") from None
-            except FileNotFoundError as error:
-                raise UsageError(f"can't make the output folder {self.root}; choose another place") from error
-            try:
-                self._lock = take_lock(Path(self.root, JobPaths("").lock))
-            except HeldByAnotherError as error:
-                raise ResourceError(
-                    f"another run is writing to {self.root} (pid {error.owner}); "
-                    "wait for it, or choose another output folder"
-                ) from None
+            for _ in range(CLAIM_TRIES):
+                self._make_job_folder()
+                with suppress(FileNotFoundError):  # a run that has just ended removed it again
+                    self._lock = self._take_lock()
+                    break
+            else:
+                raise ResourceError(f"can't lock {self.root}/{JobPaths('').lock}; remove it, if it is a broken link")
+            for name in FOLDERS:
+                _make_folder(Path(self.root, JOB, name))
+
+    def _make_job_folder(self) -> None:
+        try:
+            if not self.root.exists():
+                self.made = [self.root]
+            _make_folder(Path(self.root, JOB))
+        except (FileExistsError, NotADirectoryError) as error:
+            raise UsageError(f"can't make the output folder {self.root}: {error.filename} is a file") from None
+        except FileNotFoundError as error:
+            raise UsageError(f"can't make the output folder {self.root}; choose another place") from error
+
+    def _take_lock(self) -> FileLock:
+        try:
+            return take_lock(Path(self.root, JobPaths("").lock))
+        except HeldByAnotherError as error:
+            raise ResourceError(
+                f"another run is writing to {self.root} (pid {error.owner}); "
+                "wait for it, or choose another output folder"
+            ) from None
 
     def release(self) -> None:
         """Drop the lock. A second call is harmless."""

