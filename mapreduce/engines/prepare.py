@@ -333,7 +333,7 @@ class Prepared:
             result.value = load_output(self.context.root, output)
         if self.temporary:
             self.folder.remove_job_files()
-            if is_fold and not any(result.skipped()):
+            if is_fold and not (self.context.settings.skip_bad_records and any(result.skipped())):
                 result.close()
             return result
         if is_fold:
