@@ -7,7 +7,6 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 
 from __future__ import annotations
 
-import logging
 import sys
 import tempfile
 import time
@@ -19,9 +18,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from mapreduce.dataflow.package import pack_job
+from mapreduce.engines.failing import error_of
 from mapreduce.engines.prepare import RECORDS, MadeFrom, Prepared, prepare
 from mapreduce.engines.warm import compile_kernels, warm_up_for
-from mapreduce.errors import InternalError, MapReduceError, UsageError, near
+from mapreduce.errors import UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
 from mapreduce.settings import Settings, available_cpus, settings_from
@@ -36,12 +36,10 @@ if TYPE_CHECKING:
     from mapreduce.engines.steps import Steps
     from mapreduce.engines.watching import HistoryEntry
     from mapreduce.tracker.executor import Executor
-    from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.tracker.policy import Policy
     from mapreduce.workers.pool import Pool
     from mapreduce.workers.process import Start
 
-logger = logging.getLogger(__name__)
 
 EngineKind = Literal["local", "inline"]
 KINDS = ("local", "inline")
@@ -373,33 +371,3 @@ def _policy_of(prepared: Prepared) -> Policy:
     from mapreduce.engines.chaos import chaos_policy
 
     return chaos_policy(policy, prepared.plan)
-
-
-def error_of(outcome: JobOutcome) -> MapReduceError:
-    """The error that a failed job raises: its class from the failure that decided, the original as its cause."""
-    report = outcome.failure
-    if report is None:
-        return InternalError(outcome.reason)
-    failure = report.failure
-    lines = [outcome.reason]
-    if failure.place:
-        lines.append(f"at {failure.place}")
-    if failure.record:
-        lines.append(f"record: {failure.record}")
-    error = failure.error_class("\n".join(lines))
-    error.failure = failure
-    if failure.pickled is not None:
-        error.__cause__ = _original(failure.pickled)
-    return error
-
-
-def _original(pickled: bytes) -> BaseException | None:
-    """The exception that the user's code raised, where it can be unpickled here as it could in the worker."""
-    import pickle
-
-    try:
-        original = pickle.loads(pickled)
-    except Exception as error:
-        logger.debug("the original exception could not be unpickled: %s", error)
-        return None
-    return original if isinstance(original, BaseException) else None
