@@ -160,14 +160,14 @@ def test_killed_at_every_record(
 def test_killed_at_steps_in_the_file_system(
     name: str, text: Path, tmp_path: Path, undisturbed: Callable[[str], Path]
 ) -> None:
-    """At every fourth step; `python -m tests.faults.resume_everywhere` does all of all jobs."""
-    assert kill_everywhere(name, text, tmp_path, undisturbed(name), every=4) > 15
+    """At every seventh step; `python -m tests.faults.resume_everywhere` does all of all jobs."""
+    assert kill_everywhere(name, text, tmp_path, undisturbed(name), every=7) > 10
 
 
 @pytest.mark.parametrize("name", ["keyed", "chain"])
 def test_killed_while_going_on(name: str, text: Path, tmp_path: Path, undisturbed: Callable[[str], Path]) -> None:
     """And again, at steps of the run that goes on."""
-    assert kill_again_everywhere(name, text, tmp_path, undisturbed(name), every=3) > 10
+    assert kill_again_everywhere(name, text, tmp_path, undisturbed(name), every=7) > 10
 
 
 def kill_everywhere(name: str, text: Path, folder: Path, whole: Path, *, every: int) -> int:

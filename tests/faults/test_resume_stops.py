@@ -203,7 +203,7 @@ def test_killed_at_any_instant(tmp_path: Path, gate: Path, start: Start, run_cli
     gate.touch()
     whole = undisturbed(run_cli, tmp_path)
     rng = random.Random(11)
-    for _ in range(5):
+    for _ in range(3):
         process = start("--json")
         time.sleep(rng.uniform(0.05, 0.5))
         workers = workers_of(process.pid) if process.poll() is None else []
