@@ -454,7 +454,7 @@ def test_journal_comes_before_the_commit() -> None:
 def test_the_disk_is_waited_for_once_a_turn_where_no_output_gets_its_name() -> None:
     scene = Scene()
     order: list[str] = []
-    scene.append = lambda event: order.append("journal")  # type: ignore[method-assign,union-attr]
+    scene.append = lambda event: order.append("journal")  # type: ignore[method-assign]
     scene.sync = lambda: order.append("on disk")  # type: ignore[method-assign]
     scene.run(plan_keyed(2, 1))
     assert "journal journal on disk journal on disk" in " ".join(order)
