@@ -21,9 +21,11 @@ class StageSpan:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What the simulation itself took, on this machine: `handle_seconds` of it in `Tracker.handle`."""
+    """What the simulation itself took, on this machine: `handle_seconds` of it in `Tracker.handle`. Where others use
+    the processor too, `cpu_seconds` is less than `seconds`."""
 
     seconds: float
+    cpu_seconds: float
     handle_seconds: float
     peak_memory_bytes: int
 
@@ -81,8 +83,14 @@ class Simulated:
 
     @property
     def decisions_per_second(self) -> float:
-        """Events that the tracker handled in a second of its own time."""
-        return self.tally.events / self.cost.handle_seconds if self.cost.handle_seconds else 0.0
+        """Events that the tracker handled in a second of processor time of its own."""
+        return self.tally.events / self.handle_cpu_seconds if self.handle_cpu_seconds else 0.0
+
+    @property
+    def handle_cpu_seconds(self) -> float:
+        """Processor time in `Tracker.handle`: its share of the whole."""
+        cost = self.cost
+        return cost.cpu_seconds * cost.handle_seconds / cost.seconds if cost.seconds else 0.0
 
 
 def peak_memory_bytes() -> int:

@@ -102,7 +102,7 @@ class Simulation:
         self._most_attempts = ATTEMPTS_A_TASK * plan.tasks + 10_000
 
     def run(self) -> Simulated:
-        began = self._clock()
+        began, cpu_began = self._clock(), clocks.process_time()
         tracker, timetable = self._tracker, self.timetable
         self.tell(Tick(0.0))  # a plan without tasks is done before anything happens
         for host in self.hosts:
@@ -123,7 +123,7 @@ class Simulation:
         for host in self.hosts:
             for worker in host.workers:
                 self._stop_counting(worker)
-        return self._result(began)
+        return self._result(self._clock() - began, clocks.process_time() - cpu_began)
 
     def tell(self, event: Event) -> None:
         """Give the tracker an event and carry out what it wants."""
@@ -311,7 +311,7 @@ class Simulation:
             if run.started >= 0 and run.alive:
                 self.tally.work_seconds += self.timetable.now - run.started
 
-    def _result(self, began: float) -> Simulated:
+    def _result(self, seconds: float, cpu_seconds: float) -> Simulated:
         outcome = self._tracker.outcome
         assert outcome is not None
         scenario = self._scenario
@@ -329,5 +329,5 @@ class Simulation:
             useful_seconds=sum(map(sum, self._took)),
             stages=tuple(spans),
             tally=self.tally,
-            cost=Cost(self._clock() - began, self._handle_seconds, peak_memory_bytes()),
+            cost=Cost(seconds, cpu_seconds, self._handle_seconds, peak_memory_bytes()),
         )

@@ -134,6 +134,8 @@ def _run_as_json(run: Simulated) -> dict[str, Any]:
         "events": tally.events,
         "cost": {
             "seconds": cost.seconds,
+            "cpu_seconds": cost.cpu_seconds,
+            "handle_cpu_seconds": run.handle_cpu_seconds,
             "handle_seconds": cost.handle_seconds,
             "decisions_per_second": run.decisions_per_second,
             "peak_memory_bytes": cost.peak_memory_bytes,

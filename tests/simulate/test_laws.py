@@ -22,7 +22,7 @@ from mapreduce.simulate.workload import Exponential, Lognormal, Uniform, Workloa
 from mapreduce.tracker.commands import Commit, OutcomeKind
 from mapreduce.tracker.policy import Backups, Policy
 
-NO_COST = Cost(0.0, 0.0, 0)
+NO_COST = Cost(0.0, 0.0, 0.0, 0)
 
 
 def without_cost(run: Simulated) -> Simulated:
