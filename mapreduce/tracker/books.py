@@ -98,6 +98,15 @@ class Books:
             return MappingProxyType(outputs)
         return {needed: outputs[needed] for needed in self._plan.needs_of(task)}
 
+    def outputs_at(self, place: str) -> list[TaskId]:
+        """Tasks whose committed output has a path that begins so."""
+        return [
+            task
+            for stage in self._stages
+            for task, output in stage.outputs.items()
+            if output.path is not None and output.path.startswith(place)
+        ]
+
     def attempt_started(self, attempt: AttemptId, time: float, *, backup: bool = False) -> None:
         if backup:
             self._backups.add(attempt)

@@ -61,6 +61,7 @@ from mapreduce.tracker.executor import (
     LogLines,
     Lost,
     NoWorkers,
+    OutputsGone,
     Progress,
     Ready,
     Report,
@@ -287,6 +288,9 @@ class Driver:
                 if failure is not None and failure.place is None:
                     failure = replace(failure, place=place)
                 self._tell(WorkerLost(now, worker, reason, place, failure))
+            case OutputsGone(place):
+                for task in self._books.outputs_at(place):
+                    self._tell(OutputLost(now, task))
             case NoWorkers(reason):
                 self._tell(AllWorkersGone(now, reason))
 

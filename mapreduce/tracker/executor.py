@@ -89,13 +89,20 @@ class LogLines(NamedTuple):
     text: str
 
 
+class OutputsGone(NamedTuple):
+    """Outputs whose paths begin so can't be read any more: their host is gone. Comes after the Lost of its workers, so
+    that nothing is started there meanwhile."""
+
+    place: str
+
+
 class NoWorkers(NamedTuple):
     """No worker is left and none can be made."""
 
     reason: str
 
 
-Report = Ready | Finished | Failed | Cancelled | Progress | Lost | LogLines | NoWorkers
+Report = Ready | Finished | Failed | Cancelled | Progress | Lost | LogLines | OutputsGone | NoWorkers
 
 
 class Executor(Protocol):

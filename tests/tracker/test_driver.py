@@ -28,6 +28,7 @@ from mapreduce.tracker.executor import (
     LogLines,
     Lost,
     NoWorkers,
+    OutputsGone,
     Progress,
     Ready,
     Report,
@@ -588,3 +589,27 @@ def test_leaving_the_debugger_leaves_the_job() -> None:
 
     with pytest.raises(BdbQuit):
         run_inline(2, quit_)
+
+
+def test_when_a_host_goes_its_outputs_are_made_again() -> None:
+    clock = Clock()
+    gone: list[bool] = []
+
+    def behave(attempt: AttemptId, worker: WorkerId) -> Sequence[Report] | None:
+        host = "@a/" if worker == 0 else "@b/"
+        result = AttemptResult(Output(path=f"{host}{attempt}"))
+        if attempt.task.stage == 1 and not gone:
+            gone.append(True)
+            reports: list[Report] = [Lost(WorkerId(0), "host a is gone"), OutputsGone("@a/")]
+            if worker == 1:  # it was reading there
+                reports.append(Failed(worker, attempt, Failure(FailureKind.OUTPUT_LOST, "OutputLostError", "gone")))
+            return reports
+        return [Finished(worker, attempt, result)]
+
+    work = Work()
+    outcome = run_job(plan_keyed(4, 1), work, FakeExecutor(clock, 2, behave), clock=clock)
+    assert outcome.succeeded
+    committed = [task for task in work.committed if task.stage == 0]
+    assert len(committed) == 6, "two of four maps were on host a, and ran again"
+    last = [paths for attempt, paths in work.needed.items() if attempt.task.stage == 1][-1]
+    assert all(str(path).startswith("@b/") for path in last)
