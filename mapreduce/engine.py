@@ -26,8 +26,9 @@ from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.result import Result
 from mapreduce.settings import Settings, available_cpus, settings_from
 from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
-from mapreduce.tracker.driver import policy_of, run_job
+from mapreduce.tracker.driver import run_job
 from mapreduce.tracker.observer import Observer
+from mapreduce.tracker.policy import policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

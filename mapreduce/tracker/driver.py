@@ -19,15 +19,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from mapreduce.dataflow.results import AttemptResult, FailureKind, Output, failure_from
+from mapreduce.dataflow.results import AttemptResult, FailureKind, failure_from
 from mapreduce.errors import MapReduceError, OutputLostError
 from mapreduce.formats.base import Split
-from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.settings import Settings
 from mapreduce.tracker.books import Books
 from mapreduce.tracker.commands import (
@@ -72,49 +72,19 @@ from mapreduce.tracker.journal import is_kept
 from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.outcome import JobOutcome
 from mapreduce.tracker.plan import Plan
-from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.policy import Policy, policy_of
 from mapreduce.tracker.scheduling import Preferences
 from mapreduce.tracker.tracker import Tracker
+from mapreduce.tracker.work import JobWork, Journal
 
 MAX_WAIT_SECONDS = 0.2
 TICK_SECONDS = 0.5
 """A tick at least so often: displays move on while nothing is reported."""
 
-SILENCE_SECONDS = 10.0
-"""Fifty signs of life that did not come: a busy machine delays one or two of them."""
-
-FORGIVEN_DEATHS = 16
-"""Eight records of one task may kill two attempts each, before other deaths count. A task that dies of something else
-is found out after twenty: some seconds."""
-
 END_SECONDS = 0.5
 """At the end of a job, what still runs has so long to say what it leaves behind."""
 
 _log = logging.getLogger(__name__)
-
-
-class JobWork(Protocol):
-    """What the tasks of a job are, and what it means to commit one."""
-
-    def spec(self, attempt: AttemptId, outputs: Mapping[TaskId, Output]) -> Any:
-        """Describe the attempt to its worker. `outputs` are those of the tasks that it needs; read only, and now."""
-        ...
-
-    def commit(self, attempt: AttemptId, output: Output) -> None:
-        """Make the output final. Twice is harmless."""
-        ...
-
-    def discard(self, attempt: AttemptId, output: Output) -> None:
-        """Remove what an attempt left that nobody needs. Twice is harmless."""
-        ...
-
-
-class Journal(Protocol):
-    """Takes the events that must survive this process, see `journal.is_kept`; those synced, a loss of power too."""
-
-    def append(self, event: Event) -> None: ...
-
-    def sync(self) -> None: ...
 
 
 def run_job(
@@ -148,15 +118,6 @@ def run_job(
     # Where attempts run on this very thread, the user's code gets its Ctrl-C as ever.
     with nullcontext(Interrupts()) if executor.runs_here else Interrupts() as interrupts:
         return driver.run(past, interrupts, input_bytes, workers)
-
-
-def policy_of(settings: Settings) -> Policy:
-    """The tracker's figures from the user's."""
-    policy = Policy(max_attempts=settings.max_attempts, timeout_seconds=settings.task_timeout_seconds)
-    if settings.skip_bad_records:
-        policy = replace(policy, forgiven_deaths=FORGIVEN_DEATHS)
-    half = policy.timeout_seconds / 2
-    return replace(policy, backup_seconds=min(policy.backup_seconds, half), silence_seconds=min(SILENCE_SECONDS, half))
 
 
 class Driver:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from mapreduce.errors import InternalError
+from mapreduce.settings import Settings
 
 
 class Backups(Enum):
@@ -80,3 +81,20 @@ class Policy:
     def watch_seconds(self) -> float:
         """How often running attempts are looked at: a tenth of the patience, which is as exact as patience needs be."""
         return min(self.timeout_seconds, self.backup_seconds, self.silence_seconds) / 10
+
+
+SILENCE_SECONDS = 10.0
+"""Fifty signs of life that did not come: a busy machine delays one or two of them."""
+
+FORGIVEN_DEATHS = 16
+"""Eight records of one task may kill two attempts each, before other deaths count. A task that dies of something else
+is found out after twenty: some seconds."""
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The tracker's figures from the user's."""
+    policy = Policy(max_attempts=settings.max_attempts, timeout_seconds=settings.task_timeout_seconds)
+    if settings.skip_bad_records:
+        policy = replace(policy, forgiven_deaths=FORGIVEN_DEATHS)
+    half = policy.timeout_seconds / 2
+    return replace(policy, backup_seconds=min(policy.backup_seconds, half), silence_seconds=min(SILENCE_SECONDS, half))

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from mapreduce.settings import Settings
-from mapreduce.tracker.driver import SILENCE_SECONDS
-from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.policy import SILENCE_SECONDS, Policy
 from mapreduce.workers.limits import ASK_SHARE, END_SHARE
 from mapreduce.workers.pool import MAX_IDLE_DEATHS, STOPPED_SECONDS
 from mapreduce.workers.worker import TICK_SECONDS

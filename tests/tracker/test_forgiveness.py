@@ -7,8 +7,7 @@ import pytest
 from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.ids import WorkerId
 from mapreduce.settings import Settings
-from mapreduce.tracker.driver import FORGIVEN_DEATHS, policy_of
-from mapreduce.tracker.policy import Policy
+from mapreduce.tracker.policy import FORGIVEN_DEATHS, Policy, policy_of
 from mapreduce.tracker.recovery import Trouble, Verdict, judge, reason_to_give_up
 
 DEATH = Failure(FailureKind.LOST, "LostWorkerError", "killed")
