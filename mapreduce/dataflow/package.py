@@ -174,6 +174,9 @@ def _sources_of(job: object) -> list[SourceFile]:
 
 
 def _load_source(source: SourceFile) -> None:
+    package, dot, _ = source.module.partition(".")
+    if dot and package not in sys.modules and importlib.util.find_spec(package) is None:
+        sys.modules[package] = types.ModuleType(package)  # pickle asks for it before it asks for the module
     module = types.ModuleType(source.module)
     module.__file__ = source.path
     sys.modules[source.module] = module
