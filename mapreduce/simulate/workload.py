@@ -18,7 +18,7 @@ from mapreduce.tracker.plan import FAN_IN, NeedsKind, Plan, plan_fold, plan_keye
 
 FETCH_SHARE = 0.3
 """Share of a reduce task in which it reads what maps wrote, unless a scenario knows better: as in the model of the
-paper's sort (`presets`), 60 of 205 seconds. It decides how many reduces a lost output hits, and nothing without faults."""
+paper's sort (`presets`), 60 of 205 seconds. It decides how many reduces a lost output hits, and no more."""
 
 DISK_SHARE = 0.4
 """Share of a task in which it waits for its own disk: an assumption. It counts only where disks are slow."""
