@@ -37,7 +37,7 @@ class PartWriter:
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.folder = JobPaths(attempt.context.root).attempt(attempt.id)
-        self.store = open_store(attempt.context.root)
+        self.store = open_store(attempt.context.root, early=attempt.context.durable)
         self.files: dict[str, BufferedWriter] = {}
         self.writers: dict[str, RecordWriter] = {}
         with explained(self.store, self.folder):

@@ -87,9 +87,11 @@ class SpilledRuns:
         memory_bytes: int,
         *,
         compress: bool = True,
+        early: Store | None = None,
     ) -> None:
         self.compress = compress
         self.store = store
+        self.early = early or store  # for what may become the segment file: the first run, or what all are merged into
         self.partitions = partitions
         self.merge = merge
         self.name = name  # of the n-th run
@@ -99,7 +101,8 @@ class SpilledRuns:
 
     def add(self, batches: Iterable[tuple[int, Batch]]) -> None:
         """Write a run: (partition, sorted batch) partitions ascending. When a level has enough, they are merged."""
-        with RunWriter(self.store, self._next_name(), self.partitions, compress=self.compress) as writer:
+        store = self.store if self.count else self.early
+        with RunWriter(store, self._next_name(), self.partitions, compress=self.compress) as writer:
             for partition, batch in batches:
                 writer.write(partition, batch)
             info = writer.finish()
@@ -116,7 +119,7 @@ class SpilledRuns:
             return SegmentInfo(path, run.info.bytes, run.info.records, run.info.checksum)
         while len(self.runs) > (most := self._fan_in()):
             self._merge_last(max(2, min(most, len(self.runs) - most + 1)))
-        info = self._merged(self.runs, path)
+        info = self._merged(self.runs, path, self.early)
         self.runs = []
         return info
 
@@ -136,7 +139,7 @@ class SpilledRuns:
 
     def _merge_last(self, count: int) -> None:
         last = self.runs[-count:]
-        merged = self._merged(last, self._next_name())
+        merged = self._merged(last, self._next_name(), self.store)
         self.runs[-count:] = [self._spilled(merged, last[0].level + 1)]
 
     def _spilled(self, info: SegmentInfo, level: int) -> _Spilled:
@@ -144,9 +147,9 @@ class SpilledRuns:
         frame_bytes = max(segment.entry(partition).memory for partition in range(self.partitions))
         return _Spilled(info, level, frame_bytes)
 
-    def _merged(self, spilled: Sequence[_Spilled], path: str) -> SegmentInfo:
+    def _merged(self, spilled: Sequence[_Spilled], path: str, store: Store) -> SegmentInfo:
         segments = [open_segment(self.store, run.info.path, run.info.checksum) for run in spilled]
-        with RunWriter(self.store, path, self.partitions, compress=self.compress) as writer:
+        with RunWriter(store, path, self.partitions, compress=self.compress) as writer:
             for partition in range(self.partitions):
                 holders = [segment for segment in segments if segment.entry(partition).records]
                 if holders:
@@ -178,6 +181,7 @@ class SegmentBuilder:
             lambda number: self.paths.spill(attempt.id, number),
             attempt.context.buffer_bytes,
             compress=attempt.context.input_bytes >= COMPRESS_FROM_BYTES,
+            early=open_store(attempt.context.root, early=attempt.context.durable),
         )
 
     def add_run(self, batches: Iterable[tuple[int, Batch]]) -> None:

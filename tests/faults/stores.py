@@ -35,7 +35,7 @@ class Disk:
     def __init__(self) -> None:
         self.log: list[str] = []
 
-    def store(self, root: str) -> Store:
+    def store(self, root: str, early: bool = False) -> Store:
         return _DiskStore(self, root)
 
     @contextmanager
