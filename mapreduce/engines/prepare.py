@@ -292,6 +292,7 @@ class Prepared:
         store, path = open_store(self.context.root), JobPaths(self.context.root).journal
 
         def to_disk() -> None:
+            self.folder.settle()
             with explained(store, path):
                 try:
                     store.sync(path)
@@ -301,7 +302,6 @@ class Prepared:
         with explained(store, path):
             self.journal_file = ExplainedFile(store, path, store.append(path))  # closed by `close`
         self.journal = JournalWriter(self.journal_file, to_disk)
-        self.folder.settle()
 
     def _recover(self) -> None:
         from mapreduce.engines.resume import recover

@@ -55,7 +55,7 @@ def read_made(root: Path) -> Made | None:
 
 def write_made(root: Path, made: Made) -> None:
     page = {"origin": made.origin.to_json(), "runs": made.runs, "asked_fresh": made.asked_fresh}
-    write_whole(open_store(str(root)), MADE, json.dumps(page).encode(), sync=True)
+    write_whole(open_store(str(root)), MADE, json.dumps(page).encode(), sync=made.runs > 1)
 
 
 def begin(folder: JobFolder, origin: Origin, *, fresh: bool) -> Made:

@@ -40,6 +40,7 @@ class JobFolder:
         self.root = root
         self.made: list[Path] = []  # folders that were not there before
         self._lock: FileLock | None = None
+        self._is_settled = False
 
     @property
     def is_claimed(self) -> bool:
@@ -127,9 +128,16 @@ class JobFolder:
                     _remove(entry)
 
     def settle(self) -> None:
-        """What was made and removed here so far survives a loss of power: a part of an earlier job that came back could
-        become one of ours."""
-        with explained(open_store(str(self.root)), JOB):
+        """What was made and removed here survives a loss of power: a part of an earlier job that came back could become
+        one of ours. Called before the journal reaches the disk for the first time, when workers are busy; again is
+        harmless."""
+        if self._is_settled:
+            return
+        self._is_settled = True
+        store = open_store(str(self.root))
+        with explained(store, JOB):
+            if Path(self.root, MADE).exists():
+                store.sync(MADE)
             for folder in (Path(self.root, JOB), self.root, *(made.parent for made in self.made)):
                 _sync_folder(folder)
 
@@ -144,6 +152,7 @@ class JobFolder:
         store = open_store(str(self.root))
         if self._lock is not None and not self._lock.is_in_place:
             raise was_removed(str(self.root))
+        self.settle()
         with explained(store, SUCCESS):
             for folder in sorted({self.root, *(part.parent for part in part_files(self.root))}, reverse=True):
                 _sync_folder(folder)

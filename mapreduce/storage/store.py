@@ -9,14 +9,16 @@ survives a loss of power: the bytes of a file, and apart from them the names in 
 sync in this order; others sync nothing.
 
 ```text
-claim     old parts removed, root; then _job/journal with its header, _job, root and the folder that holds root
+claim     the loss of an old _SUCCESS
 attempt   its file (segment, partial, part), then the folders that name it       in the worker, before it reports
-driver    the journal: before a part gets its name, and once for all reports that came together
+driver    what the output is made from, _job, root and the folder that holds root: once, before the journal is
+          the journal: before a part gets its name, and once for all reports that came together
 commit    value, manifest, then every folder of the output; then _SUCCESS; then root
 ```
 
 So whatever the journal tells of is there, and where `_SUCCESS` is, everything is. In between nothing is waited for: a
-file that was lost is not in the journal, or fails its checksum, and its task runs again.
+file that was lost is not in the journal, or fails its checksum, and its task runs again. The disk begins on a file
+while it is being written (`early`), so there is little left to wait for.
 """
 
 from __future__ import annotations

@@ -12,8 +12,9 @@ import pytest
 
 from mapreduce.errors import ResourceError
 from mapreduce.ids import AttemptId, TaskId
+from mapreduce.storage import store as store_module
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.store import LocalStore, explained, write_whole
+from mapreduce.storage.store import EARLY_BYTES, LocalStore, begin_writing, explained, open_store, write_whole
 
 ATTEMPT = AttemptId(TaskId(0, 7), 2)
 
@@ -77,3 +78,30 @@ def test_names_hold_the_attempt() -> None:
     assert paths.spill(ATTEMPT, 3) == "_job/attempts/0-7-2.run-3"
     assert paths.part(12, ".tsv") == "part-00012.tsv"
     assert paths.part(0, ".tsv", "rejects") == "rejects/part-00000.tsv"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_early_writing_is_no_more_than_a_hint(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = []
+
+    def begin(descriptor: int, start: int, size: int, flags: int) -> None:
+        begun.append((start, size))
+
+    monkeypatch.setattr(store_module, "_sync_file_range", begin if there else store_module._ignore)
+    store = open_store(str(tmp_path), early=True)
+    data = os.urandom(3 * EARLY_BYTES + 5)
+    with store.create("a/large") as file:
+        for start in range(0, len(data), 100_001):
+            file.write(data[start : start + 100_001])
+    store.sync("a/large")
+    assert (tmp_path / "a" / "large").read_bytes() == data
+    assert [start for start, _ in begun] == [sum(size for _, size in begun[:number]) for number in range(len(begun))]
+    assert len(begun) == (3 if there else 0)
+
+
+def test_the_real_call_does_no_harm(tmp_path: Path) -> None:
+    with (tmp_path / "file").open("wb") as file:
+        file.write(b"x" * 10_000)
+        file.flush()
+        begin_writing(file.fileno(), 0, 10_000)
+    assert (tmp_path / "file").stat().st_size == 10_000
