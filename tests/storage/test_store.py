@@ -96,7 +96,7 @@ def test_early_writing_is_no_more_than_a_hint(there: bool, tmp_path: Path, monke
     store.sync("a/large")
     assert (tmp_path / "a" / "large").read_bytes() == data
     assert [start for start, _ in begun] == [sum(size for _, size in begun[:number]) for number in range(len(begun))]
-    assert len(begun) == (3 if there else 0)
+    assert len(begun) == (2 if there else 0)  # the rest is less than it is worth
 
 
 def test_the_real_call_does_no_harm(tmp_path: Path) -> None:
