@@ -63,7 +63,7 @@ class LineReporter(Observer):
         if progress is None:
             return
         progress.handle(event, commands)
-        if isinstance(event, WorkerLost) and progress.last_failure is not None:
+        if isinstance(event, WorkerLost) and not event.withdrawn and progress.last_failure is not None:
             self._tell_failure(progress.last_failure, 0)
         else:
             self._tell_failures(progress, commands)

@@ -92,11 +92,12 @@ class Progress:
         match event:
             case AttemptFinished(attempt=attempt) | AttemptCancelled(attempt=attempt) | AttemptFailed(attempt=attempt):
                 self._running.pop(attempt, None)
-            case WorkerLost(worker=worker, reason=reason):
+            case WorkerLost(worker=worker, reason=reason, withdrawn=withdrawn):
                 self._samples.pop(worker, None)
                 self._running = {attempt: at for attempt, at in self._running.items() if at != worker}
-                self.lost_workers += 1
-                self.last_failure = reason if reason.startswith("worker ") else f"worker {worker}: {reason}"
+                if not withdrawn:
+                    self.lost_workers += 1
+                    self.last_failure = reason if reason.startswith("worker ") else f"worker {worker}: {reason}"
             case OutputLost(task=task):
                 self.stages[task.stage].done.discard(task.index)
                 self.stages[task.stage].ended = None

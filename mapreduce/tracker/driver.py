@@ -242,13 +242,15 @@ class Driver:
                 self._tell(AttemptCancelled(now, attempt, worker))
             case Ready(worker, pid):
                 self._tell(WorkerJoined(now, worker, pid))
-            case Lost(worker, reason, running, failure):
-                self._books.worker_lost()
-                place = None if running is None else self._place_of(running, worker)
+            case Lost(worker, reason, running, failure, withdrawn):
+                place = None
+                if not withdrawn:
+                    self._books.worker_lost()
+                    place = None if running is None else self._place_of(running, worker)
                 self._seen.pop(worker, None)
                 if failure is not None and failure.place is None:
                     failure = replace(failure, place=place)
-                self._tell(WorkerLost(now, worker, reason, place, failure))
+                self._tell(WorkerLost(now, worker, reason, place, failure, withdrawn))
             case OutputsGone(place):
                 for task in self._books.outputs_at(place):
                     self._tell(OutputLost(now, task))

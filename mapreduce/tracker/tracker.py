@@ -233,9 +233,9 @@ class Tracker:
             attempt.move(AttemptCause.WORKER_LOST)
             if self._outcome is not None:
                 continue
-            if before is AttemptState.RUNNING:
+            if before is AttemptState.RUNNING and not event.withdrawn:
                 self._count_failure(attempt, event.failure or lost_failure(event.reason, event.place))
-            elif before is AttemptState.QUEUED:  # it was not there when the worker died
+            elif before is not AttemptState.CANCELLING:  # it was not there when the worker died
                 self._drop(attempt, Verdict.RUN_AGAIN)
 
     def _output_lost(self, task: TaskId) -> None:
