@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         OutputLostError,
         ResourceError,
         UsageError,
+        WireError,
         WorkerMemoryError,
         near,
     )
@@ -88,7 +89,7 @@ _WHERE = {
     "engine": ("Engine", "run"),
     "errors": (
         "EmptyInputError", "InputError", "InternalError", "JobError", "LostWorkerError", "MapReduceError",
-        "OutputLostError", "ResourceError", "UsageError", "WorkerMemoryError", "near",
+        "OutputLostError", "ResourceError", "UsageError", "WireError", "WorkerMemoryError", "near",
     ),
     "formats.base": ("cell",),
     "job": ("Chain", "Fold", "Job", "Named"),
@@ -107,10 +108,10 @@ __all__ = [
     "Chain", "Collect", "Count", "CountDistinct", "Counters", "Dataset", "EmptyInputError", "Engine", "Fold",
     "Identity", "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean",
     "Min", "Monoid", "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result",
-    "Settings", "Streaming", "Sum", "TopK", "UsageError", "WorkerMemoryError", "assign_nearest", "cell", "count_words",
-    "fixed_column", "from_arrays", "from_records", "near", "nearest", "number_column", "prefixes", "read", "read_arrow",
-    "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv",
-    "read_whole", "run", "union",
+    "Settings", "Streaming", "Sum", "TopK", "UsageError", "WireError", "WorkerMemoryError", "assign_nearest", "cell",
+    "count_words", "fixed_column", "from_arrays", "from_records", "near", "nearest", "number_column", "prefixes", "read",
+    "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text",
+    "read_tsv", "read_whole", "run", "union",
 ]  # fmt: skip
 
 

@@ -71,6 +71,13 @@ class OutputLostError(MapReduceError):
     tasks: tuple[TaskId, ...] = ()
 
 
+class WireError(MapReduceError):
+    """Another host says what none of ours would say, or can't be let in: another version, another key. Whoever runs
+    that host acts; the message says what there."""
+
+    exit_code = 2
+
+
 class InternalError(MapReduceError):
     """We broke one of our own promises. Please report it."""
 

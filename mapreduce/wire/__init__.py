@@ -1,0 +1,1 @@
+"""What is said between hosts, and who may say it?"""

@@ -1,0 +1,396 @@
+"""How do messages get from one host to another, and what can a peer do to us at most?
+
+A `Listener` binds an address and hears many peers (a ROUTER socket); a `Connection` goes to one listener and comes
+back by itself after every break (a DEALER). Both belong to one thread and take no lock. Neither ever waits for a peer:
+`send` takes a message or says that it can't, and only `receive` waits, for as long as it is told.
+
+    layer above       Connection          |  network  |        Listener           layer above
+    send(m) ------->  queue  --> libzmq ==== CURVE ====> libzmq --> queue ------> receive() -> [(peer, m)]
+              False if full or not connected           refuses strangers, damaged messages, other versions
+
+One session, one peer. Every TCP connection gets a new PeerId from the listener, and a break throws away what was under
+way in both directions (IMMEDIATE on this side, MANDATORY on that). So nothing is ever said to the wrong session: what
+follows a break is a new peer, which has to introduce itself. `Connection.sessions` counts the connections that stood;
+who sees it rise says HELLO again, and passes over everything until the WELCOME that names his session.
+
+What is bounded: a message by `max_message_bytes` (libzmq closes a connection that announces more, before it has the
+bytes); the queues to and from each peer by `queue_messages`; a handshake by HANDSHAKE_SECONDS; what one `receive`
+returns by BATCH_MESSAGES; the log by one line a peer, and for strangers by one a minute. Peers are heard only after
+both sides proved to hold the cluster's key (see `admission`), so a stranger reaches no line of this package.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import selectors
+import struct
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from enum import Enum
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from mapreduce.errors import ResourceError, WireError
+from mapreduce.settings import MiB
+from mapreduce.wire.admission import FAILURES_MASK, Admission, Strangers, open_client, open_server, refusal
+from mapreduce.wire.keys import ClusterKey, parse_address, resolve
+from mapreduce.wire.messages import Frame, Kind, Message, Refused, VersionError, decode_message, encode_message
+
+_log = logging.getLogger(__name__)
+
+PeerId = bytes
+"""A connection, as the listener names it. Never used again while the listener lives."""
+
+MAX_MESSAGE_BYTES = 64 * MiB
+QUEUE_MESSAGES = 1000
+
+HANDSHAKE_SECONDS = 10.0
+"""A handshake takes two round trips and one answer of the listener's loop. Who needs longer is not trying."""
+
+HEARTBEAT_SECONDS = 1.0
+SILENCE_SECONDS = 5.0
+"""libzmq's own heartbeats: they end a connection whose other end has gone without a word. What the layers above say and
+expect in their own heartbeats is theirs."""
+
+RECONNECT_SECONDS = 0.1
+RECONNECT_MAX_SECONDS = 2.0
+"""From the first attempt to come back to the rhythm of later ones: soon enough for a restarted tracker, and a thousand
+agents are no flood."""
+
+LINGER_SECONDS = 0.5
+"""At the end, for a BYE that is still in the queue."""
+
+BATCH_MESSAGES = 256
+"""Of one `receive`: the loop above has other things to do."""
+
+DROPPED_PEERS = 4096
+"""So many are remembered. One that is forgotten and speaks again is refused again."""
+
+BACKLOG = 1024
+_EVENT = struct.Struct("=HI")
+_CLIENT_EVENTS = FAILURES_MASK | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+
+_Context = zmq.Context[zmq.Socket[bytes]]
+_Socket = zmq.Socket[bytes]
+
+
+class Sent(Enum):
+    """What became of a message. True if it was taken; that it arrives nobody can know."""
+
+    TAKEN = "taken"
+    FULL = "full"  # the peer reads too slowly; what was queued stays
+    GONE = "gone"  # not connected, or no longer
+
+    def __bool__(self) -> bool:
+        return self is Sent.TAKEN
+
+
+class _Port:
+    """What both ends have: a socket, its monitor, and one descriptor that says when to call `receive`."""
+
+    def __init__(self, context: _Context, socket: _Socket, max_message_bytes: int, queue_messages: int) -> None:
+        self._context = context
+        self.socket = socket
+        self._max_bytes = max_message_bytes
+        self._selector = selectors.DefaultSelector()
+        self._bell = _Bell()
+        self._selector.register(self._bell.fileno(), selectors.EVENT_READ)
+        self.closed = False
+        socket.linger = 0
+        socket.sndhwm = socket.rcvhwm = queue_messages
+        socket.maxmsgsize = max_message_bytes
+        socket.handshake_ivl = round(HANDSHAKE_SECONDS * 1000)
+        socket.heartbeat_ivl = round(HEARTBEAT_SECONDS * 1000)
+        socket.heartbeat_timeout = socket.heartbeat_ttl = round(SILENCE_SECONDS * 1000)
+
+    def _open_monitor(self, events: int) -> None:
+        where = f"inproc://monitor-{id(self)}"
+        self.socket.monitor(where, events)
+        self._monitor = self._context.socket(zmq.PAIR)
+        self._monitor.linger = 0
+        self._monitor.rcvhwm = 0  # a full one would stop libzmq's own thread; an event is small and brings no data
+        self._monitor.connect(where)
+        self._watch(self.socket, self._monitor)
+
+    def _watch(self, *sockets: _Socket) -> None:
+        for each in sockets:
+            self._selector.register(each.FD, selectors.EVENT_READ)
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when `receive` has something to do; for a selector of the caller's."""
+        return self._selector.fileno()
+
+    def _events(self) -> list[int]:
+        """What libzmq has told of connections since the last look."""
+        found: list[int] = []
+        while True:
+            try:
+                frames = self._monitor.recv_multipart(zmq.DONTWAIT)
+            except zmq.Again:
+                return found
+            found.append(_EVENT.unpack(frames[0])[0])
+
+    def _await(self, look: Callable[[], bool], timeout_seconds: float) -> None:
+        """Return when `look` is satisfied, or the time is over."""
+        deadline = time.monotonic() + timeout_seconds
+        while not look():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            self._selector.select(left)
+
+    def _receive_frames(self) -> list[bytes] | None:
+        try:
+            return self.socket.recv_multipart(zmq.DONTWAIT)
+        except zmq.Again:
+            return None
+
+    def _send_frames(self, frames: list[Frame]) -> Sent:
+        size = sum(map(_size, frames))
+        if size > self._max_bytes:
+            raise WireError(f"a message of {size} bytes; at most {self._max_bytes} may be sent")
+        last = len(frames) - 1
+        for at, frame in enumerate(frames):
+            try:
+                self.socket.send(frame, zmq.DONTWAIT | (zmq.SNDMORE if at < last else 0))
+            except zmq.ZMQError as error:
+                if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
+                    raise
+                if 0 < at < last:  # broken off: libzmq passes over the rest of this message, up to a last frame
+                    self.socket.send(b"", zmq.DONTWAIT)
+                return Sent.FULL if error.errno == zmq.EAGAIN and at == 0 else Sent.GONE
+        self._ring_if_more()
+        return Sent.TAKEN
+
+    def _ring_if_more(self) -> None:
+        """libzmq's descriptors tell of news once, and any call may have swallowed them: ring for what is left."""
+        if int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
+            self._bell.ring()
+        else:
+            self._bell.clear()
+
+    def _close(self, linger_seconds: float, *others: _Socket) -> None:
+        self.closed = True
+        self._selector.close()
+        self._bell.close()
+        self.socket.disable_monitor()
+        for each in (self._monitor, *others):
+            each.close(linger=0)
+        self.socket.close(linger=round(linger_seconds * 1000))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        raise NotImplementedError
+
+
+class Listener(_Port):
+    """Hears all members of the cluster that connect. Port 0 or `*`: any that is free; `address` then has it.
+
+    Raises ResourceError if the address can't be bound. A second `close` is harmless.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: ClusterKey,
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        queue_messages: int = QUEUE_MESSAGES,
+    ) -> None:
+        wanted = parse_address(address)
+        host = wanted.host if wanted.host == "*" else resolve(wanted.host)[0]
+        context: _Context = zmq.Context()
+        self._admission = Admission(context, key.public)
+        super().__init__(context, open_server(context, zmq.ROUTER, key), max_message_bytes, queue_messages)
+        self.socket.router_mandatory = 1  # a peer that is gone is told of, not passed over in silence
+        # ROUTER_HANDOVER stays off: nobody takes the name of another
+        self.socket.backlog = BACKLOG
+        self.socket.ipv6 = int(":" in host)
+        self._open_monitor(FAILURES_MASK)
+        self._watch(self._admission.socket)
+        self._strangers = Strangers()
+        self._dropped: OrderedDict[PeerId, None] = OrderedDict()
+        try:
+            self.socket.bind(wanted.endpoint if host == "*" else type(wanted)(host, wanted.port).endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ResourceError(f"can't listen at {address}: {error.strerror}") from error
+        self.address = bytes(self.socket.get(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
+
+    @property
+    def port(self) -> int:
+        return parse_address(self.address).port
+
+    @property
+    def strangers(self) -> int:
+        """Connections so far that were not let in."""
+        return self._strangers.total
+
+    def receive(self, timeout_seconds: float) -> list[tuple[PeerId, Message]]:
+        """What peers said, in the order of each; waits for the first message, but not longer than that."""
+        found: list[tuple[PeerId, Message]] = []
+        self._await(lambda: self._look(found), timeout_seconds)
+        self._ring_if_more()
+        return found
+
+    def send(self, peer: PeerId, message: Message) -> Sent:
+        """Give a message for a peer to libzmq. Never waits. Raises WireError if it is longer than may be sent."""
+        return self._send_frames([peer, *encode_message(message)])
+
+    def drop(self, peer: PeerId) -> None:
+        """Hear no more of this peer. Say why first: libzmq can't close one connection of many."""
+        self._dropped[peer] = None
+        if len(self._dropped) > DROPPED_PEERS:
+            self._dropped.popitem(last=False)
+
+    def close(self) -> None:
+        """What is queued has half a second to leave."""
+        if not self.closed:
+            self._close(LINGER_SECONDS, self._admission.socket)
+            self._context.term()
+
+    def _look(self, found: list[tuple[PeerId, Message]]) -> bool:
+        """Take what is there; whether that was anything for the layer above."""
+        self._admission.serve()
+        for event in self._events():
+            self._log_strangers(self._strangers.note(refusal(event)))
+        self._log_strangers(self._strangers.line())
+        for _ in range(BATCH_MESSAGES):
+            frames = self._receive_frames()
+            if frames is None:
+                break
+            peer, *rest = frames
+            if peer in self._dropped:
+                continue
+            try:
+                found.append((peer, decode_message(rest)))
+            except WireError as error:
+                self._refuse(peer, error)
+        else:
+            return True
+        return bool(found)
+
+    def _refuse(self, peer: PeerId, error: WireError) -> None:
+        _log.warning("a peer of %s was refused: %s", self.address, error)
+        again = isinstance(error, VersionError)
+        self.send(peer, Message(Kind.REFUSED, body=Refused(str(error), again=again).encode()))
+        self.drop(peer)
+
+    def _log_strangers(self, line: str | None) -> None:
+        if line is not None:
+            _log.warning("%s did not let in: %s (%d so far)", self.address, line, self._strangers.total)
+
+
+class Connection(_Port):
+    """Goes to one listener, and comes back by itself. Nothing is sent, nor queued, while it is not there.
+
+    `context`: connections may share one, which the caller ends; each has its own otherwise. A second `close` is
+    harmless.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        key: ClusterKey,
+        *,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        queue_messages: int = QUEUE_MESSAGES,
+        context: _Context | None = None,
+    ) -> None:
+        wanted = parse_address(address)
+        self.address = wanted.endpoint
+        self._owns_context = context is None
+        used: _Context = zmq.Context() if context is None else context
+        super().__init__(used, open_client(used, zmq.DEALER, key), max_message_bytes, queue_messages)
+        self.sessions = 0
+        self.connected = False
+        self.trouble = "nobody answers there"
+        self.socket.immediate = 1  # what was queued for a connection ends with it
+        self.socket.reconnect_ivl = round(RECONNECT_SECONDS * 1000)
+        self.socket.reconnect_ivl_max = round(RECONNECT_MAX_SECONDS * 1000)
+        self.socket.connect_timeout = round(SILENCE_SECONDS * 1000)
+        self.socket.ipv6 = int(":" in resolve(wanted.host)[0])
+        self._open_monitor(_CLIENT_EVENTS)
+        self.socket.connect(self.address)
+
+    def receive(self, timeout_seconds: float) -> list[Message]:
+        """What the listener said; waits for a message, or for the connection to come or go, but not longer than that.
+
+        Look at `sessions` after it: if it has risen, this is another session. Raises WireError if the other side speaks
+        another version, or sends what is no message.
+        """
+        found: list[Message] = []
+        self._await(lambda: self._look(found), timeout_seconds)
+        self._ring_if_more()
+        return found
+
+    def send(self, message: Message) -> Sent:
+        """Give a message to libzmq. Never waits. Raises WireError if it is longer than may be sent."""
+        if not self.connected:
+            return Sent.GONE
+        return self._send_frames(encode_message(message))
+
+    def close(self) -> None:
+        """What is queued has half a second to leave, if it is connected."""
+        if not self.closed:
+            self._close(LINGER_SECONDS if self.connected else 0)
+            if self._owns_context:
+                self._context.term()
+
+    def _look(self, found: list[Message]) -> bool:
+        changed = False
+        for event in self._events():
+            changed = True
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.sessions += 1
+                self.connected, self.trouble = True, ""
+            elif event == zmq.EVENT_DISCONNECTED:
+                self.connected, self.trouble = False, self.trouble or "the connection broke"
+            else:
+                self.trouble = "it " + refusal(event)
+        for _ in range(BATCH_MESSAGES):
+            frames = self._receive_frames()
+            if frames is None:
+                break
+            found.append(decode_message(frames))
+        return changed or bool(found)
+
+
+class _Bell:
+    """A pipe that is readable while it rings."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._rings = False
+
+    def fileno(self) -> int:
+        return self._reader
+
+    def ring(self) -> None:
+        if not self._rings:
+            os.write(self._writer, b"!")
+            self._rings = True
+
+    def clear(self) -> None:
+        if self._rings:
+            os.read(self._reader, 1)
+            self._rings = False
+
+    def close(self) -> None:
+        os.close(self._reader)
+        os.close(self._writer)
+
+
+def _size(frame: Frame) -> int:
+    return frame.nbytes if isinstance(frame, memoryview) else len(frame)
