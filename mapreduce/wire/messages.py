@@ -54,7 +54,8 @@ class Kind(IntEnum):
     BEGIN = 10  # tracker -> agent: a job's package
     START = 11  # tracker -> agent: an attempt's spec
     CANCEL = 12  # tracker -> agent: end an attempt
-    END = 13  # tracker -> agent: the job is over, its files may go
+    END = 13  # tracker -> agent: the job is over; agent -> tracker: nothing of it runs here any more
+    FORGET = 14  # tracker -> agent: nobody will ask for the files of this job
     READY = 20  # agent -> tracker: a worker has come
     FINISHED = 21  # agent -> tracker: an attempt's result
     FAILED = 22  # agent -> tracker: an attempt's failure
@@ -225,6 +226,7 @@ class Hello(Words):
     memory_bytes: int = 0
     data_address: str = ""
     data: tuple[str, ...] = ()  # what --data offers
+    kept: tuple[str, ...] = ()  # jobs of which there are outputs in its scratch folder
 
 
 @dataclass(frozen=True, slots=True)

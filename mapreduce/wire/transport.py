@@ -28,7 +28,6 @@ import struct
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from enum import Enum
 from types import TracebackType
 from typing import Self
 
@@ -76,17 +75,6 @@ _CLIENT_EVENTS = FAILURES_MASK | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCO
 
 _Context = zmq.Context[zmq.Socket[bytes]]
 _Socket = zmq.Socket[bytes]
-
-
-class Sent(Enum):
-    """What became of a message. True if it was taken; that it arrives nobody can know."""
-
-    TAKEN = "taken"
-    FULL = "full"  # the peer reads too slowly; what was queued stays
-    GONE = "gone"  # not connected, or no longer
-
-    def __bool__(self) -> bool:
-        return self is Sent.TAKEN
 
 
 class _Port:
@@ -149,7 +137,7 @@ class _Port:
         except zmq.Again:
             return None
 
-    def _send_frames(self, frames: list[Frame]) -> Sent:
+    def _send_frames(self, frames: list[Frame]) -> bool:
         size = sum(map(_size, frames))
         if size > self._max_bytes:
             raise WireError(f"a message of {size} bytes; at most {self._max_bytes} may be sent")
@@ -162,9 +150,9 @@ class _Port:
                     raise
                 if 0 < at < last:  # broken off: libzmq passes over the rest of this message, up to a last frame
                     self.socket.send(b"", zmq.DONTWAIT)
-                return Sent.FULL if error.errno == zmq.EAGAIN and at == 0 else Sent.GONE
+                return False
         self._ring_if_more()
-        return Sent.TAKEN
+        return True
 
     def _ring_if_more(self) -> None:
         """libzmq's descriptors tell of news once, and any call may have swallowed them: ring for what is left."""
@@ -244,8 +232,9 @@ class Listener(_Port):
         self._ring_if_more()
         return found
 
-    def send(self, peer: PeerId, message: Message) -> Sent:
-        """Give a message for a peer to libzmq. Never waits. Raises WireError if it is longer than may be sent."""
+    def send(self, peer: PeerId, message: Message) -> bool:
+        """Give a message for a peer to libzmq, if it is connected and its queue not full: whether that was so. Never waits.
+        Raises WireError if the message is longer than may be sent."""
         return self._send_frames([peer, *encode_message(message)])
 
     def drop(self, peer: PeerId) -> None:
@@ -335,10 +324,11 @@ class Connection(_Port):
         self._ring_if_more()
         return found
 
-    def send(self, message: Message) -> Sent:
-        """Give a message to libzmq. Never waits. Raises WireError if it is longer than may be sent."""
+    def send(self, message: Message) -> bool:
+        """Give a message to libzmq, if it is connected and its queue not full: whether that was so. Never waits. Raises
+        WireError if the message is longer than may be sent."""
         if not self.connected:
-            return Sent.GONE
+            return False
         return self._send_frames(encode_message(message))
 
     def close(self) -> None:
