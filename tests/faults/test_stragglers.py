@@ -59,7 +59,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Seconds where users have tens of them."""
-    monkeypatch.setattr("mapreduce.tracker.driver.SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr("mapreduce.tracker.policy.SILENCE_SECONDS", 1.0)
 
 
 def undisturbed(folder: Path, split_size: str) -> dict[str, bytes]:

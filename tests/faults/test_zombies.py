@@ -69,7 +69,7 @@ class Zombie(Observer):
 
 @pytest.mark.parametrize("wake", [StartAttempt, CancelAttempt], ids=["beside its backup", "after its backup won"])
 def test_a_zombie_commits_nothing_twice(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, wake: type[Command]) -> None:
-    monkeypatch.setattr("mapreduce.tracker.driver.SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr("mapreduce.tracker.policy.SILENCE_SECONDS", 1.0)
     whole = undisturbed(tmp_path, "2KB")
     zombie = Zombie(wake)
     result = mr.run(
