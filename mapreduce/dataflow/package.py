@@ -85,13 +85,18 @@ class JobContext:
 
 def pack_job(context: JobContext) -> JobPackage:
     """Make the package of a job. Raises UsageError for what cannot be carried, such as an open file."""
-    sources = tuple(_sources_of(context.job))
-    if _importable(type(context.job).__module__) or sources:
+    return pack(context.job_id, context, context.job)
+
+
+def pack(job_id: str, value: Any, job: object) -> JobPackage:
+    """A package of anything that holds a job. Raises UsageError for what cannot be carried."""
+    sources = tuple(_sources_of(job))
+    if _importable(type(job).__module__) or sources:
         try:
-            return JobPackage(context.job_id, pickle.dumps(context, protocol=5), sources)
+            return JobPackage(job_id, pickle.dumps(value, protocol=5), sources)
         except (pickle.PicklingError, TypeError, AttributeError):
             pass  # a lambda or a local class among its settings: by value, below
-    return JobPackage(context.job_id, dump_by_value(context), sources)
+    return JobPackage(job_id, dump_by_value(value), sources)
 
 
 def dump_by_value(value: Any) -> bytes:
@@ -109,23 +114,28 @@ def dump_by_value(value: Any) -> bytes:
 
 def unpack_job(package: JobPackage) -> JobContext:
     """Open a package in a worker. Raises UsageError if the job cannot be unpickled here."""
+    context = open_package(package)
+    assert isinstance(context, JobContext)
+    _choose_arrow_pool(context.settings.memory_bytes)
+    LineBound.most_bytes = max(1 * MiB, int((context.settings.memory_bytes - RESERVED_BYTES) * LINE_SHARE))
+    return context
+
+
+def open_package(package: JobPackage) -> Any:
+    """What was packed. Raises UsageError if it cannot be unpickled here."""
     try:
         for source in package.sources:
             if source.module not in sys.modules:
                 _load_source(source)
         if package.payload[:2] == b"\x80\x05" and not _needs_dill(package.payload):
-            context = pickle.loads(package.payload)
-        else:
-            import dill
+            return pickle.loads(package.payload)
+        import dill
 
-            context = dill.loads(package.payload)
-            _adopt_main_classes(type(context.job))
+        value = dill.loads(package.payload)
+        _adopt_main_classes(type(value.job))
+        return value
     except Exception as error:
         raise UsageError(f"the job could not be unpickled in the worker: {type(error).__name__}: {error}") from error
-    assert isinstance(context, JobContext)
-    _choose_arrow_pool(context.settings.memory_bytes)
-    LineBound.most_bytes = max(1 * MiB, int((context.settings.memory_bytes - RESERVED_BYTES) * LINE_SHARE))
-    return context
 
 
 def _choose_arrow_pool(memory_bytes: int) -> None:
