@@ -9,6 +9,7 @@ blanks and tabs are one blank. A comment before a block changes how it is run:
 
     <!-- exits with 2 -->       its exit code
     <!-- not run: a reason -->  it is not
+    <!-- on a, b and c, in the background -->  on each of these hosts: test_hosts.py does it
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMENT = re.compile(r"<!--\s*(exits with (?P<code>\d+)|not run: (?P<reason>[^>]+?))\s*-->\s*\Z")
+_COMMENT = re.compile(
+    r"<!--\s*(exits with (?P<code>\d+)|not run: (?P<reason>[^>]+?)"
+    r"|on (?P<hosts>\w+((, | and )\w+)*)(?P<behind>, in the background)?)\s*-->\s*\Z"
+)
 _FILE = re.compile(r"#\s*(?P<name>[\w.-]+\.\w+)$")
 
 
@@ -32,7 +36,9 @@ class Block:
     text: str
     expected: str | None
     exit_code: int
-    is_run: bool
+    is_run: bool  # here, by test_commands.py
+    hosts: tuple[str, ...] = ()  # on which it is run instead
+    in_background: bool = False
 
     @property
     def place(self) -> str:
@@ -64,7 +70,9 @@ def read_blocks(document: Path) -> list[Block]:
                 fence[2],
                 after[2] if after is not None and is_answer else None,
                 int(comment["code"] or 0) if comment else 0,
-                comment is None or comment["reason"] is None,
+                comment is None or not (comment["reason"] or comment["hosts"]),
+                tuple(re.split(", | and ", comment["hosts"])) if comment and comment["hosts"] else (),
+                bool(comment and comment["behind"]),
             )
         )
     return blocks

@@ -1,0 +1,119 @@
+"""One end of a link between two hosts, as bench/cluster.py starts them; the receiving end prints megabytes a second.
+
+zmq-receive PORT KEY            one PULL socket; prints "ready", later the rate
+zmq-send HOST PORT KEY BYTES    one PUSH socket, messages of a mebibyte
+serve PORT KEY FOLDER           our data server; prints "ready"
+read HOST PORT KEY FILE         our data client, as a reduce task reads its part of a segment; prints the rate
+fetch HOST PORT KEY FILE        the same, as the tracker fetches a part: each piece checked on the way
+
+KEY is the file of a cluster's key, or "-": then nothing is encrypted.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import zmq
+
+from mapreduce.wire.keys import ClusterKey, read_key
+
+if TYPE_CHECKING:
+    from mapreduce.wire.data_client import DataClient
+
+MESSAGE_BYTES = 1 << 20
+FRAME_BYTES = 1 << 18
+"""About what a frame of a segment has."""
+
+FOLDER = "bench"
+
+
+class Nowhere(io.BytesIO):
+    """Takes all and keeps nothing."""
+
+    def write(self, data: Any) -> int:
+        return memoryview(data).nbytes
+
+
+def key_in(name: str) -> ClusterKey | None:
+    return None if name == "-" else read_key(Path(name))
+
+
+def zmq_receive(port: str, key_file: str) -> None:
+    key = key_in(key_file)
+    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+        if key is not None:
+            socket.curve_server, socket.curve_secretkey, socket.curve_publickey = True, key.secret, key.public
+        socket.bind(f"tcp://*:{port}")
+        print("ready", flush=True)
+        socket.recv()
+        started, total = time.perf_counter(), 0
+        while size := len(socket.recv(copy=False)):
+            total += size
+        print(f"{total / (time.perf_counter() - started) / 1e6:.1f}", flush=True)
+
+
+def zmq_send(host: str, port: str, key_file: str, size: str) -> None:
+    key, message = key_in(key_file), bytes(MESSAGE_BYTES)
+    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+        if key is not None:
+            socket.curve_serverkey = socket.curve_publickey = key.public
+            socket.curve_secretkey = key.secret
+        socket.connect(f"tcp://{host}:{port}")
+        socket.send(b"the clock starts")
+        for _ in range(int(size) // MESSAGE_BYTES):
+            socket.send(message, copy=False)
+        socket.send(b"")
+
+
+def serve(port: str, key_file: str, folder: str) -> None:
+    from mapreduce.wire.data_server import DataServer
+
+    server = DataServer(f"tcp://*:{port}", key_in(key_file))
+    server.offer(FOLDER, folder)
+    print("ready", flush=True)
+    threading.Event().wait()
+
+
+def read(host: str, port: str, key_file: str, name: str) -> None:
+    from mapreduce.storage.host_store import Place
+
+    def run(client: DataClient, path: str, size: int) -> int:
+        client.will_read([Place(host, path, 0, size)])
+        return sum(len(client.read(host, path, start, FRAME_BYTES)) for start in range(0, size, FRAME_BYTES))
+
+    _measure(host, port, key_file, name, run)
+
+
+def fetch(host: str, port: str, key_file: str, name: str) -> None:
+    _measure(host, port, key_file, name, lambda client, path, _: client.fetch(host, path, Nowhere()).bytes)
+
+
+def _measure(host: str, port: str, key_file: str, name: str, run: Callable[[DataClient, str, int], int]) -> None:
+    from mapreduce.wire.data_client import DataClient
+
+    client = DataClient(key_in(key_file), {host: f"tcp://{host}:{port}"})
+    try:
+        size = client.size(host, f"{FOLDER}/{name}")  # the connection is there
+        started = time.perf_counter()
+        assert run(client, f"{FOLDER}/{name}", size) == size
+        print(f"{size / (time.perf_counter() - started) / 1e6:.1f}", flush=True)
+    finally:
+        client.close()
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "zmq-receive": zmq_receive,
+    "zmq-send": zmq_send,
+    "serve": serve,
+    "read": read,
+    "fetch": fetch,
+}
+
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](*sys.argv[2:])

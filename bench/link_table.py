@@ -1,0 +1,93 @@
+"""What does a shuffle between two hosts do of what one TCP stream between them does?
+
+The hosts are network namespaces (tests/hosts): nothing limits the link but the processors, which encrypt and decrypt
+besides, so that there is no harder case for the ratio. A link of 10 Gbit/s carries 1,250 MB/s.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from statistics import median
+
+from mapreduce.wire.keys import make_key, write_key
+from tests.hosts import stream
+from tests.hosts.network import Host, Network, network, why_not
+
+SIZE_BYTES = 1 << 30
+AIM = 0.7
+LINK = (sys.executable, "-m", "bench.link")
+STREAM = (sys.executable, stream.__file__)
+Rate = Callable[[Network, str, int], float]
+
+
+def table(rounds: int, size: int = SIZE_BYTES) -> str:
+    """Rates of each way to send, in turns."""
+    lines = ["### From host to host: our data service against one TCP stream", ""]
+    if reason := why_not():
+        return "\n".join([*lines, f"Not measured: {reason}.", ""])
+    rates: dict[str, list[float]] = {name: [] for name in WAYS}
+    with network("a", "b") as net:
+        write_key(net.folder / "key", make_key())
+        net["a"].data.joinpath("file").write_bytes(bytes(size))
+        net["a"].run("cat", net["a"].data / "file")
+        for _ in range(rounds):
+            for name, (way, key) in WAYS.items():
+                rates[name].append(way(net, key.replace("KEY", str(net.folder / "key")), size))
+                net.end_processes()
+    lines += ["| way | MB/s (median) | of the TCP stream | aim |", "|---|---:|---:|---:|"]
+    for name, all_rates in rates.items():
+        share = median(mine / raw for mine, raw in zip(all_rates, rates[RAW], strict=True))
+        aim = f"≥ {AIM:.0%}" if name == OURS else ""
+        told = f"**{share:.0%}**" if name == OURS and share < AIM else f"{share:.0%}"
+        lines.append(f"| {name} | {median(all_rates):,.0f} | {told} | {aim} |")
+    return "\n".join(lines) + "\n"
+
+
+def _tcp(net: Network, _key: str, size: int) -> float:
+    return _rate(net["b"], [*STREAM, "receive", 7100], net["a"], [*STREAM, "send", "b", 7100, size])
+
+
+def _zmq(net: Network, key: str, size: int) -> float:
+    return _rate(net["b"], [*LINK, "zmq-receive", 7101, key], net["a"], [*LINK, "zmq-send", "b", 7101, key, size])
+
+
+def _ours(net: Network, key: str, how: str) -> float:
+    serving = net["a"].start(*LINK, "serve", 7102, key, net["a"].data, stdout=-1)
+    assert serving.stdout is not None
+    assert serving.stdout.readline() == "ready\n"
+    done = net["b"].run(*LINK, how, "a", 7102, key, "file")
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
+
+
+def _read(net: Network, key: str, _size: int) -> float:
+    return _ours(net, key, "read")
+
+
+def _fetch(net: Network, key: str, _size: int) -> float:
+    return _ours(net, key, "fetch")
+
+
+def _rate(receiver: Host, receive: list[object], sender: Host, send: list[object]) -> float:
+    receiving = receiver.start(*receive, stdout=-1)
+    assert receiving.stdout is not None
+    assert receiving.stdout.readline() == "ready\n"
+    done = sender.run(*send)
+    assert done.returncode == 0, done.stderr
+    return float(receiving.stdout.readline())
+
+
+RAW = "TCP, one stream"
+OURS = "a shuffle's reading"
+WAYS: dict[str, tuple[Rate, str]] = {
+    RAW: (_tcp, "-"),
+    "zmq, plain": (_zmq, "-"),
+    "zmq, CURVE": (_zmq, "KEY"),
+    "a shuffle's reading, without encryption": (_read, "-"),
+    OURS: (_read, "KEY"),
+    "a part that the tracker fetches": (_fetch, "KEY"),
+}
+
+if __name__ == "__main__":
+    print(table(int(sys.argv[1]), int(float(sys.argv[2]) * 1e6) if sys.argv[2:] else SIZE_BYTES))
