@@ -31,9 +31,10 @@ from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.policy import policy_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mapreduce.dataset import Dataset
+    from mapreduce.engines.cluster_start import Cluster
     from mapreduce.engines.steps import Steps
     from mapreduce.engines.watching import HistoryEntry
     from mapreduce.tracker.executor import Executor
@@ -42,15 +43,17 @@ if TYPE_CHECKING:
     from mapreduce.workers.process import Start
 
 
-EngineKind = Literal["local", "inline"]
-KINDS = ("local", "inline")
+EngineKind = Literal["local", "inline", "cluster"]
+KINDS = ("local", "inline", "cluster")
 
 
 class Engine:
     """Runs jobs, one after the other, on the same workers.
 
-    `kind` is "local" (worker processes on this machine) or "inline" (this process, one task at a time: for pdb).
-    `workers` defaults to the CPUs that this process may use; they start with the first job and end with `close`.
+    `kind` is "local" (worker processes on this machine), "inline" (this process, one task at a time: for pdb) or
+    "cluster" (worker processes on several hosts: those of `hosts`, such as "a,b:4", which are begun over ssh, and those
+    that join by hand where the engine is told to `listen`; docs/hosts.md). `workers` defaults to the CPUs that this
+    process may use, and on a cluster to those of each host; they start with the first job and end with `close`.
     `memory` bounds each worker, such as "512MB". `start` forces how workers begin (by fork or in a fresh interpreter);
     left alone, they are forked where that is safe.
 
@@ -69,6 +72,10 @@ class Engine:
         workers: int | None = None,
         memory: int | str | None = None,
         start: Start | None = None,
+        hosts: str | Sequence[str] = (),
+        listen: str = "",
+        ssh: str | None = None,
+        key: str | Path | None = None,
     ) -> None:
         if kind not in KINDS:
             raise UsageError(f"no engine {kind!r}; {near(kind, KINDS)}")
@@ -77,6 +84,14 @@ class Engine:
         self.workers = 1 if kind == "inline" else settings.workers or available_cpus()
         self.memory_bytes = settings.memory_bytes
         self._start = start
+        if kind == "cluster":
+            from mapreduce.engines.cluster_start import ClusterOptions
+
+            self._cluster_options = ClusterOptions(hosts, listen, ssh, key, settings.workers)
+            self._cluster_options.check()
+        elif hosts or listen:
+            raise UsageError(f'the engine {kind!r} has no hosts; they are for Engine("cluster")')
+        self._cluster: Cluster | None = None
         self._resources = ExitStack()
         self._pool: Pool | None = None
         self._cache_folder: Path | None = None
@@ -254,6 +269,7 @@ class Engine:
         """End the workers and remove the cache. A second call is harmless."""
         self._resources.close()
         self._pool = None
+        self._cluster = None
         self._cache_folder = None
 
     def __enter__(self) -> Self:
@@ -275,6 +291,8 @@ class Engine:
             from mapreduce.engines.inline import InlineExecutor
 
             return InlineExecutor(prepared.context, run_attempt)
+        if self._cluster is not None:
+            return self._cluster.executor(prepared)
         from mapreduce.engines.local import LocalExecutor
 
         assert self._pool is not None
@@ -296,6 +314,12 @@ class Engine:
             entry = Entry(warm_up=warm_up_for(job))
             self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
             self._resources.callback(self._pool.close)
+        elif self.kind == "cluster" and self._cluster is None:
+            from mapreduce.engines.cluster_start import Cluster
+
+            self._cluster = Cluster(self._cluster_options)
+            self._resources.callback(self._cluster.close)
+            self.workers = self._cluster.worker_count()
 
     def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
         """Who is told of everything: the caller's observer, the logs beside the output, and the user's history."""
@@ -331,6 +355,7 @@ class Engine:
                 observer=self._watched(prepared, observer),
                 journal=prepared.keeper or prepared.journal,
                 past=prepared.past,
+                sources=prepared.work.sources(),
                 first_attempt=prepared.first_attempt,
                 settings=prepared.context.settings,
                 policy=_policy_of(prepared),
@@ -341,6 +366,8 @@ class Engine:
             )
         finally:
             executor.close()
+        if self._cluster is not None and (outcome.succeeded or prepared.temporary):
+            self._cluster.forget(prepared)
         if not outcome.succeeded:
             raise error_of(outcome)
         return prepared.finish(outcome)

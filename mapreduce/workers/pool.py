@@ -122,6 +122,11 @@ class Pool:
 
     # --- what an executor does with it
 
+    def fileno(self) -> int:
+        """A descriptor that is readable when `wait` has something to hear, for whoever waits for other things too. What
+        time brings (a cancel that is not obeyed) it doesn't tell."""
+        return self._selector.fileno()
+
     def begin(self, package: object, memory_bytes: int | None = None) -> int:
         """A new job, and its number. `package` is unpacked in each worker before its first attempt; `memory_bytes` is
         what a worker may use, 0 for any amount, None for the pool's. The job before must have been settled."""

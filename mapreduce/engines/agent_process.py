@@ -1,0 +1,136 @@
+"""How does an agent begin, what does it wait for, and how does it end?
+
+It waits for its line to the tracker, for its workers, and, where it was begun by a tracker over ssh, for the end of its
+standard input: that comes when the tracker has ended, whichever way.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from mapreduce import __version__
+from mapreduce.engines.agent_job import UNPACK
+from mapreduce.engines.scratch import Scratch
+from mapreduce.errors import UsageError
+from mapreduce.settings import available_cpus
+from mapreduce.workers.pool import Pool
+from mapreduce.workers.process import Entry
+
+if TYPE_CHECKING:
+    from mapreduce.wire.keys import ClusterKey
+
+_log = logging.getLogger(__name__)
+
+KEY_BYTES = 4096
+WAIT_MILLISECONDS = 100
+"""Time passes for an agent even where nothing happens: heartbeats, silence, a cancel that is not obeyed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentOptions:
+    """What an agent is begun with. `with_stdin`: it lives as long as its standard input."""
+
+    tracker: str
+    workers: int | None = None
+    memory_bytes: int = 0
+    offers: tuple[str, ...] = ()
+    scratch: str | None = None
+    name: str = ""
+    keep_seconds: float = 600.0
+    with_stdin: bool = False
+
+
+def serve(options: AgentOptions, key: ClusterKey) -> None:
+    """Be an agent until SIGTERM, Ctrl-C, or the tracker's end. Raises UsageError if the tracker refuses us."""
+    for folder in options.offers:
+        if not Path(folder).is_dir():
+            raise UsageError(f"--data {folder} is no folder")
+    workers = options.workers or available_cpus()
+    with ExitStack() as until_end:
+        scratch = Scratch(options.scratch)
+        until_end.callback(scratch.close)
+        # Before the first thread: workers are forked then, which takes 2 ms each.
+        entry = Entry(unpack=UNPACK, warm_up="mapreduce.dataflow.warm_up:rows")
+        pool = Pool(workers, memory_bytes=options.memory_bytes, entry=entry)
+        until_end.callback(pool.close)
+        _serve(options, key, scratch, pool, workers)
+
+
+def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool, workers: int) -> None:
+    from mapreduce.engines.agent import Agent, Habits
+    from mapreduce.wire.messages import Hello
+    from mapreduce.wire.transport import Connection
+
+    hello = Hello(
+        role="agent",
+        release=__version__,
+        python=f"{sys.version_info.major}.{sys.version_info.minor}",
+        host=options.name or socket.gethostname(),
+        session=0,
+        scratch=scratch.id,
+        cpus=os.cpu_count() or 1,
+        workers=workers,
+        memory_bytes=options.memory_bytes,
+        data=options.offers,
+    )
+    habits = Habits(options.keep_seconds, stays=not options.with_stdin, memory_bytes=options.memory_bytes)
+    agent = Agent(lambda: Connection(options.tracker, key), pool, scratch, hello, habits)
+    with _signals(agent.stop):
+        try:
+            while agent.step():
+                poll = select.poll()
+                for fd in (agent.line.fileno(), pool.fileno(), *((0,) if options.with_stdin else ())):
+                    poll.register(fd, select.POLLIN)
+                ready = [fd for fd, _ in poll.poll(WAIT_MILLISECONDS)]
+                if 0 in ready and not os.read(0, 1 << 12):
+                    agent.stop("its tracker has ended")
+        finally:
+            agent.line.close()
+
+
+@contextmanager
+def _signals(stop: Callable[[str], None]) -> Iterator[None]:
+    """SIGTERM and Ctrl-C have the agent leave in order. A second one ends it at once, and its workers with it."""
+    before: dict[signal.Signals, object] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        restore()
+        stop(f"ended by {signal.Signals(number).name}")
+
+    def restore() -> None:
+        while before:
+            number, handler = before.popitem()
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            before[number] = signal.signal(number, note)
+    try:
+        yield
+    finally:
+        restore()
+
+
+def read_key_from_stdin() -> ClusterKey:
+    """The cluster's key from standard input, which stays open. Raises UsageError if that holds something else."""
+    from mapreduce.wire.keys import decode_key
+
+    text = b""
+    while b"\nsecret = " not in text or not text.endswith(b"\n"):
+        more = os.read(0, 1 << 12)  # by hand: nothing of what follows may be lost in a buffer
+        if not more or len(text) > KEY_BYTES:
+            break
+        text += more
+    return decode_key(text.decode(errors="replace"), "standard input")

@@ -1,0 +1,192 @@
+"""How does a job run on the workers of several hosts?
+
+Like on the processes of this one: the hub has a pool's verbs. What is added is where outputs lie. An attempt that ends
+on host `b` leaves its file there, and is reported with the path `@b/_job/...`, from which workers of all hosts read it.
+What the last stage wrote is brought here first, and then reported: committing it is as ever.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from mapreduce.dataflow.package import JobPackage
+from mapreduce.dataflow.results import Failure, FailureKind, Output
+from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
+from mapreduce.engines.hub import Hub, place_of
+from mapreduce.engines.meeting import Begin
+from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, Ready, Report
+from mapreduce.workers.failures import describe
+
+_log = logging.getLogger(__name__)
+
+
+class Carrier(Protocol):
+    """Brings files of other hosts here, in the background."""
+
+    def fetch(self, attempt: AttemptId, output: Output) -> None:
+        """Begin to bring an attempt's output, whose path is `@host/...`, to its place in the job's folder."""
+
+    def fetched(self) -> list[tuple[AttemptId, Output | Failure]]:
+        """Those that are here now, with a path in the job's folder, or why they can't be had."""
+
+    def close(self) -> None: ...
+
+
+class ClusterExecutor:
+    """One job on the agents of a hub. Closing it leaves them idle and connected.
+
+    `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong."""
+
+    runs_here = False
+
+    def __init__(
+        self, hub: Hub, begin: Begin, package: JobPackage, last_stage: int, carrier: Carrier | None = None
+    ) -> None:
+        self._hub = hub
+        self._carrier = carrier
+        self._last_stage = last_stage
+        self._record = HostRecord()
+        self._hosts: dict[WorkerId, str] = {}
+        self._unsent: list[Report] = []
+        self._carried: dict[AttemptId, Finished] = {}
+        self._avoided: set[str] = set()
+        self._gone: set[str] = set()
+        self._lost_any = False
+        self._open = True
+        self._job = hub.open_job(begin, pickle.dumps(package, protocol=5))
+
+    def workers(self) -> Sequence[WorkerId]:
+        return ()  # the hub reports those that are there as Ready
+
+    def host_of(self, worker: WorkerId) -> str:
+        """The name of the host that a worker is on, or was."""
+        return self._hosts.get(worker, "")
+
+    def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
+        lost = self._lost_inputs(spec) if self._lost_any else ()
+        if lost:
+            failure = Failure(FailureKind.OUTPUT_LOST, "OutputLostError", "its inputs went with a host", lost=lost)
+            self._unsent.append(Failed(worker, attempt, failure))
+            return
+        try:
+            data = pickle.dumps(spec, protocol=5)
+        except Exception as error:  # e.g. a key of a class that cannot be pickled, among the cuts of a sort
+            self._unsent.append(Failed(worker, attempt, replace(describe(error), kind=FailureKind.USER)))
+            return
+        self._hub.start(self._job, attempt, worker, data)
+
+    def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
+        self._hub.cancel(self._job, attempt, worker)
+
+    def wait(self, timeout_seconds: float) -> list[Report]:
+        reports, self._unsent = self._unsent, []
+        if self._carried:
+            timeout_seconds = min(timeout_seconds, CARRIED_SECONDS)
+        reports += self._arrived()
+        for report in self._hub.wait(self._job, 0 if reports else timeout_seconds):
+            reports += self._heard(report)
+        return reports
+
+    def close(self) -> None:
+        if self._open:
+            self._open = False
+            self._hub.close_job(self._job)
+            if self._carrier is not None:
+                self._carrier.close()
+
+    # --- reports
+
+    def _heard(self, report: Report) -> list[Report]:
+        match report:
+            case Ready(worker, _):
+                self._hosts[worker] = host = self._hub.host_of(worker)
+                self._gone.discard(host)
+                return [] if host in self._avoided else [report]
+            case Finished():
+                return self._finished(report)
+            case Failed(worker, attempt, failure):
+                return self._failed(worker, attempt, failure)
+            case Lost(worker):
+                self._lost_any = True
+                host = self._hosts[worker]
+                if host in self._avoided:
+                    return []
+                if host not in self._gone:  # a host that goes has failed once, however many workers it had
+                    self._record.note(host)
+                if not self._hub.is_here(host):
+                    self._gone.add(host)
+                return [report, *self._avoid()]
+            case Cancelled(worker):
+                return [] if self._hosts[worker] in self._avoided else [report]
+        return [report]
+
+    def _finished(self, report: Finished) -> list[Report]:
+        output = report.result.output
+        if self._carrier is None or output.path is None:
+            return [report]
+        host = self._hosts[report.worker]
+        output = replace(output, path=place_of(host) + output.path)
+        report = report._replace(result=replace(report.result, output=output))
+        if report.attempt.task.stage != self._last_stage:
+            return [report]
+        self._carried[report.attempt] = report
+        self._carrier.fetch(report.attempt, output)
+        return []
+
+    def _arrived(self) -> list[Report]:
+        """Attempts of the last stage whose output is here now."""
+        if self._carrier is None or not self._carried:
+            return []
+        reports: list[Report] = []
+        for attempt, output in self._carrier.fetched():
+            report = self._carried.pop(attempt)
+            if isinstance(output, Failure):
+                reports.append(Failed(report.worker, attempt, output))
+            else:
+                reports.append(report._replace(result=replace(report.result, output=output)))
+        return reports
+
+    def _failed(self, worker: WorkerId, attempt: AttemptId, failure: Failure) -> list[Report]:
+        host = self._hosts[worker]
+        others = len({agent.name for agent in self._hub.agents()} - self._avoided - {host})
+        excused = retryable_elsewhere(failure, host, others)
+        if excused is failure:
+            return [Failed(worker, attempt, failure)]
+        self._record.note(host)
+        return [Failed(worker, attempt, excused), *self._avoid()]
+
+    def _avoid(self) -> list[Report]:
+        """Take the workers of hosts that have failed too often from the job; what they wrote stays."""
+        agents = self._hub.agents()
+        new = self._record.choose_avoided(agent.name for agent in agents) - self._avoided
+        self._avoided |= new
+        reports: list[Report] = []
+        for agent in agents:
+            if agent.name in new:
+                reason = f"host {agent.name} has failed too often, and is avoided for the rest of the job"
+                _log.warning("%s", reason)
+                for seat in agent.seats.values():
+                    for attempt in seat.attempts:
+                        self._hub.cancel(self._job, attempt, seat.id)
+                    reports.append(Lost(seat.id, reason))
+        return reports
+
+    def _lost_inputs(self, spec: Any) -> tuple[TaskId, ...]:
+        """Tasks whose outputs the spec wants from hosts that are gone."""
+        spec = getattr(spec, "spec", spec)  # of a wrapped one
+        tasks = getattr(spec, "tasks", ())
+        paths = getattr(spec, "segments", None) or [partial.path for partial in getattr(spec, "partials", ())]
+        return tuple(task for task, path in zip(tasks, paths, strict=True) if path and self._is_gone(path))
+
+    def _is_gone(self, path: str) -> bool:
+        host, slash, _ = path[1:].partition("/") if path.startswith("@") else ("", "", "")
+        return bool(slash) and self._hub.host_is_gone(self._job, host)
+
+
+CARRIED_SECONDS = 0.01
+"""How often it is looked whether an output has been brought here, while one is on its way."""

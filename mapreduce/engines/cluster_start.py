@@ -1,0 +1,156 @@
+"""How does an engine come by its hosts, and how does it let go of them?
+
+Engine --> Cluster --> hub, which listens for agents
+              |
+              +------> agents that we began on the hosts that were named; those begun by hand join, too
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import secrets
+import socket
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mapreduce.dataflow.package import pack_job
+from mapreduce.engines.cluster import ClusterExecutor
+from mapreduce.engines.hosts import HostAgents, HostSpec, own_address_towards, parse_hosts
+from mapreduce.engines.hub import LONELY_SECONDS, Hub
+from mapreduce.engines.meeting import Begin
+from mapreduce.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.engines.prepare import Prepared
+    from mapreduce.wire.keys import ClusterKey
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Where agents come from. `hosts` as `--hosts` has them or one by one; `listen` is an address at which agents begun
+    by hand may join; `key` the file of the cluster's key, where it is not at its usual place."""
+
+    hosts: str | Sequence[str] = ()
+    listen: str = ""
+    ssh: str | None = None
+    key: str | Path | None = None
+    workers: int | None = None
+    wait_seconds: float = LONELY_SECONDS
+
+    def check(self) -> None:
+        """Raises UsageError if there is nobody to run anything."""
+        if not self.specs() and not self.listen:
+            raise UsageError("a cluster needs --hosts (hosts=), or --listen (listen=) for agents that join by hand")
+
+    def specs(self) -> list[HostSpec]:
+        if not self.hosts:
+            return []
+        return parse_hosts(self.hosts if isinstance(self.hosts, str) else ",".join(self.hosts))
+
+
+class Cluster:
+    """The hosts of one engine, until `close`. Raises UsageError for addresses, hosts and keys that are no good, and
+    ResourceError if no worker comes."""
+
+    def __init__(self, options: ClusterOptions) -> None:
+        options.check()
+        self._resources = ExitStack()
+        try:
+            self._open(options, options.specs())
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self, options: ClusterOptions, specs: Sequence[HostSpec]) -> None:
+        from mapreduce.wire.keys import check_address, make_key
+        from mapreduce.wire.transport import Listener
+
+        address, towards = _choose_address(options.listen, specs)
+        path = Path(options.key) if options.key is not None else None
+        key = check_address(address, path) if options.listen or path is not None else make_key()
+        listener = Listener(address, key)
+        self.address = listener.address
+        self.hub = Hub(listener, lonely_seconds=options.wait_seconds)
+        self._resources.callback(self.hub.close)
+        self.hub.keep_alive()
+        if options.listen:
+            _log.warning("agents may join: mapreduce agent %s", self.address.removeprefix("tcp://"))
+        self._begin_agents(options, specs, towards, listener.port, key)
+        self._wait_for_first(options, specs)
+
+    def _begin_agents(
+        self, options: ClusterOptions, specs: Sequence[HostSpec], towards: dict[str, str], port: int, key: ClusterKey
+    ) -> None:
+        if not specs:
+            return
+        agents = HostAgents()
+        self._resources.callback(agents.close)
+        for spec in specs:
+            host = towards[spec.target]
+            counted = replace(spec, workers=spec.workers or options.workers)
+            agents.begin(counted, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", key, options.ssh)
+        if not options.listen:
+            self.hub.hopeless = agents.problem
+
+    def _wait_for_first(self, options: ClusterOptions, specs: Sequence[HostSpec]) -> None:
+        if self.hub.wait_for_workers(1, options.wait_seconds):
+            return
+        why = self.hub.hopeless()
+        if why:
+            raise ResourceError(why)
+        whom = ", ".join(spec.target for spec in specs)
+        command = f"mapreduce agent {self.address.removeprefix('tcp://')}"
+        raise ResourceError(
+            f"no agent joined at {self.address} within {options.wait_seconds:g} s; "
+            + (f"see whether {whom} can reach that address" if whom else f"run `{command}` on a host that has the key")
+        )
+
+    def worker_count(self) -> int:
+        """How many workers are there or have been announced."""
+        return max(self.hub.worker_count(), sum(agent.hello.workers for agent in self.hub.agents()))
+
+    def executor(self, prepared: Prepared) -> ClusterExecutor:
+        """An executor for one job."""
+        context = prepared.context
+        begin = Begin(job_key(prepared), context.settings.memory_bytes, str(Path(context.root).absolute()))
+        return ClusterExecutor(self.hub, begin, pack_job(context), prepared.plan.last_stage)
+
+    def forget(self, prepared: Prepared) -> None:
+        """The job's files on other hosts may go."""
+        self.hub.forget_job(job_key(prepared))
+
+    def close(self) -> None:
+        """End the agents that we began, and let the others go. A second call is harmless."""
+        self._resources.close()
+
+
+def job_key(prepared: Prepared) -> str:
+    """By which name agents keep the files of a job. The same in a run that goes on with it, and in no other."""
+    context = prepared.context
+    if prepared.temporary or prepared.origin is None:
+        return f"{context.job_id}-{hashlib.sha256(context.root.encode()).hexdigest()[:16]}-{_process}"
+    what = "\n".join((socket.gethostname(), str(Path(context.root).resolve()), prepared.origin.fingerprint()))
+    return f"job-{hashlib.sha256(what.encode()).hexdigest()[:32]}"
+
+
+_process = secrets.token_hex(4)
+
+
+def _choose_address(listen: str, specs: Sequence[HostSpec]) -> tuple[str, dict[str, str]]:
+    """Where to listen, and by which of our addresses each host reaches us."""
+    from mapreduce.wire.keys import parse_address
+
+    if listen:
+        asked = parse_address(listen, default_port=0)
+        everywhere = asked.host in ("*", "0.0.0.0", "::")
+        towards = {spec.target: own_address_towards(spec.name) if everywhere else asked.host for spec in specs}
+        return str(asked), towards
+    towards = {spec.target: own_address_towards(spec.name) for spec in specs}
+    ours = set(towards.values())
+    return f"tcp://{ours.pop() if len(ours) == 1 else '0.0.0.0'}:*", towards

@@ -1,0 +1,201 @@
+"""Which hosts has the user named, and how are agents begun there and ended again?
+
+Over ssh, one process a host; `localhost` needs none. The cluster's key goes through its standard input, never on a
+command line, which all users of a machine can read. That stream stays open: its end tells the agent to end, also when
+this process was killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from mapreduce.errors import ResourceError, UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.wire.keys import ClusterKey
+
+_log = logging.getLogger(__name__)
+
+SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=5")
+"""It must not ask for a password: standard input is the key's."""
+
+END_SECONDS = 4.0
+"""From the end of its standard input an agent has so long to end its workers and remove its files."""
+
+LAST_WORDS_BYTES = 2000
+LOCAL = ("localhost", "127.0.0.1", "::1")
+_HOST = re.compile(
+    r"(?:(?P<user>[^\s@,:]+)@)?(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\]|(?P<name>[\w.-]+))(?::(?P<workers>\d+))?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HostSpec:
+    """A host as the user named it. `workers` None: as many as it has CPUs."""
+
+    target: str  # as ssh has it, with a user if one was named
+    name: str
+    workers: int | None = None
+
+    @property
+    def is_local(self) -> bool:
+        return self.target in LOCAL
+
+
+def parse_hosts(text: str) -> list[HostSpec]:
+    """Hosts from 'a,b:4,user@c' or '@FILE' with one a line. Raises UsageError."""
+    if text.startswith("@"):
+        try:
+            lines = Path(text[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"can't read the hosts in {text[1:]}: {error}") from None
+        words = [(line.partition("#")[0].strip(), f"{text[1:]}:{number}: ") for number, line in enumerate(lines, 1)]
+    else:
+        words = [(word.strip(), "--hosts: ") for word in text.split(",")]
+    hosts = [_parse_host(word, where) for word, where in words if word]
+    if not hosts:
+        raise UsageError("--hosts names no host; write a,b:4,c or @FILE with one a line")
+    seen: set[str] = set()
+    for host in hosts:
+        if host.target in seen and not host.is_local:
+            raise UsageError(f"--hosts names {host.target} twice; name it once, with :N for its workers")
+        seen.add(host.target)
+    return hosts
+
+
+def _parse_host(word: str, where: str) -> HostSpec:
+    match = _HOST.fullmatch(word)
+    workers = None if match is None or match["workers"] is None else int(match["workers"])
+    if match is None or workers == 0:
+        raise UsageError(f"{where}{word!r} is not a host; write NAME or NAME:WORKERS, such as node7:4")
+    name = match["six"] or match["name"]
+    target = f"{match['user']}@{name}" if match["user"] else name
+    return HostSpec(target, name, workers)
+
+
+def own_address_towards(host: str) -> str:
+    """The address of this machine from which packets to the host leave: where it can reach us. Raises UsageError if
+    there is no such host."""
+    if host in LOCAL:
+        return "127.0.0.1"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 9, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(address)  # sends nothing
+            return str(probe.getsockname()[0])
+    except (OSError, UnicodeError) as error:
+        raise UsageError(f"--hosts: there is no way to {host!r}: {error}") from None
+
+
+class HostAgents:
+    """Agents that we began, one a host, until `close`."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
+        self._ended: dict[str, str] = {}
+
+    def begin(self, host: HostSpec, tracker: str, key: ClusterKey, ssh: str | None, more: Sequence[str] = ()) -> None:
+        """Begin an agent on a host; whether that succeeds shows later. Raises UsageError if there is no such command
+        as ssh."""
+        from mapreduce.wire.keys import encode_key
+
+        arguments = ["agent", tracker, "--key-from-stdin", "--name", host.name, *more]
+        if host.workers is not None:
+            arguments += ["--workers", str(host.workers)]
+        command = _local_command(arguments) if host.is_local else _ssh_command(host, arguments, ssh)
+        words = tempfile.TemporaryFile()
+        try:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=words,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is for us, and we end it in order
+            )
+        except OSError as error:
+            words.close()
+            raise UsageError(f"can't run {command[0]!r} to reach {host.target}: {error.strerror}; see --ssh") from None
+        number = len(self._running) + len(self._ended)
+        self._running[f"{host.name}" if host.name not in self._running else f"{host.name}.{number + 1}"] = (
+            process,
+            words,
+        )
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):  # it has ended, and its last words say why
+            process.stdin.write(encode_key(key).encode())
+            process.stdin.flush()
+
+    def problem(self) -> str:
+        """Why no agent of ours will come any more; empty as long as one may."""
+        for name, (process, words) in list(self._running.items()):
+            if process.poll() is not None:
+                self._ended[name] = _last_words(process, words)
+                _log.warning("the agent on %s has ended: %s", name, self._ended[name])
+                self._let_go(name)
+        if self._running or not self._ended:
+            return ""
+        return "\n".join(f"no agent on {name}: {words}" for name, words in self._ended.items())
+
+    def close(self) -> None:
+        """End all agents. A second call is harmless."""
+        for process, _ in self._running.values():
+            with suppress(BrokenPipeError):
+                if process.stdin is not None:
+                    process.stdin.close()
+        for name, (process, _) in list(self._running.items()):
+            for number in (0, signal.SIGTERM, signal.SIGKILL):
+                if number:
+                    _log.warning("the agent on %s does not end", name)
+                    process.send_signal(number)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(END_SECONDS)
+                    break
+            self._let_go(name)
+
+    def _let_go(self, name: str) -> None:
+        process, words = self._running.pop(name)
+        if process.stdin is not None:
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+        words.close()
+
+
+def _local_command(arguments: Sequence[str]) -> list[str]:
+    if not sys.executable:
+        raise ResourceError("no agent can be started here: this program does not know its own interpreter")
+    return [sys.executable, "-m", "mapreduce", *arguments]
+
+
+def _ssh_command(host: HostSpec, arguments: Sequence[str], ssh: str | None) -> list[str]:
+    """Runs our interpreter there, if there is one at that place, and else `python3`; whatever the user's shell is."""
+    there = f'p={shlex.quote(sys.executable)}; [ -x "$p" ] || p=python3; exec "$p" -m mapreduce {shlex.join(arguments)}'
+    return [*(SSH if ssh is None else shlex.split(ssh)), host.target, f"sh -c {shlex.quote(there)}"]
+
+
+def _environment() -> dict[str, str]:
+    """With which an agent here finds the package that we are."""
+    home = str(Path(__file__).resolve().parents[2])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (home, os.environ.get("PYTHONPATH", ""))))}
+
+
+def _last_words(process: subprocess.Popen[bytes], words: IO[bytes]) -> str:
+    size = words.seek(0, os.SEEK_END)
+    words.seek(max(0, size - LAST_WORDS_BYTES))
+    said = words.read().decode(errors="replace").strip()
+    if process.returncode == 255 and "ssh" in said.lower():
+        return said
+    return said or f"it ended with exit code {process.returncode} and said nothing"

@@ -1,0 +1,482 @@
+"""Which agents are there, which workers have they, and what is said to whom?
+
+    driver --start, cancel--> ClusterExecutor --> Hub --START, CANCEL--> agent a --> its pool
+                                   ^               |                     agent b --> its pool
+                                   +---reports-----+ <--READY, FINISHED, LOST, heartbeats--
+
+A hub lives as long as its engine and serves its jobs. Agents come and go when they like.
+
+Session: from an agent's HELLO to its BYE, to the moment at which nothing was heard of it for SILENCE_SECONDS, or to its
+next HELLO. A peer without a session is told to say hello; whatever else it says is not listened to. So an agent that
+was cut off and comes back can't commit what it did meanwhile.
+
+Worker: known to the tracker by a number that is never used again, and to its agent by the agent's own. A seat has both,
+and the attempts that are there. What an agent says of an attempt that is not on the seat comes too late, and is not
+listened to.
+
+Time: the hub looks at its wire whenever the driver waits. When nobody waits (between jobs, or while an output is being
+committed) a thread looks twice a second, so that agents don't think us dead.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import re
+import secrets
+import struct
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mapreduce import __version__
+from mapreduce.dataflow.results import Failure
+from mapreduce.engines.meeting import (
+    AWAY_SECONDS,
+    HEARTBEAT_SECONDS,
+    SILENCE_SECONDS,
+    Begin,
+    decode_failure,
+    decode_finished,
+    decode_lost,
+    decode_pid,
+    decode_progress,
+)
+from mapreduce.ids import AttemptId, WorkerId
+from mapreduce.tracker.executor import (
+    Cancelled,
+    Failed,
+    Finished,
+    LogLines,
+    Lost,
+    NoWorkers,
+    OutputsGone,
+    Progress,
+    Ready,
+    Report,
+)
+from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
+from mapreduce.wire.transport import PeerId
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+"""How often it is looked who is silent and who must hear from us."""
+
+KEEPER_SECONDS = 0.5
+ENDING_SECONDS = 2.0
+"""At the end of a job agents have so long to say that nothing of it runs any more."""
+
+LONELY_SECONDS = 30.0
+"""So long a job waits for a first or another agent before it fails."""
+
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+_NAME = re.compile(r"[^A-Za-z0-9._-]")
+
+
+class Wire(Protocol):
+    """The tracker's end of it: `wire.transport.Listener`, or what a test makes of it."""
+
+    def receive(self, timeout_seconds: float) -> list[tuple[PeerId, Message]]: ...
+    def send(self, peer: PeerId, message: Message) -> object: ...  # false if it was not taken
+    def drop(self, peer: PeerId) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(slots=True)
+class AgentBook:
+    """What the hub knows of one agent, in one session."""
+
+    peer: PeerId
+    name: str
+    hello: Hello
+    heard_at: float
+    told_at: float
+    seats: dict[int, Seat] = field(default_factory=dict)  # by the agent's own numbers
+    job: int = 0  # that it works for; 0: none
+    why_no_workers: str = ""
+
+
+@dataclass(slots=True)
+class Seat:
+    """A worker of an agent."""
+
+    id: WorkerId
+    agent: AgentBook
+    number: int  # by which the agent knows it
+    pid: int
+    attempts: list[AttemptId] = field(default_factory=list)  # the first runs, the next waits there
+
+
+@dataclass(slots=True)
+class JobBook:
+    """A job that runs, and what is to be told of it."""
+
+    number: int
+    begin: Begin
+    package: bytes
+    reports: list[Report] = field(default_factory=list)
+    attended_at: float = 0.0  # when it last had a worker
+    gone: set[str] = field(default_factory=set)  # names of hosts that were lost
+
+    def message(self) -> Message:
+        return Message(Kind.BEGIN, self.number, body=(*self.begin.encode(), self.package))
+
+
+class Hub:
+    """Books of agents, behind one wire. Safe to call from several threads."""
+
+    def __init__(
+        self, wire: Wire, *, clock: Callable[[], float] = time.monotonic, lonely_seconds: float = LONELY_SECONDS
+    ) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._lonely_seconds = lonely_seconds
+        self._epoch = secrets.randbits(63)
+        self._lock = threading.RLock()
+        self._agents: dict[PeerId, AgentBook] = {}
+        self._seats: dict[WorkerId, Seat] = {}
+        self._jobs: dict[int, JobBook] = {}
+        self._outbox: deque[tuple[AgentBook, Message]] = deque()
+        self._next_worker = 0
+        self._next_job = 1
+        self._looked_at = clock()
+        self._closed = threading.Event()
+        self._keeper: threading.Thread | None = None
+        self.hopeless: Callable[[], str] = lambda: ""
+        """Why no agent will come any more; empty as long as one may."""
+
+    # --- what an engine does with it
+
+    def keep_alive(self) -> None:
+        """Look at the wire from a thread of our own whenever nobody else does."""
+        self._keeper = threading.Thread(target=self._keep, name="hub", daemon=True)
+        self._keeper.start()
+
+    def agents(self) -> list[AgentBook]:
+        with self._lock:
+            return list(self._agents.values())
+
+    def worker_count(self) -> int:
+        with self._lock:
+            return len(self._seats)
+
+    def host_of(self, worker: WorkerId) -> str:
+        """The name of the host that a worker is on; empty once it is gone."""
+        seat = self._seats.get(worker)
+        return "" if seat is None else seat.agent.name
+
+    def is_here(self, name: str) -> bool:
+        return any(agent.name == name for agent in self._agents.values())
+
+    def wait_for_workers(self, wanted: int, seconds: float) -> int:
+        """Wait until so many workers are there, for so long at the most. How many there are."""
+        deadline = self._clock() + seconds
+        while self.worker_count() < wanted and self._clock() < deadline and not self.hopeless():
+            with self._lock:
+                self._pump(0.1)
+        return self.worker_count()
+
+    def close(self) -> None:
+        """Say goodbye to all agents. A second call is harmless."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        if self._keeper is not None:
+            self._keeper.join()
+        with self._lock:
+            self._flush()
+            for agent in list(self._agents.values()):
+                self._wire.send(agent.peer, Message(Kind.BYE))
+            self._agents.clear()
+            self._seats.clear()
+            self._wire.close()
+
+    # --- what an executor does with it
+
+    def open_job(self, begin: Begin, package: bytes) -> int:
+        """Begin a job on all agents, and on those that come later. Its number."""
+        with self._lock:
+            job = JobBook(self._next_job, begin, package, attended_at=self._clock())
+            self._next_job += 1
+            self._jobs[job.number] = job
+            for agent in list(self._agents.values()):
+                self._allot(agent)
+            return job.number
+
+    def workers(self, job: int) -> list[WorkerId]:
+        """Those that are ready for the job now."""
+        with self._lock:
+            return [seat.id for seat in self._seats.values() if seat.agent.job == job]
+
+    def start(self, job: int, attempt: AttemptId, worker: WorkerId, spec: bytes) -> None:
+        """Queue an attempt for a worker; it is sent by the next `wait`. Its end is reported, or the worker's: if that
+        has been reported already, nothing happens."""
+        with self._lock:
+            seat = self._seats.get(worker)
+            if seat is not None and seat.agent.job == job:
+                seat.attempts.append(attempt)
+                self._outbox.append((seat.agent, Message(Kind.START, job, attempt, seat.number, (spec,))))
+
+    def cancel(self, job: int, attempt: AttemptId, worker: WorkerId) -> None:
+        """Ask for the attempt's end. Harmless if it is over."""
+        with self._lock:
+            seat = self._seats.get(worker)
+            if seat is not None and attempt in seat.attempts:
+                self._outbox.append((seat.agent, Message(Kind.CANCEL, job, attempt, seat.number)))
+
+    def wait(self, job: int, timeout_seconds: float) -> list[Report]:
+        """Reports of the job in order; waits for something to happen, but not longer than told."""
+        with self._lock:
+            book = self._jobs[job]
+            self._pump(0 if book.reports else timeout_seconds)
+            self._check_attended(book)
+            reports, book.reports = book.reports, []
+            return reports
+
+    def host_is_gone(self, job: int, name: str) -> bool:
+        """Whether outputs that lay on this host were lost to the job, and it has not come back since."""
+        return name in self._jobs[job].gone
+
+    def close_job(self, job: int) -> None:
+        """The job is over: see that nothing of it runs any more, and keep its files where they are."""
+        with self._lock:
+            book = self._jobs.pop(job, None)
+            if book is None:
+                return
+            working = [agent for agent in self._agents.values() if agent.job == job]
+            for agent in working:
+                self._outbox.append((agent, Message(Kind.END, job)))
+            deadline = self._clock() + ENDING_SECONDS
+            while self._clock() < deadline and any(seat.attempts for agent in working for seat in agent.seats.values()):
+                self._pump(0.1)
+            for agent in working:
+                agent.job = 0
+                for seat in agent.seats.values():
+                    seat.attempts.clear()
+                if agent.peer in self._agents:
+                    self._allot(agent)
+
+    def forget_job(self, key: str) -> None:
+        """Nobody will ask for the files of the job any more."""
+        with self._lock:
+            for agent in self._agents.values():
+                self._outbox.append((agent, Message(Kind.FORGET, body=(key.encode(),))))
+            self._flush()
+
+    # --- the wire
+
+    def _keep(self) -> None:
+        while not self._closed.wait(KEEPER_SECONDS):
+            if self._clock() - self._looked_at >= KEEPER_SECONDS:
+                with self._lock:
+                    self._pump(0)
+
+    def _pump(self, timeout_seconds: float) -> None:
+        self._flush()
+        for peer, message in self._wire.receive(timeout_seconds):
+            self._hear(peer, message)
+        self._flush()
+        now = self._clock()
+        if now - self._looked_at >= LOOK_SECONDS:
+            self._look(now)
+
+    def _flush(self) -> None:
+        while self._outbox:
+            agent, message = self._outbox.popleft()
+            if self._agents.get(agent.peer) is agent:
+                self._send(agent, message)
+
+    def _send(self, agent: AgentBook, message: Message) -> None:
+        if not self._wire.send(agent.peer, message):
+            self._lose(agent, "can't be reached any more")
+
+    def _look(self, now: float) -> None:
+        """Tell agents that we are there, and give up those that were silent for too long."""
+        away = now - self._looked_at >= AWAY_SECONDS
+        self._looked_at = now
+        for agent in list(self._agents.values()):
+            if away:
+                agent.heard_at = now
+            if now - agent.heard_at >= SILENCE_SECONDS:
+                self._lose(agent, f"has not been heard of for {SILENCE_SECONDS:g} s")
+            elif now - agent.told_at >= HEARTBEAT_SECONDS:
+                agent.told_at = now
+                self._send(agent, Message(Kind.HEARTBEAT))
+
+    # --- agents come and go
+
+    def _hear(self, peer: PeerId, message: Message) -> None:
+        agent = self._agents.get(peer)
+        try:
+            if message.kind == Kind.HELLO:
+                self._greet(peer, message, agent)
+            elif agent is None:
+                self._wire.send(peer, Message(Kind.REFUSED, body=Refused("this session is over", again=True).encode()))
+            else:
+                agent.heard_at = self._clock()
+                self._hear_agent(agent, message)
+        except (
+            ValueError,
+            TypeError,
+            LookupError,
+            AttributeError,
+            struct.error,
+            pickle.PickleError,
+            EOFError,
+        ) as error:
+            _log.warning("a %s message of %s makes no sense: %r", message.kind.name, agent.name if agent else "", error)
+            if agent is not None:
+                self._lose(agent, f"sent a {message.kind.name} message that makes no sense")
+            self._wire.drop(peer)
+
+    def _greet(self, peer: PeerId, message: Message, agent: AgentBook | None) -> None:
+        hello = Hello.decode(message.body)
+        reason = reason_to_refuse(hello, __version__, PYTHON)
+        if reason is not None:
+            _log.warning("refused: %s", reason)
+            self._wire.send(peer, Message(Kind.REFUSED, body=Refused(reason).encode()))
+            return
+        if agent is None:
+            for before in [other for other in self._agents.values() if other.hello.scratch == hello.scratch]:
+                self._lose(before, "joined anew", kept=hello.kept)
+            agent = self._enter(peer, hello)
+        welcome = Welcome(hello.session, self._epoch, agent.name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
+        self._send(agent, Message(Kind.WELCOME, body=welcome.encode()))
+
+    def _enter(self, peer: PeerId, hello: Hello) -> AgentBook:
+        now = self._clock()
+        agent = AgentBook(peer, self._free_name(hello.host), hello, now, now)
+        self._agents[peer] = agent
+        _log.info("host %s joined, with %d workers", agent.name, hello.workers)
+        for job in self._jobs.values():
+            job.gone.discard(agent.name)
+        self._allot(agent)
+        return agent
+
+    def _free_name(self, wished: str) -> str:
+        """Two agents on one host are told apart."""
+        wished = _NAME.sub("-", wished) or "host"
+        taken = {agent.name for agent in self._agents.values()}
+        if wished not in taken:
+            return wished
+        return next(name for number in range(2, len(taken) + 3) if (name := f"{wished}.{number}") not in taken)
+
+    def _allot(self, agent: AgentBook) -> None:
+        """Give an agent without a job to the one that runs."""
+        job = next(iter(self._jobs.values()), None)
+        if agent.job or job is None:
+            return
+        agent.job = job.number
+        self._outbox.append((agent, job.message()))
+        job.reports += [Ready(seat.id, seat.pid) for seat in agent.seats.values()]
+
+    def _lose(self, agent: AgentBook, why: str, *, kept: Sequence[str] = ()) -> None:
+        """The end of a session. `kept` are the jobs whose outputs can still be read there."""
+        if self._agents.pop(agent.peer, None) is None:
+            return
+        _log.warning("host %s %s", agent.name, why)
+        job = self._jobs.get(agent.job)
+        for seat in agent.seats.values():
+            del self._seats[seat.id]
+            if job is not None:
+                running = seat.attempts[0] if seat.attempts else None
+                job.reports.append(Lost(seat.id, f"host {agent.name} {why}", running))
+        for job in self._jobs.values():
+            if job.begin.key not in kept and not job.begin.shared:
+                job.gone.add(agent.name)
+                job.reports.append(OutputsGone(place_of(agent.name)))
+        self._wire.drop(agent.peer)
+
+    # --- what agents say
+
+    def _hear_agent(self, agent: AgentBook, message: Message) -> None:
+        match message.kind:
+            case Kind.HEARTBEAT:
+                return
+            case Kind.BYE:
+                self._lose(agent, bytes(message.body[0]).decode() if message.body else "left")
+            case Kind.READY:
+                self._seat(agent, message)
+            case Kind.END:
+                for each in agent.seats.values() if message.job == agent.job else ():
+                    each.attempts.clear()
+            case Kind.NO_WORKERS:
+                agent.why_no_workers = f"host {agent.name}: {bytes(message.body[0]).decode(errors='replace')}"
+            case _:
+                seat = agent.seats.get(message.worker)
+                if seat is not None:
+                    self._hear_worker(seat, message)
+
+    def _seat(self, agent: AgentBook, message: Message) -> None:
+        if message.worker in agent.seats:
+            return
+        seat = Seat(WorkerId(self._next_worker), agent, message.worker, decode_pid(message.body))
+        self._next_worker += 1
+        agent.seats[message.worker] = self._seats[seat.id] = seat
+        agent.why_no_workers = ""
+        job = self._jobs.get(agent.job)
+        if job is not None:
+            job.reports.append(Ready(seat.id, seat.pid))
+
+    def _hear_worker(self, seat: Seat, message: Message) -> None:
+        attempt, body = message.attempt, message.body
+        job = self._jobs.get(message.job) if message.job == seat.agent.job else None
+        if message.kind == Kind.LOST:
+            self._unseat(seat, job, *decode_lost(body))
+            return
+        if message.kind == Kind.LOG:
+            if job is not None:
+                job.reports.append(LogLines(seat.id, attempt, bytes(body[0]).decode(errors="backslashreplace")))
+            return
+        if attempt is None or attempt not in seat.attempts or message.job != seat.agent.job:
+            return
+        report: Report
+        if message.kind == Kind.PROGRESS:
+            report = Progress(decode_progress(body, seat.id, seat.pid, attempt))
+        else:
+            seat.attempts.remove(attempt)
+            report = self._ending(seat, attempt, message)
+        if job is not None:  # else it is just ending
+            job.reports.append(report)
+
+    def _ending(self, seat: Seat, attempt: AttemptId, message: Message) -> Report:
+        match message.kind:
+            case Kind.FINISHED:
+                return Finished(seat.id, attempt, decode_finished(message.body))
+            case Kind.FAILED:
+                return Failed(seat.id, attempt, decode_failure(message.body))
+            case Kind.CANCELLED:
+                return Cancelled(seat.id, attempt)
+        raise ValueError(f"not for a tracker: {message.kind.name}")
+
+    def _unseat(self, seat: Seat, job: JobBook | None, reason: str, failure: Failure | None) -> None:
+        del self._seats[seat.id]
+        del seat.agent.seats[seat.number]
+        if job is not None:
+            running = seat.attempts[0] if seat.attempts else None
+            job.reports.append(Lost(seat.id, f"host {seat.agent.name}: {reason}", running, failure))
+
+    def _check_attended(self, job: JobBook) -> None:
+        """A job without a worker waits for one, but not for ever."""
+        now = self._clock()
+        mine = [agent for agent in self._agents.values() if agent.job == job.number]
+        if any(agent.seats for agent in mine):
+            job.attended_at = now
+            return
+        reasons = [agent.why_no_workers for agent in mine if agent.why_no_workers]
+        if mine and len(reasons) == len(mine):
+            job.reports.append(NoWorkers("\n".join(reasons)))
+        elif not mine and (why := self.hopeless()):
+            job.reports.append(NoWorkers(why))
+        elif now - job.attended_at >= self._lonely_seconds:
+            job.reports.append(NoWorkers(f"no host has been connected for {self._lonely_seconds:g} s"))
+
+
+def place_of(host: str) -> str:
+    """What paths of outputs begin with that lie on a host."""
+    return f"@{host}/"
