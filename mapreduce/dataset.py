@@ -137,7 +137,7 @@ class Dataset:
             return read[0]
         members = tuple(Member(format, leaf.tag) for leaf, (format, _) in zip(leaves, read, strict=True))
         numbered = [
-            MemberFile(file.path, file.size, file.mtime_ns, number)
+            MemberFile(file.path, file.size, file.mtime_ns, file.hosts, number)
             for number, (_, files) in enumerate(read)
             for file in files
         ]

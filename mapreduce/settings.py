@@ -56,6 +56,9 @@ def parse_size(text: str | int) -> int:
     return size
 
 
+PLACEMENTS = ("balance", "locality", "hybrid")
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How a job runs. None means: derived from the input or the machine (see the functions below)."""
@@ -72,6 +75,8 @@ class Settings:
     fresh: bool = False  # replace an output that exists
     skip_bad_records: float = 0.0  # share of the records that may be skipped because `map` fails on them
     incremental: bool = False  # reuse map outputs of earlier runs, and keep those of this one
+    placement: str = "hybrid"  # of tasks on hosts that have their input: see tracker.placement
+    files: tuple[str, ...] = ()  # further files that the job opens, sent along with its code
     chaos: str = ""  # "SEED" or "SEED:kill=0.05,...": faults to inflict on ourselves
 
     def __post_init__(self) -> None:
@@ -86,6 +91,8 @@ class Settings:
             )
         if self.task_timeout_seconds <= 0:
             raise UsageError(f"task_timeout_seconds is {self.task_timeout_seconds}; it must be above 0")
+        if self.placement not in PLACEMENTS:
+            raise UsageError(f"no placement {self.placement!r}; {near(self.placement, PLACEMENTS)}")
         if not 0 <= self.skip_bad_records < 1:
             raise UsageError(
                 f"skip_bad_records is {self.skip_bad_records}; it is the share of records that may be bad, "
@@ -108,6 +115,8 @@ def settings_from(asked: dict[str, Any]) -> Settings:
         "fresh": ("fresh", bool),
         "skip_bad_records": ("skip_bad_records", float),
         "incremental": ("incremental", bool),
+        "placement": ("placement", str),
+        "files": ("files", lambda paths: tuple(map(str, [paths] if isinstance(paths, str) else paths))),
         "chaos": ("chaos", str),
     }
     given: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mapreduce.errors import UsageError
-from mapreduce.settings import parse_size
+from mapreduce.settings import PLACEMENTS, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +38,8 @@ class EngineOptions:
     task_timeout: float | None = None
     skip_bad_records: float | None = None
     incremental: bool = False
+    placement: str | None = None
+    files: tuple[str, ...] = ()
     chaos: str | None = None
     trace: Path | None = None
 
@@ -53,6 +55,8 @@ class EngineOptions:
             "task_timeout_seconds": self.task_timeout,
             "skip_bad_records": self.skip_bad_records,
             "incremental": self.incremental or None,
+            "placement": self.placement,
+            "files": self.files or None,
             "chaos": self.chaos,
         }
         return {name: value for name, value in asked.items() if value is not None}
@@ -104,6 +108,10 @@ _COMMON = (
         "--skip-bad-records", type=float, metavar="RATIO", help="Skip records that map fails on, up to this share."
     ),
     click.option("--incremental", is_flag=True, help="Reuse the map outputs of earlier runs where input is unchanged."),
+    click.option("--files", multiple=True, metavar="FILE", help="A file that the job opens; is sent along. Repeat it."),
+    click.option(
+        "--placement", type=click.Choice(PLACEMENTS), metavar="P", help="Of tasks on hosts: balance, locality, hybrid."
+    ),
     click.option("--chaos", metavar="SEED[:FAULTS]", help="Injure the engine on purpose: 7:kill=0.05,stop=0.02."),
     click.option("--trace", metavar="FILE", help="Write Chrome trace events, for ui.perfetto.dev."),
     click.option("--json", is_flag=True, help="The summary as one JSON object: on stdout with -o, else on stderr."),

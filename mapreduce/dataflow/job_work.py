@@ -88,6 +88,14 @@ class JobWork:
         if self.skips is not None:
             self.skips.discard(attempt)
 
+    def sources(self) -> dict[int, list[tuple[str, ...]]]:
+        """By stage that reads input: for each task, the hosts that have it. Empty where that is no matter."""
+        hosts = [split.file.hosts for split in self.splits]
+        if not any(hosts):
+            return {}
+        sampled = {0: [hosts[number] for number in self.sampled]} if self.map_stage else {}
+        return {**sampled, self.map_stage: hosts}
+
     def _cuts(self, outputs: Mapping[TaskId, Output]) -> Any:
         if not self.sampled:
             return None

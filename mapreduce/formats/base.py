@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
 
 from mapreduce.errors import InputError, near
@@ -25,11 +25,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
-    """A file of a dataset: a local path or a URI, its size in bytes, and its time of change (0 where unknown)."""
+    """A file of a dataset: a local path or a URI, its size in bytes, and its time of change (0 where unknown). `hosts`
+    are those of a cluster that have it; none where each worker opens it by its path."""
 
     path: str
     size: int
     mtime_ns: int = 0
+    hosts: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,7 @@ from mapreduce.tracker.interrupts import Interrupts
 from mapreduce.tracker.journal import is_kept
 from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.outcome import JobOutcome
+from mapreduce.tracker.placement import Placement, Sources
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy, policy_of
 from mapreduce.tracker.scheduling import Preferences
@@ -99,6 +100,7 @@ def run_job(
     settings: Settings | None = None,
     policy: Policy | None = None,
     preferences: Preferences | None = None,
+    sources: Sources | None = None,
     first_attempt: int = 0,
     input_bytes: int = 0,
     workers: int = 0,
@@ -106,14 +108,16 @@ def run_job(
     check: Callable[[AttemptId, AttemptResult], None] | None = None,
 ) -> JobOutcome:
     """Run the tasks of `plan` to their end, whichever that is; `past` are the events of an earlier run's journal,
-    and `first_attempt` is a number that it used for no attempt.
+    and `first_attempt` is a number that it used for no attempt. `sources` are the hosts that have the tasks' input.
     `notes` go into the outcome as they are when the job has ended: whoever has something to tell appends to them.
     `check` is told of each commit; what it raises ends the job, and OutputLostError has the task run again.
 
     Ensures that no attempt of the job runs when it returns or raises. Raises KeyboardInterrupt or SystemExit after it
     has stopped the job for Ctrl-C or SIGTERM, and InternalError; a job that fails is an outcome, not an exception.
     """
-    tracker = Tracker(plan, policy or policy_of(settings or Settings()), preferences, first_attempt)
+    settings = settings or Settings()
+    policy, placement = policy or policy_of(settings), Placement(settings.placement)
+    tracker = Tracker(plan, policy, preferences, first_attempt, placement, sources)
     driver = Driver(tracker, work, executor, clock, observer or Observer(), journal, notes, check)
     # Where attempts run on this very thread, the user's code gets its Ctrl-C as ever.
     with nullcontext(Interrupts()) if executor.runs_here else Interrupts() as interrupts:
@@ -142,6 +146,7 @@ class Driver:
         self._clock = clock
         self._observer = observer
         self._journal = journal
+        self._host_of: Callable[[WorkerId], str] = getattr(executor, "host_of", lambda _: "")  # of several hosts
         self._now = clock()
         self._ticked = self._now
         self._books = Books(tracker.plan, self._now)
@@ -155,7 +160,7 @@ class Driver:
         try:
             self._replay(past)
             for worker in self._executor.workers():
-                self._tell(WorkerJoined(self._now, worker))
+                self._tell(WorkerJoined(self._now, worker, host=self._host_of(worker)))
             while self._outcome is None:
                 self._step()
                 if interrupts.noted and self._outcome is None:
@@ -241,7 +246,7 @@ class Driver:
             case Cancelled(worker, attempt):
                 self._tell(AttemptCancelled(now, attempt, worker))
             case Ready(worker, pid):
-                self._tell(WorkerJoined(now, worker, pid))
+                self._tell(WorkerJoined(now, worker, pid, self._host_of(worker)))
             case Lost(worker, reason, running, failure, withdrawn):
                 place = None
                 if not withdrawn:

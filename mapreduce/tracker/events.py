@@ -15,11 +15,13 @@ from mapreduce.ids import AttemptId, TaskId, WorkerId
 
 @dataclass(frozen=True, slots=True)
 class WorkerJoined:
-    """A worker is ready for attempts: at the start, or in place of a lost one (with a new id). `pid` 0 is unknown."""
+    """A worker is ready for attempts: at the start, or in place of a lost one (with a new id). `pid` 0 is unknown;
+    `host` has no name where there is only one."""
 
     time: float
     worker: WorkerId
     pid: int = 0
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

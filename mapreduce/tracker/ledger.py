@@ -68,8 +68,8 @@ class _Book:
     def inputs_missing(self, index: int) -> bool:
         return bool(self.missing[index] if self.fan_in else self.shut)
 
-    def next_ready(self) -> int | None:
-        """Lowest ready task, taken out of the queue. The caller starts it or holds it back."""
+    def first_ready(self) -> int | None:
+        """Lowest ready task. It stays in the queue, which passes over it once it has started."""
         if self.shut:
             return None
         states, heap, cursor = self.states, self.heap, self.cursor
@@ -79,9 +79,8 @@ class _Book:
             cursor += 1
         self.cursor = cursor
         if cursor < self.tasks and (not heap or cursor <= heap[0]):
-            self.cursor = cursor + 1
             return cursor
-        return heappop(heap) if heap else None
+        return heap[0] if heap else None
 
 
 class Ledger:
@@ -92,12 +91,17 @@ class Ledger:
         self._plan = plan
         self._books = [_Book(number, plan, first_attempt) for number in range(len(plan.stages))]
         self._deepest_first = self._books[::-1]
+        self.came_back: list[TaskId] | None = None
+        """Tasks that are, or will be, ready not for the first time: for whoever sets a list here, and clears it."""
 
     def state(self, task: TaskId) -> TaskState:
         return TaskState(self._books[task.stage].states[task.index])
 
     def is_done(self, task: TaskId) -> bool:
         return self._books[task.stage].states[task.index] == _DONE
+
+    def is_ready(self, task: TaskId) -> bool:
+        return self._books[task.stage].states[task.index] == _READY
 
     def done(self, stage: int) -> int:
         """Number of tasks of the stage whose output is committed."""
@@ -117,12 +121,12 @@ class Ledger:
         return self._books[attempt.task.stage].committed[attempt.task.index] == attempt.number + 1
 
     def next_ready(self) -> TaskId | None:
-        """The ready task to start next, taken out of the queue: the caller calls `start` or `hold_back`.
+        """The ready task to start next. It stays so until the caller calls `start` or `hold_back`.
 
         The deepest stage goes first, because its tasks use up what others made; within it the lowest index.
         """
         for book in self._deepest_first:
-            index = book.next_ready()
+            index = book.first_ready()
             if index is not None:
                 return TaskId(book.number, index)
         return None
@@ -222,6 +226,8 @@ class Ledger:
     def _ready_again(self, book: _Book, index: int) -> None:
         if book.inputs_missing(index):
             self._move(book, index, TaskCause.INPUT_LOST)
+        if self.came_back is not None:
+            self.came_back.append(TaskId(book.number, index))
         heappush(book.heap, index)
 
     def _move(self, book: _Book, index: int, cause: TaskCause) -> None:

@@ -53,6 +53,10 @@ class Policy:
     batches merged and written, keys reduced. A single call of the job's code shows none while it works: one that
     honestly takes longer needs a longer timeout."""
 
+    locality_seconds: float = 1.0
+    """How long a host that has nothing left of its own waits before it takes work whose input lies on others. A task
+    of the largest split lasts about as long, so a worker of the right host has come free by then, if there is one."""
+
     backups: Backups = Backups.STALLED
 
     backup_seconds: float = 60.0

@@ -54,6 +54,7 @@ class Slots:
         self._held: dict[WorkerId, list[Attempt]] = {}
         self._levels: list[Level] = [OrderedDict() for _ in range(depth + 1)]
         self._alone: set[WorkerId] = set()  # workers with an attempt behind which nothing is queued
+        self._parked: dict[WorkerId, None] = {}  # have room, and are in no level: what is ready is not for them
         self._queued: dict[int, OrderedDict[AttemptId, Attempt]] = {}  # by stage
 
     def __contains__(self, worker: object) -> bool:
@@ -86,10 +87,29 @@ class Slots:
         self._held[worker] = []
         self._levels[0][worker] = None
 
+    def park(self, worker: WorkerId) -> None:
+        """Set aside a worker that has room, until one of its attempts ends or `unpark`."""
+        del self._levels[len(self._held[worker])][worker]
+        self._parked[worker] = None
+
+    def unpark(self, workers: Iterable[WorkerId]) -> None:
+        """Bring back those of the workers that were set aside."""
+        for worker in workers:
+            if worker in self._parked:
+                del self._parked[worker]
+                self._levels[len(self._held[worker])][worker] = None
+
+    def unpark_all(self) -> None:
+        if self._parked:
+            self.unpark(list(self._parked))
+
     def leave(self, worker: WorkerId) -> list[Attempt]:
         """The worker is gone; what it held, the running one first."""
         held = self._held.pop(worker)
-        del self._levels[self._depth if worker in self._alone else len(held)][worker]
+        if worker in self._parked:
+            del self._parked[worker]
+        else:
+            del self._levels[self._depth if worker in self._alone else len(held)][worker]
         self._alone.discard(worker)
         for attempt in held:
             self._dequeue(attempt)
@@ -121,6 +141,8 @@ class Slots:
         """The attempt holds its slot no longer; the next in its worker's queue begins."""
         worker = attempt.worker
         held = self._held[worker]
+        if self._parked:
+            self.unpark((worker,))
         level = self._depth if worker in self._alone else len(held)
         del self._levels[level][worker]
         held.remove(attempt)

@@ -53,6 +53,7 @@ from mapreduce.tracker.events import (
     WorkerLost,
 )
 from mapreduce.tracker.ledger import Ledger
+from mapreduce.tracker.placement import Placement, Queues, Sources
 from mapreduce.tracker.plan import NeedsKind, Plan
 from mapreduce.tracker.policy import Backups, Policy
 from mapreduce.tracker.recovery import (
@@ -80,12 +81,19 @@ class Tracker:
         policy: Policy | None = None,
         preferences: Preferences | None = None,
         first_attempt: int = 0,
+        placement: Placement = Placement.BALANCE,
+        sources: Sources | None = None,
     ) -> None:
         self.plan = plan
         self.policy = policy or Policy()
         self._preferences = preferences
         self._ledger = Ledger(plan, first_attempt)
         self._slots = Slots(self.policy.queue_depth)
+        self._queues: Queues | None = None  # of the tasks by the hosts of their input, where that matters
+        if sources and placement is not Placement.BALANCE:
+            self._queues = Queues(placement, self.policy, sources, self._ledger.is_ready)
+            self._ledger.came_back = []
+        self._placed_stage = -1
         self._attempts: dict[AttemptId, Attempt] = {}  # those that hold a slot
         self._wanted: dict[TaskId, list[Attempt]] = {}  # of each running task, those not being cancelled
         self._troubles: dict[TaskId, Trouble] = {}
@@ -115,7 +123,7 @@ class Tracker:
                 self._progressed(event)
                 return commands
             case WorkerJoined():
-                self._joined(event.worker)
+                self._joined(event)
             case AttemptFailed():
                 self._failed(event)
             case AttemptCancelled():
@@ -162,7 +170,8 @@ class Tracker:
             return None
         rest = self._rests[0][0] if self._rests else None
         watch = max(self._next_watch, self._time) if self._attempts else None
-        return min((due for due in (rest, watch) if due is not None), default=None)
+        wait = self._queues.due() if self._queues else None
+        return min((due for due in (rest, watch, wait) if due is not None), default=None)
 
     # What happened
 
@@ -219,14 +228,19 @@ class Tracker:
             attempt.move(AttemptCause.OBEYED)
             self._release(attempt)
 
-    def _joined(self, worker: WorkerId) -> None:
+    def _joined(self, event: WorkerJoined) -> None:
         self._any_worker_yet = True
-        if worker not in self._slots:
-            self._slots.join(worker)
+        if event.worker not in self._slots:
+            self._slots.join(event.worker)
+            if self._queues is not None:
+                self._queues.joined(event.worker, event.host)
 
     def _worker_lost(self, event: WorkerLost) -> None:
         if event.worker not in self._slots:
             return
+        if self._queues is not None:
+            self._queues.gone(event.worker)
+            self._slots.unpark_all()
         for attempt in self._slots.leave(event.worker):
             del self._attempts[attempt.id]
             before = attempt.state
@@ -245,6 +259,8 @@ class Tracker:
     def _tick(self) -> None:
         while self._rests and self._rests[0][0] <= self._time:
             self._ledger.rest_over(heappop(self._rests)[1])
+        if self._queues is not None:
+            self._slots.unpark(self._queues.impatient(self._time))
         if self._time >= self._next_watch:
             self._next_watch = self._time + self.policy.watch_seconds
             self._watch()
@@ -340,13 +356,22 @@ class Tracker:
 
     def _assign(self, *, queueing: bool = True) -> None:
         """Ready tasks to free slots, as long as there are both; without `queueing` to idle workers only."""
+        if self._queues is not None:
+            self._wake(self._queues)
         while free := self._slots.emptiest() if queueing else self._slots.idle:
             task = self._ledger.next_ready()
             if task is None:
                 if self._slots.idle:
                     self._relieve_queues()
                 return
-            preferred = self._preferences(task) if self._preferences else None
+            if self._queues is not None and self._queues.knows(task):
+                preferred: WorkerId | None = next(iter(free))
+                task = self._queues.choose(next(iter(free)), task.stage, self._time)
+                if task is None:
+                    self._slots.park(next(iter(free)))
+                    continue
+            else:
+                preferred = self._preferences(task) if self._preferences else None
             if self._troubles and self._is_frugal(task) and self._slots.idle:
                 preferred = max(self._slots.idle)  # the newest worker, which has run the least
             avoided = self._avoided(task) if self._troubles else NOWHERE
@@ -355,6 +380,20 @@ class Tracker:
                 self._hold_back(task, self._time + self.policy.first_rest_seconds)
             else:
                 self._start(task, worker)
+
+    def _wake(self, queues: Queues) -> None:
+        """Workers that were set aside look again if another stage has its turn, or tasks are ready that were not."""
+        task = self._ledger.next_ready()
+        stage = task.stage if task is not None else -1
+        came_back = self._ledger.came_back
+        if stage != self._placed_stage or came_back:
+            self._placed_stage = stage
+            self._slots.unpark_all()
+        for task in came_back or ():
+            if queues.knows(task):
+                queues.came_back(task)
+        if came_back:
+            came_back.clear()
 
     def _avoided(self, task: TaskId) -> frozenset[WorkerId] | set[WorkerId]:
         """Workers on which the task failed, while there are others and it has not waited for them for too long."""
@@ -374,7 +413,10 @@ class Tracker:
             queued = self._longest_queued()
             if queued is None:
                 return
-            self._start(queued.id.task, next(iter(self._slots.idle)))
+            idle = next(iter(self._slots.idle))
+            if self._queues is not None and not self._queues.may_take(idle, queued.id.task, self._time):
+                return
+            self._start(queued.id.task, idle)
             self._cancel(queued, "an idle worker takes it over")
 
     def _longest_queued(self) -> Attempt | None:
