@@ -27,7 +27,7 @@ class MemoryStore:
     """A store in memory whose `fail_at`-th operation (counting creates, writes and renames) fails with `error`."""
 
     def __init__(self, fail_at: int | None = None, error: int = errno.ENOSPC) -> None:
-        self.files: dict[str, bytes] = {}
+        self.held: dict[str, bytes] = {}
         self.operations = 0
         self.fail_at = fail_at
         self.error = error
@@ -42,25 +42,37 @@ class MemoryStore:
 
     def create(self, path: str) -> BinaryIO:
         self.step()
-        self.files[path] = b""
+        self.held[path] = b""
         return _MemoryFile(self, path)
 
     def read(self, path: str, offset: int, size: int) -> bytes:
-        if path not in self.files:
+        if path not in self.held:
             raise FileNotFoundError(errno.ENOENT, "no such file")
-        return self.files[path][offset : offset + size]
+        return self.held[path][offset : offset + size]
 
     def size(self, path: str) -> int:
-        if path not in self.files:
+        if path not in self.held:
             raise FileNotFoundError(errno.ENOENT, "no such file")
-        return len(self.files[path])
+        return len(self.held[path])
+
+    def append(self, path: str) -> BinaryIO:
+        raise NotImplementedError(path)
+
+    def files(self, folder: str) -> list[str]:
+        return sorted(path for path in self.held if path.startswith(f"{folder}/"))
+
+    def make_folder(self, path: str) -> None:
+        """Folders are names of files here."""
+
+    def sync(self, path: str) -> None:
+        """Nothing here survives anything."""
 
     def rename(self, old: str, new: str) -> None:
         self.step()
-        self.files[new] = self.files.pop(old)
+        self.held[new] = self.held.pop(old)
 
     def remove(self, path: str) -> None:
-        self.files.pop(path, None)
+        self.held.pop(path, None)
 
 
 class _MemoryFile(BytesIO):
@@ -72,7 +84,7 @@ class _MemoryFile(BytesIO):
     def write(self, data: bytes) -> int:  # type: ignore[override]
         self.store.step()
         count = super().write(data)
-        self.store.files[self.path] = self.getvalue()
+        self.store.held[self.path] = self.getvalue()
         return count
 
 
@@ -125,8 +137,8 @@ def test_layout_is_as_documented() -> None:
     payload_bytes = sum(len(payload) for payloads in SAMPLE for payload in payloads)
     assert (HEADER_BYTES, FRAME_BYTES, FOOTER_BYTES) == (16, 32, 32)
     assert info.bytes == 16 + 4 * 32 + payload_bytes + 3 * 40 + 32
-    assert store.files[PATH].startswith(b"MRSEGMNT")
-    assert store.files[PATH].endswith(b"MRSEGEND")
+    assert store.held[PATH].startswith(b"MRSEGMNT")
+    assert store.held[PATH].endswith(b"MRSEGEND")
 
 
 def test_entry_tells_records_and_memory() -> None:
@@ -139,7 +151,7 @@ def test_entry_tells_records_and_memory() -> None:
 
 def outcome(data: bytes) -> Partitions | None:
     store = MemoryStore()
-    store.files[PATH] = data
+    store.held[PATH] = data
     try:
         return read(store)
     except OutputLostError as lost:
@@ -152,7 +164,7 @@ def outcome(data: bytes) -> Partitions | None:
 def test_cut_short_anywhere_is_lost() -> None:
     store = MemoryStore()
     write(store, SAMPLE)
-    whole = store.files[PATH]
+    whole = store.held[PATH]
     assert [size for size in range(len(whole)) if outcome(whole[:size]) is not None] == []
 
 
@@ -160,7 +172,7 @@ def test_cut_short_anywhere_is_lost() -> None:
 def test_any_changed_byte_is_lost(change: int) -> None:
     store = MemoryStore()
     write(store, SAMPLE)
-    whole = store.files[PATH]
+    whole = store.held[PATH]
     for place in range(len(whole)):
         damaged = bytearray(whole)
         damaged[place] ^= change
@@ -171,7 +183,7 @@ def test_any_changed_byte_is_lost(change: int) -> None:
 def test_damaged_anyhow_is_lost_or_the_same(data: st.DataObject) -> None:
     store = MemoryStore()
     write(store, SAMPLE)
-    whole = store.files[PATH]
+    whole = store.held[PATH]
     start = data.draw(st.integers(0, len(whole)))
     end = data.draw(st.integers(start, len(whole)))
     damaged = whole[:start] + data.draw(st.binary(max_size=50)) + whole[end:]
@@ -210,14 +222,14 @@ def test_a_full_or_forbidden_disk_is_explained_and_nothing_is_left(fail_at: int,
     store = MemoryStore(fail_at, error)
     with pytest.raises(ResourceError, match=r"/memory/_job/segments/0-0-0\.seg"):
         write(store, SAMPLE)
-    assert store.files == {}
+    assert store.held == {}
 
 
 def test_other_errors_pass_as_they_are_and_nothing_is_left() -> None:
     store = MemoryStore(3, errno.EINTR)
     with pytest.raises(InterruptedError):
         write(store, SAMPLE)
-    assert store.files == {}
+    assert store.held == {}
 
 
 def test_an_exception_in_the_block_removes_the_file(tmp_path: Path) -> None:
