@@ -42,6 +42,21 @@ class EngineOptions:
     files: tuple[str, ...] = ()
     chaos: str | None = None
     trace: Path | None = None
+    hosts: str | None = None
+    listen: str | None = None
+    ssh: str | None = None
+    key: str | None = None
+
+    @property
+    def cluster(self) -> dict[str, Any]:
+        """What an engine is told of hosts; empty if the job is to run on this one. Raises UsageError."""
+        if not self.hosts and not self.listen:
+            if self.ssh or self.key:
+                raise UsageError("--ssh and --key are for other hosts; name these with --hosts, or use --listen")
+            return {}
+        if self.inline:
+            raise UsageError("--inline runs in this process, and --hosts and --listen on others; leave one out")
+        return {"hosts": self.hosts or (), "listen": self.listen or "", "ssh": self.ssh, "key": self.key}
 
     def settings(self) -> dict[str, Any]:
         """What the engine is asked for, by the engine's names."""
@@ -113,6 +128,10 @@ _COMMON = (
         "--placement", type=click.Choice(PLACEMENTS), metavar="P", help="Of tasks on hosts: balance, locality, hybrid."
     ),
     click.option("--chaos", metavar="SEED[:FAULTS]", help="Injure the engine on purpose: 7:kill=0.05,stop=0.02."),
+    click.option("--hosts", metavar="A,B:4,...", help="Run on these hosts, begun over ssh; @FILE has one a line."),
+    click.option("--listen", metavar="ADDRESS", help="Let agents that were begun by hand join: HOST:PORT."),
+    click.option("--ssh", metavar="COMMAND", help="What reaches the hosts. Default: ssh."),
+    click.option("--key", metavar="FILE", help="The cluster's key. Default: where `mapreduce keys` puts it."),
     click.option("--trace", metavar="FILE", help="Write Chrome trace events, for ui.perfetto.dev."),
     click.option("--json", is_flag=True, help="The summary as one JSON object: on stdout with -o, else on stderr."),
     click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors."),

@@ -29,6 +29,8 @@ COMMANDS = {
     "clean": "mapreduce.cli.clean_command:clean_command",
     "history": "mapreduce.cli.history_command:history_command",
     "report": "mapreduce.cli.report_command:report_command",
+    "agent": "mapreduce.cli.agent_command:agent_command",
+    "keys": "mapreduce.cli.keys_command:keys_command",
     "simulate": "mapreduce.cli.simulate_command:simulate_command",
 }
 

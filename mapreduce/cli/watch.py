@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.cli.messages import say
 from mapreduce.cli.trace_file import TraceFile
-from mapreduce.engine import Engine
+from mapreduce.engine import Engine, EngineKind
 from mapreduce.engines.watching import HistoryEntry
 from mapreduce.settings import Settings
 from mapreduce.storage.paths import EVENTS
@@ -33,7 +33,9 @@ class WatchedEngine(Engine):
     """An engine whose jobs are shown and summed up, with the command line's settings."""
 
     def __init__(self, options: EngineOptions, view: Observer) -> None:
-        super().__init__("inline" if options.inline else "local", workers=options.workers, memory=options.memory)
+        cluster = options.cluster
+        kind: EngineKind = "cluster" if cluster else "inline" if options.inline else "local"
+        super().__init__(kind, workers=options.workers, memory=options.memory, **cluster)
         self._settings = options.settings()
         self._output = options.output
         self._history: HistoryEntry | None = None
