@@ -46,6 +46,7 @@ from mapreduce.engines.meeting import (
     decode_pid,
     decode_progress,
 )
+from mapreduce.errors import WireError
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import (
     Cancelled,
@@ -75,6 +76,9 @@ LONELY_SECONDS = 30.0
 """So long a job waits for a first or another agent before it fails."""
 
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+NONSENSE = (WireError, ValueError, TypeError, LookupError, AttributeError, struct.error, pickle.PickleError, EOFError)
+"""What decoding raises for a body that is not what its kind says."""
+
 _NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -320,15 +324,7 @@ class Hub:
             else:
                 agent.heard_at = self._clock()
                 self._hear_agent(agent, message)
-        except (
-            ValueError,
-            TypeError,
-            LookupError,
-            AttributeError,
-            struct.error,
-            pickle.PickleError,
-            EOFError,
-        ) as error:
+        except NONSENSE as error:
             _log.warning("a %s message of %s makes no sense: %r", message.kind.name, agent.name if agent else "", error)
             if agent is not None:
                 self._lose(agent, f"sent a {message.kind.name} message that makes no sense")
@@ -427,7 +423,7 @@ class Hub:
         attempt, body = message.attempt, message.body
         job = self._jobs.get(message.job) if message.job == seat.agent.job else None
         if message.kind == Kind.LOST:
-            self._unseat(seat, job, *decode_lost(body))
+            self._unseat(seat, *decode_lost(body))
             return
         if message.kind == Kind.LOG:
             if job is not None:
@@ -439,8 +435,8 @@ class Hub:
         if message.kind == Kind.PROGRESS:
             report = Progress(decode_progress(body, seat.id, seat.pid, attempt))
         else:
-            seat.attempts.remove(attempt)
             report = self._ending(seat, attempt, message)
+            seat.attempts.remove(attempt)
         if job is not None:  # else it is just ending
             job.reports.append(report)
 
@@ -454,9 +450,10 @@ class Hub:
                 return Cancelled(seat.id, attempt)
         raise ValueError(f"not for a tracker: {message.kind.name}")
 
-    def _unseat(self, seat: Seat, job: JobBook | None, reason: str, failure: Failure | None) -> None:
+    def _unseat(self, seat: Seat, reason: str, failure: Failure | None) -> None:
         del self._seats[seat.id]
         del seat.agent.seats[seat.number]
+        job = self._jobs.get(seat.agent.job)
         if job is not None:
             running = seat.attempts[0] if seat.attempts else None
             job.reports.append(Lost(seat.id, f"host {seat.agent.name}: {reason}", running, failure))
