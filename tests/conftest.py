@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.mkdtemp(prefix="mrtest-")
     os.environ["TMPDIR"] = tempfile.tempdir = folder
     os.environ["XDG_STATE_HOME"] = os.path.join(folder, "state")  # the user's own history is none of ours
+    os.environ["XDG_CONFIG_HOME"] = os.path.join(folder, "config")  # nor the user's key
+    os.environ.pop("MAPREDUCE_KEY", None)
     os.environ["MAPREDUCE_CACHE"] = os.path.join(folder, "cache")  # nor what is kept for --incremental
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 

@@ -21,6 +21,7 @@ import re
 import secrets
 import socket
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,8 +91,11 @@ def default_key_path() -> Path:
 
 def write_key(path: Path, key: ClusterKey, *, replace: bool = False) -> None:
     """Write a key file of mode 0600, all of it or nothing. Raises UsageError if the file exists, unless `replace`."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise ResourceError(f"can't write the key to {path}: {error.strerror or error}") from error
     try:
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with open(handle, "w", encoding="ascii") as file:
@@ -119,14 +123,17 @@ def read_key(path: Path) -> ClusterKey:
         raise UsageError(f"there is no key at {path}; {HOW_TO_GET_ONE}") from None
     except OSError as error:
         raise UsageError(f"can't read the key at {path}: {error.strerror or error}") from error
-    with open(handle, "rb") as file:
-        found = os.fstat(handle)
-        if not stat.S_ISREG(found.st_mode):
+    try:
+        mode = os.fstat(handle).st_mode  # of what was opened, whatever has the name by now
+        if not stat.S_ISREG(mode):
             raise UsageError(f"{path} is not a file; {HOW_TO_GET_ONE}")
-        if found.st_mode & 0o077:
-            mode = stat.S_IMODE(found.st_mode)
-            raise UsageError(f"others may read the key at {path} (mode {mode:04o}, must be 0600); chmod 600 {path}")
-        text = file.read(FILE_BYTES)
+        if mode & 0o077:
+            raise UsageError(
+                f"others may read the key at {path} (mode {stat.S_IMODE(mode):04o}, must be 0600); chmod 600 {path}"
+            )
+        text = os.read(handle, FILE_BYTES)
+    finally:
+        os.close(handle)
     return decode_key(text.decode("ascii", errors="replace"), path)
 
 
@@ -145,11 +152,10 @@ def check_address(address: str, key_path: Path | None = None) -> ClusterKey:
     UsageError, whose message says how to get one.
     """
     path = key_path or default_key_path()
-    if is_loopback(address) and key_path is None and not path.exists():
-        try:
-            write_key(path, make_key())
-        except UsageError:  # another process made it just now
-            return read_key(path)
+    if is_loopback(address):
+        if key_path is None and not path.exists():
+            with suppress(UsageError):  # another process made it just now
+                write_key(path, make_key())
     elif not path.exists():
         raise UsageError(f"{address} can be reached from other hosts, and that needs a key: {path} does not exist; "
                          + HOW_TO_GET_ONE)  # fmt: skip

@@ -233,8 +233,8 @@ class Listener(_Port):
         return found
 
     def send(self, peer: PeerId, message: Message) -> bool:
-        """Give a message for a peer to libzmq, if it is connected and its queue not full: whether that was so. Never waits.
-        Raises WireError if the message is longer than may be sent."""
+        """Give a message for a peer to libzmq, if it is connected and its queue not full: whether that was so. Never
+        waits. Raises WireError if the message is longer than may be sent."""
         return self._send_frames([peer, *encode_message(message)])
 
     def drop(self, peer: PeerId) -> None:
