@@ -55,7 +55,7 @@ class FakeLine:
 
     def kinds(self) -> list[Kind]:
         """What was said since the last look, heartbeats apart."""
-        kinds = [message.kind for message in self.sent if message.kind != Kind.HEARTBEAT]
+        kinds: list[Kind] = [message.kind for message in self.sent if message.kind != Kind.HEARTBEAT]
         self.sent.clear()
         return kinds
 
@@ -212,7 +212,7 @@ def test_a_silent_tracker_is_let_go_of(scene: Scene) -> None:
     assert scene.pool.called() == ["settle"]
     assert len(scene.lines) == 2 and scene.lines[0].closed
     scene.pool.reports = [Finished(WorkerId(1), FIRST, RESULT)]
-    scene.line.kinds()
+    scene.time += 1
     scene.join()
     assert Kind.FINISHED not in scene.line.kinds(), "nobody asked the new session for that"
 

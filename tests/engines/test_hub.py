@@ -50,7 +50,7 @@ class FakeWire:
 
     def kinds(self, peer: bytes) -> list[Kind]:
         """What was said to a peer since the last look, heartbeats apart."""
-        kinds = [message.kind for to, message in self.sent if to == peer and message.kind != Kind.HEARTBEAT]
+        kinds: list[Kind] = [message.kind for to, message in self.sent if to == peer and message.kind != Kind.HEARTBEAT]
         self.sent = [(to, message) for to, message in self.sent if to != peer]
         return kinds
 
