@@ -20,6 +20,7 @@ from mapreduce.errors import UsageError, near
 
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
+    from mapreduce.formats.base import InputFile
 
 TABLES = ("csv", "tsv", "jsonl", "parquet", "arrow")
 
@@ -46,12 +47,12 @@ def open_job_input(job: Any, paths: Sequence[str], format_name: str | None, read
 
 def _format_for(expected: str, paths: Sequence[str]) -> str:
     """What a job expects; where that is a table, the kind of table that the files' suffixes stand for."""
-    from mapreduce.formats.inputs import STDIN, find_files
+    from mapreduce.formats.inputs import STDIN
     from mapreduce.formats.registry import guess_format
 
     if expected != "csv" or STDIN in paths:
         return expected
-    found = guess_format(find_files(paths))
+    found = guess_format(_found_or_named(paths))
     return found if found in TABLES else expected
 
 
@@ -74,19 +75,29 @@ def open_table(
 
 def format_of(paths: Sequence[str], format_name: str | None = None) -> str:
     """The format with columns that is named, or that the suffixes stand for. Raises UsageError where there is none."""
-    from mapreduce.formats.inputs import STDIN, find_files
+    from mapreduce.formats.inputs import STDIN
     from mapreduce.formats.registry import guess_format
 
     if format_name is not None:
         return format_name
     if STDIN in paths:
         raise UsageError("standard input has no suffix; name its format, such as --format csv")
-    name = guess_format(find_files(paths))
+    name = guess_format(_found_or_named(paths))
     if name == "text":
         raise UsageError(
             f"the name of {paths[0]} does not say what columns it has; name the format, such as --format csv"
         )
     return name
+
+
+def _found_or_named(paths: Sequence[str]) -> list[InputFile]:
+    """The files; of those on hosts of a cluster, which is not there yet, the names alone tell the format."""
+    from mapreduce.formats.base import InputFile
+    from mapreduce.formats.inputs import find_files, is_on_hosts
+
+    here = [path for path in paths if not is_on_hosts(path)]
+    named = [InputFile(path, 0) for path in paths if is_on_hosts(path)]
+    return (find_files(here) if here or not named else []) + named
 
 
 @contextmanager

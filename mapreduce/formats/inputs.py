@@ -1,8 +1,9 @@
 """Which files does the user mean, and how is one opened?
 
 A path names a file, a folder (all files below it), a glob (`**` for any depth) or a URI that pyarrow's file systems
-know. Only URIs import pyarrow. Files come in the order of the paths, and by name within a folder or glob, so that the
-same input is the same list on every machine.
+know. Only URIs import pyarrow. With `data:` before it, a path, folder or glob is one below the folders that hosts of a
+cluster offer (`mapreduce agent --data`): the engine registers who finds and opens those. Files come in the order of
+the paths, and by name within a folder or glob, so that the same input is the same list on every machine.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePath
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 from mapreduce.errors import InputError, ResourceError, UsageError
@@ -24,6 +25,9 @@ from mapreduce.formats.base import InputFile
 STDIN = "-"
 HIDDEN = (".", "_")
 """Names that start so are skipped below a folder, as in Hadoop: `.crc` files, `_SUCCESS`, work in progress."""
+
+HOSTS = "data:"
+"""What a path begins with that names files on the hosts of a cluster."""
 
 COPY_BYTES = 1 << 20
 NAMES_SHOWN = 5
@@ -42,8 +46,54 @@ def find_files(paths: Sequence[str]) -> list[InputFile]:
     found: dict[str, InputFile] = {}
     for path in paths:
         for file in _find(path):
-            found.setdefault(file.path if is_remote(file.path) else os.path.abspath(file.path), file)
+            is_elsewhere = is_remote(file.path) or is_on_hosts(file.path)
+            found.setdefault(file.path if is_elsewhere else os.path.abspath(file.path), file)
     return list(found.values())
+
+
+class HostFiles(Protocol):
+    """Finds and opens what lies on the hosts of a cluster."""
+
+    def find(self, path: str) -> list[InputFile]: ...
+
+    def open(self, file: InputFile) -> BinaryIO: ...
+
+    def local_path(self, file: InputFile) -> str | None: ...
+
+
+_host_files: list[HostFiles] = []
+
+
+def use_host_files(files: HostFiles) -> None:
+    """From now on, who finds and opens `data:` paths in this process."""
+    _host_files.append(files)
+
+
+def forget_host_files(files: HostFiles) -> None:
+    """Harmless for those that are not used."""
+    if files in _host_files:
+        _host_files.remove(files)
+
+
+def is_on_hosts(path: str) -> bool:
+    """Whether a path names files on the hosts of a cluster."""
+    return path.startswith(HOSTS)
+
+
+def local_path(file: InputFile) -> str | None:
+    """Where this process finds the file in a file system; None where it can only be read through `open_input`."""
+    if is_on_hosts(file.path):
+        return _hosts_of(file.path).local_path(file)
+    return None if is_remote(file.path) else file.path
+
+
+def _hosts_of(path: str) -> HostFiles:
+    if not _host_files:
+        raise UsageError(
+            f"{path} lies on hosts of a cluster; name these with --hosts or --tracker, or write ./{path} for a file of "
+            f"this name that lies here"
+        )
+    return _host_files[-1]
 
 
 def is_remote(path: str) -> bool:
@@ -57,6 +107,8 @@ def open_input(file: InputFile) -> BinaryIO:
         from mapreduce.formats.remote import open_remote
 
         return open_remote(file.path)
+    if is_on_hosts(file.path):
+        return _hosts_of(file.path).open(file)
     try:
         return open(file.path, "rb")
     except OSError as error:
@@ -96,6 +148,8 @@ def _find(path: str) -> list[InputFile]:
         from mapreduce.formats.remote import find_remote
 
         return find_remote(path)
+    if is_on_hosts(path):
+        return _hosts_of(path).find(path)
     if path.lower().startswith("file://"):
         path = _path_of_uri(path)
     if not os.path.lexists(path) and path.startswith("~"):

@@ -21,7 +21,7 @@ import numpy as np
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.arrays import EVERYTHING, Array, ArrayBlock, Selection, plan_rows, select
 from mapreduce.formats.base import Extent, Format, InputFile, Split
-from mapreduce.formats.inputs import is_remote, open_input
+from mapreduce.formats.inputs import local_path, open_input
 
 log = logging.getLogger(__name__)
 
@@ -237,9 +237,10 @@ def _open_rows(file: InputFile, stored: Stored, stack: ExitStack) -> Callable[[i
         return lambda start, end: empty[start:end]
     if stored.compressed:
         return _inflate_rows(file, stored, stack)
-    if not is_remote(file.path):
+    path = local_path(file)
+    if path is not None:
         order: Any = "F" if stored.fortran else "C"
-        mapped = np.memmap(file.path, stored.dtype, "r", stored.offset, stored.shape, order)
+        mapped = np.memmap(path, stored.dtype, "r", stored.offset, stored.shape, order)
         rows = mapped.view(np.ndarray)
         return lambda start, end: rows[start:end]
     if stored.fortran:

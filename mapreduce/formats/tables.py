@@ -15,7 +15,7 @@ import pyarrow as pa
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.base import InputFile
 from mapreduce.formats.features import check_numeric, choose_features, is_numeric
-from mapreduce.formats.inputs import is_remote, open_input
+from mapreduce.formats.inputs import is_remote, local_path, open_input
 
 if TYPE_CHECKING:
     from mapreduce.formats.remote import Place
@@ -46,8 +46,11 @@ def open_native(file: InputFile, *, mapped: bool = False) -> pa.NativeFile:
             return place.system.open_input_file(place.path)
     with open_input(file):  # for its messages: Arrow's name no remedy
         pass
+    path = local_path(file)
+    if path is None:
+        return pa.PythonFile(open_input(file), mode="r")
     try:
-        return pa.memory_map(file.path) if mapped else pa.OSFile(file.path)
+        return pa.memory_map(path) if mapped else pa.OSFile(path)
     except UnicodeError:  # a name that is no UTF-8
         return pa.PythonFile(open_input(file), mode="r")
 

@@ -132,7 +132,7 @@ def test_columns_by_number(tmp_path: Path) -> None:
 
 
 def test_a_remote_file_is_read_not_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(npy, "is_remote", lambda path: True)
+    monkeypatch.setattr(npy, "local_path", lambda file: None)
     check_format(Npy(), encode(GRID), tmp_path / "a.npy", expected=list(GRID), numeric=True, **SIZES)
     (tmp_path / "a.npy").write_bytes(encode(np.asfortranarray(GRID)))
     file = input_file(tmp_path / "a.npy")
