@@ -50,6 +50,7 @@ class Kind(IntEnum):
     WELCOME = 2  # tracker -> agent or client: you are in (JSON)
     REFUSED = 3  # listener -> anybody: you are not, and why (JSON)
     HEARTBEAT = 4  # both ways: I live
+    BUNDLE = 6  # both ways: several small messages, see `wire.bundles`
     BYE = 5  # both ways: I leave of my own accord; a reason
     BEGIN = 10  # tracker -> agent: a job's package
     START = 11  # tracker -> agent: an attempt's spec
@@ -97,15 +98,20 @@ class Message:
 
 
 def encode_message(message: Message) -> list[Frame]:
-    """The frames of a message; `decode_message` is the inverse."""
+    """The frames of a message; `decode_message` is the inverse. Raises WireError for what does not fit into one."""
     stage, index, number = _NO_STAGE, 0, 0
     if message.attempt is not None:
         (stage, index), number = message.attempt
     body = message.body
     size = sum(frame.nbytes if isinstance(frame, memoryview) else len(frame) for frame in body)
-    header = _HEADER.pack(
-        MAGIC, VERSION, message.kind, 0, message.job, message.worker, stage, index, number, len(body), size
-    )
+    if len(body) > MAX_FRAMES:
+        raise WireError(f"a message of {len(body)} frames can't be sent; at most {MAX_FRAMES} may be")
+    try:
+        header = _HEADER.pack(
+            MAGIC, VERSION, message.kind, 0, message.job, message.worker, stage, index, number, len(body), size
+        )
+    except struct.error as error:
+        raise WireError(f"a {message.kind.name} message with such numbers can't be sent: {error}") from None
     return [header, *body]
 
 
