@@ -39,6 +39,7 @@ _ENTER = """
 hostname "$1"; shift
 while [ "$1" != -- ]; do mount -t tmpfs -o size=4k,mode=0 hidden "$1" || exit 97; shift; done
 shift
+mount -t tmpfs memory /dev/shm
 exec "$@"
 """
 

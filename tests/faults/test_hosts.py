@@ -1,0 +1,195 @@
+"""What happens to hosts, and to the links between them, does a job survive it with the same bytes?
+
+Three hosts with one worker each (tests/hosts); the tasks wait at gates, so that what happens meets running tasks.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.hosts.cluster import SSH, Cluster, Run
+from tests.hosts.fixture import hosts, network_of_hosts
+from tests.hosts.network import Network, wait_until
+
+__all__ = ["hosts", "network_of_hosts"]
+
+
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest, hosts: Network, tmp_path: Path) -> Cluster:
+    return Cluster(hosts, tmp_path, is_shared=request.param == "shared")
+
+
+PLACES = ["shared"]
+anywhere = pytest.mark.parametrize("cluster", PLACES, indirect=True)
+apart = pytest.mark.skip(reason="the data of a job lies in a folder that all hosts see")
+
+
+def kill_agent(hosts: Network) -> None:
+    """`kill -9` of the agent alone: its workers are orphans."""
+    os.kill(min(hosts["a"].pids()), signal.SIGKILL)
+
+
+def power_off(hosts: Network) -> None:
+    hosts["a"].cut()
+    hosts["a"].kill_all()
+
+
+def cut(hosts: Network) -> None:
+    hosts["a"].cut()
+
+
+def cut_what_it_says(hosts: Network) -> None:
+    hosts["a"].cut_outgoing()
+
+
+def cut_what_it_hears(hosts: Network) -> None:
+    for host in hosts:
+        if host.name != "a":
+            host.cut_outgoing(hosts["a"])
+
+
+HAPPENINGS = [kill_agent, power_off, cut, cut_what_it_says, cut_what_it_hears]
+
+
+def begun(cluster: Cluster, stage: str, *options: object) -> Run:
+    """A job of whose tasks in that stage one waits on each of the three hosts."""
+    cluster.close_gate(stage)
+    cluster.begin_agents("a", "b", "c")
+    run = cluster.begin_run(*options)
+    cluster.wait_for(stage, "a", "b", "c")
+    return run
+
+
+@anywhere
+@pytest.mark.parametrize("happen", HAPPENINGS, ids=lambda happen: happen.__name__)
+def test_a_host_is_lost_in_its_maps(cluster: Cluster, happen: Callable[[Network], None]) -> None:
+    """Others do what it had begun."""
+    cluster.close_gate("map", "a")
+    run = begun(cluster, "map")
+    happen(cluster.hosts)
+    cluster.open_gate("map")
+    cluster.expect_same(run)
+
+
+@apart
+@pytest.mark.parametrize("happen", HAPPENINGS, ids=lambda happen: happen.__name__)
+def test_a_host_is_lost_with_its_outputs(cluster: Cluster, happen: Callable[[Network], None]) -> None:
+    """All maps are done, some of them there: those are done again."""
+    run = begun(cluster, "reduce")
+    maps = cluster.begun("map").total()
+    happen(cluster.hosts)
+    cluster.open_gate("reduce")
+    cluster.expect_same(run)
+    assert cluster.begun("map").total() > maps
+
+
+@anywhere
+def test_a_partition_heals(cluster: Cluster) -> None:
+    """What the zombie goes on with while nobody hears it, and then says, counts for nothing."""
+    cluster.close_gate("map", "a")
+    run = begun(cluster, "map")
+    cluster.hosts["a"].cut()
+    cluster.close_gate("reduce")
+    cluster.open_gate("map")
+    wait_until("the tracker has missed it", lambda: "host a" in run.told().partition("host a joined")[2])
+    cluster.open_gate("map", "a")
+    cluster.hosts["a"].mend()
+    wait_until("it has joined again", lambda: run.told().count("host a joined") == 2)
+    cluster.open_gate("reduce")
+    cluster.expect_same(run)
+
+
+@anywhere
+def test_the_tracker_is_killed(cluster: Cluster) -> None:
+    """The agents come back to the next one, and no map that was finished runs again."""
+    run = begun(cluster, "reduce")
+    run.process.kill()
+    run.process.wait()
+    cluster.open_gate("reduce")
+    again = cluster.begin_run(again=run)
+    cluster.expect_same(again)
+    events = cluster.events(again)
+    last_begin = max(number for number, event in enumerate(events) if event["e"] == "begin")
+    assert {str(event["task"]).split()[0] for event in events[last_begin:] if event["e"] == "started"} == {"reduce"}
+
+
+@anywhere
+def test_a_slow_and_a_lossy_link(cluster: Cluster) -> None:
+    cluster.hosts["a"].rate(2)
+    cluster.hosts["b"].lose(0.05)
+    cluster.begin_agents("a", "b", "c")
+    cluster.expect_same(cluster.begin_run())
+
+
+@anywhere
+def test_a_disk_is_full(cluster: Cluster) -> None:
+    """What does not fit on one host is done by the others."""
+    cluster.hosts["a"].small_disk(64 << 10)
+    cluster.close_gate("map")
+    cluster.begin_agents("a", "b", "c")
+    run = cluster.begin_run()
+    cluster.wait_for("map", "a", "b", "c")
+    cluster.open_gate("map")
+    cluster.expect_same(run)
+
+
+@anywhere
+def test_clocks_differ(cluster: Cluster) -> None:
+    """By days, in both directions."""
+    for name, days in (("a", 10), ("b", -10), ("c", 0)):
+        cluster.begin_agent(name, patches=("--clock", days * 86_400))
+    cluster.expect_same(cluster.begin_run())
+
+
+@anywhere
+def test_another_version(cluster: Cluster) -> None:
+    """It is told so, and ends; the others do the job."""
+    old = cluster.begin_agent("a", patches=('mapreduce.__version__="0.0.1"',))
+    cluster.begin_agents("b", "c")
+    run = cluster.begin_run()
+    cluster.expect_same(run)
+    assert old.wait(10) == 2
+    told = cluster.told_by("a").splitlines()
+    assert told[-1].startswith("error: the tracker refused")
+    assert "0.0.1" in told[-1]
+
+
+@anywhere
+def test_another_protocol(cluster: Cluster) -> None:
+    old = cluster.begin_agent("a", patches=("mapreduce.wire.messages.VERSION=77",))
+    cluster.begin_agents("b", "c")
+    run = cluster.begin_run()
+    cluster.expect_same(run)
+    assert old.wait(10) == 2
+    assert cluster.told_by("a").splitlines()[-1].startswith("error: ")
+
+
+@anywhere
+def test_a_host_begun_over_ssh_is_lost(cluster: Cluster) -> None:
+    cluster.close_gate("map")
+    run = cluster.begin_run("--hosts", "a,b:1,c:2", "--ssh", SSH)
+    cluster.wait_for("map", "a", "b", "c")
+    power_off(cluster.hosts)
+    cluster.open_gate("map")
+    cluster.expect_same(run)
+    for name in "abc":
+        wait_until(f"nothing runs on {name}", lambda name=name: not cluster.hosts[name].pids())
+
+
+@anywhere
+def test_all_hosts_are_lost(cluster: Cluster) -> None:
+    """One clear error, within a time limit; then the same command goes on from there."""
+    cluster.quick["mapreduce.engines.hub.LONELY_SECONDS"] = 2.0
+    run = begun(cluster, "reduce")
+    for host in ("a", "b", "c"):
+        cluster.hosts[host].kill_all()
+    assert run.end(20) == 2
+    assert "error: no worker is left: no host has been connected for 2 s" in run.told()
+    cluster.open_gate("reduce")
+    cluster.begin_agents("a", "b")
+    cluster.expect_same(cluster.begin_run(again=run))
