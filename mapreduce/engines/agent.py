@@ -49,6 +49,7 @@ from mapreduce.tracker.executor import (
     Ready,
     Report,
 )
+from mapreduce.wire.bundles import bundled, unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
 
 _log = logging.getLogger(__name__)
@@ -128,7 +129,8 @@ class Agent:
         self._stopping = ""
         self._looked_at = self._swept_at = clock()
         self._heard_at = self._told_at = clock()
-        self._outbox: deque[Message] = deque()
+        self._outbox: list[Message] = []
+        self._unsent: deque[Message] = deque()  # bundles of them that the line did not take
         self._state = State.ASKING
         self._line_sessions = 0
         self.line = connect()
@@ -140,7 +142,7 @@ class Agent:
         messages = self.line.receive(0)
         if self.line.sessions != self._line_sessions:
             self._reconnected()
-        for message in messages:
+        for message in (each for message in messages for each in unbundled(message)):
             if self._state is State.OVER:
                 break
             self._hear(message)
@@ -213,6 +215,7 @@ class Agent:
         self.line.close()
         self.line, self._line_sessions = self._connect(), 0
         self._outbox.clear()
+        self._unsent.clear()
         self._ask()
 
     def _end_job(self) -> None:
@@ -291,17 +294,19 @@ class Agent:
             self._say(message_of(report, self._job))
 
     def _say(self, message: Message) -> None:
-        if len(self._outbox) < OUTBOX_MESSAGES or message.kind not in (Kind.LOG, Kind.PROGRESS):
+        if len(self._outbox) + len(self._unsent) < OUTBOX_MESSAGES or message.kind not in (Kind.LOG, Kind.PROGRESS):
             self._outbox.append(message)
 
     def _flush(self) -> None:
         """Send what the line takes; the rest waits here."""
-        while self._outbox and self._state is State.JOINED:
-            if not self.line.send(self._outbox[0]) and self.line.connected:
+        if self._outbox and self._state is State.JOINED:
+            self._unsent += bundled(self._outbox)
+        self._outbox.clear()
+        while self._unsent and self._state is State.JOINED:
+            if not self.line.send(self._unsent[0]) and self.line.connected:
                 return
-            self._outbox.popleft()  # what is not sent when the line breaks is of no use to the next session
-        if self._state is not State.JOINED:
-            self._outbox.clear()
+            self._unsent.popleft()  # what is not sent when the line breaks is of no use to the next session
+        self._unsent.clear()
 
     def _tell_of_workers(self) -> None:
         """Between jobs a pool reports nothing: tell who came and who went meanwhile."""

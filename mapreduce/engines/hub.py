@@ -60,6 +60,7 @@ from mapreduce.tracker.executor import (
     Ready,
     Report,
 )
+from mapreduce.wire.bundles import bundled, unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
 from mapreduce.wire.transport import PeerId
 
@@ -290,10 +291,16 @@ class Hub:
             self._look(now)
 
     def _flush(self) -> None:
+        """Send what is due, to each agent in its order."""
+        due: dict[PeerId, list[Message]] = {}
         while self._outbox:
             agent, message = self._outbox.popleft()
-            if self._agents.get(agent.peer) is agent:
-                self._send(agent, message)
+            due.setdefault(agent.peer, []).append(message)
+        for peer, messages in due.items():
+            for bundle in bundled(messages):
+                there = self._agents.get(peer)
+                if there is not None:
+                    self._send(there, bundle)
 
     def _send(self, agent: AgentBook, message: Message) -> None:
         if not self._wire.send(agent.peer, message):
@@ -323,7 +330,8 @@ class Hub:
                 self._wire.send(peer, Message(Kind.REFUSED, body=Refused("this session is over", again=True).encode()))
             else:
                 agent.heard_at = self._clock()
-                self._hear_agent(agent, message)
+                for each in unbundled(message):
+                    self._hear_agent(agent, each)
         except NONSENSE as error:
             _log.warning("a %s message of %s makes no sense: %r", message.kind.name, agent.name if agent else "", error)
             if agent is not None:

@@ -20,6 +20,7 @@ from mapreduce.engines.scratch import Scratch
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.executor import Finished, LogLines, Lost, Ready, Report
+from mapreduce.wire.bundles import unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
 
 FIRST = AttemptId(TaskId(0, 0), 0)
@@ -43,7 +44,7 @@ class FakeLine:
 
     def send(self, message: Message) -> bool:
         if not self.full:
-            self.sent.append(message)
+            self.sent += unbundled(message)
         return not self.full
 
     def receive(self, timeout_seconds: float) -> list[Message]:

@@ -12,6 +12,7 @@ from mapreduce.engines.hub import PYTHON, Hub
 from mapreduce.engines.meeting import Begin, encode_failure, encode_finished, encode_lost, encode_pid
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.executor import Failed, Finished, Lost, NoWorkers, OutputsGone, Ready, Report
+from mapreduce.wire.bundles import unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
 
 FIRST = AttemptId(TaskId(0, 0), 0)
@@ -40,7 +41,7 @@ class FakeWire:
         return messages
 
     def send(self, peer: bytes, message: Message) -> bool:
-        self.sent.append((peer, message))
+        self.sent += [(peer, each) for each in unbundled(message)]
         return peer not in self.broken
 
     def drop(self, peer: bytes) -> None:
