@@ -18,6 +18,7 @@ ENGINES: dict[str, Callable[[], mr.Engine]] = {
     "local-1": lambda: mr.Engine(workers=1),
     "local-3": lambda: mr.Engine(workers=3),
     "local-exec": lambda: mr.Engine(workers=2, start=Start.EXEC),
+    "cluster": lambda: mr.Engine("cluster", hosts="localhost:1,localhost:2"),
 }
 
 
