@@ -2,6 +2,7 @@
 
 python -m tests.faults --runs 200            so many runs under chaos, over all jobs, and some with a killed tracker
 python -m tests.faults --matrix              every cell of the crash matrix
+python -m tests.faults --hosts               who can die on three hosts, at each record of the journal
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ def main() -> int:
     parser.add_argument("--kills", type=int, help="runs whose tracker is killed; default: a tenth of --runs")
     parser.add_argument("--seed", type=int, default=1, help="of the first run; counts up from there")
     parser.add_argument("--matrix", action="store_true", help="every cell of the crash matrix")
+    parser.add_argument("--hosts", action="store_true", help="every process of a job on three hosts, at every record")
     asked = parser.parse_args()
-    if not asked.runs and not asked.kills and not asked.matrix:
-        parser.error("say what to run: --runs 200, --matrix")
+    if not asked.runs and not asked.kills and not asked.matrix and not asked.hosts:
+        parser.error("say what to run: --runs 200, --matrix, --hosts")
     good = True
     if asked.runs or asked.kills:
         kills = asked.runs // 10 if asked.kills is None else asked.kills
@@ -33,6 +35,10 @@ def main() -> int:
         from tests.faults.crash_matrix import run_matrix
 
         good = run_matrix() and good
+    if asked.hosts:
+        from tests.faults.killed_hosts import run_all
+
+        good = run_all() and good
     return 0 if good else 1
 
 

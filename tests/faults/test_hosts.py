@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.killed_hosts import killed_at
 from tests.hosts.cluster import SSH, Cluster, Run
 from tests.hosts.fixture import hosts, network_of_hosts
 from tests.hosts.network import Network, wait_until
@@ -193,3 +194,10 @@ def test_all_hosts_are_lost(cluster: Cluster) -> None:
     cluster.open_gate("reduce")
     cluster.begin_agents("a", "b")
     cluster.expect_same(cluster.begin_run(again=run))
+
+
+@anywhere
+@pytest.mark.parametrize(("victim", "record"), [("tracker", 2), ("tracker", 14), ("agent", 8), ("worker", 5)])
+def test_somebody_is_killed_at_a_record_of_the_journal(cluster: Cluster, victim: str, record: int) -> None:
+    """All of them at all records: `python -m tests.faults --hosts`."""
+    assert killed_at(cluster, victim, record)
