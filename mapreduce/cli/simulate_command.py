@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mapreduce.cli.engine_options import POSITIVE
+from mapreduce.cli.engine_options import POSITIVE, SIZE
 from mapreduce.errors import UsageError
+from mapreduce.settings import PLACEMENTS
 
 if TYPE_CHECKING:
     from mapreduce.simulate.faults import Faults
@@ -24,6 +25,8 @@ PRESETS = ("osdi-sort", "osdi-sort-no-backups", "osdi-sort-killed", "million")
 BACKUPS = ("off", "stalled", "slow")
 MAPS, REDUCES, MAP_SECONDS, REDUCE_SECONDS, HOSTS = 1000, 50, "lognormal:10:0.4", "lognormal:30:0.2", (100,)
 HOSTS_OF_PAST_JOB = (1, 2, 4, 8, 16)
+MAP_BYTES = 64 * 10**6
+NETWORK_OPTIONS = ("bandwidth", "latency", "oversubscription", "map_bytes", "shuffle_bytes", "placement", "replicas")
 WORKLOAD_OPTIONS = ("maps", "reduces", "fold", "map_seconds", "reduce_seconds")
 
 T = TypeVar("T")
@@ -50,6 +53,13 @@ class Asked:
     repair: str | None
     notice: float | None
     backups: str | None
+    bandwidth: str | None
+    latency: str | None
+    oversubscription: float | None
+    map_bytes: int | None
+    shuffle_bytes: int | None
+    placement: str | None
+    replicas: int | None
 
     def given(self, *names: str) -> list[str]:
         """Those of the options that were given, as they are written."""
@@ -75,6 +85,15 @@ class Asked:
 @click.option("--repair", metavar="S", help="Seconds until a crashed host is back, or never. Default: 60.")
 @click.option("--notice", type=click.FloatRange(0), metavar="S", help="Seconds until a loss is noticed. Default: 10.")
 @click.option("--backups", type=click.Choice(BACKUPS), help="Which attempts get a second one. Default: slow.")
+@click.option("--bandwidth", metavar="RATE", help="Of each host's link: 1Gbit, 200Mbit. Default: as much as it takes.")
+@click.option("--latency", metavar="TIME", help="From host to host: 0.5ms. Default: 0.")
+@click.option(
+    "--oversubscription", type=click.FloatRange(1), metavar="N", help="All links together carry N times the core."
+)
+@click.option("--map-bytes", type=SIZE, metavar="SIZE", help="Input of a map task. Default: 64MB.")
+@click.option("--shuffle-bytes", type=SIZE, metavar="SIZE", help="What a map passes on. Default: as much as it reads.")
+@click.option("--placement", type=click.Choice(PLACEMENTS), metavar="P", help="balance, locality or hybrid (default).")
+@click.option("--replicas", type=POSITIVE, metavar="K", help="Hosts that have each map's input. Default: 1.")
 @click.option("--seed", type=int, default=1, metavar="N", help="Same seed, same run. Default: 1.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 def simulate_command(past: str | None, preset: str | None, as_json: bool, **options: Any) -> None:
@@ -84,6 +103,7 @@ def simulate_command(past: str | None, preset: str | None, as_json: bool, **opti
     mapreduce simulate --from counts/ --hosts 1,2,4,8,16
     mapreduce simulate --maps 20000 --hosts 500 --crash 0.1 --stragglers 0.02:10
     mapreduce simulate --preset osdi-sort-killed
+    mapreduce simulate --hosts 20 --bandwidth 200Mbit --latency 0.5ms --placement locality
     """
     asked = Asked(**options)
     if past is not None and preset is not None:
@@ -110,12 +130,35 @@ def _past_job(folder: str) -> PastJob:
 def _preset_scenarios(name: str, asked: Asked, numbers: Iterable[int]) -> list[Scenario]:
     from mapreduce.simulate.presets import preset
 
-    others = [field for field in Asked.__dataclass_fields__ if field not in ("hosts", "seed")]
+    others = [field for field in Asked.__dataclass_fields__ if field not in ("hosts", "seed", *NETWORK_OPTIONS)]
     if unfit := asked.given(*others):
-        raise UsageError(f"{unfit[0]} does not go with --preset, which takes --hosts and --seed")
-    if asked.hosts is None:
-        return [preset(name, seed=asked.seed)]
-    return [preset(name, hosts=hosts, seed=asked.seed) for hosts in numbers]
+        raise UsageError(f"{unfit[0]} does not go with --preset, which takes --hosts, --seed and those of the network")
+    chosen: tuple[int | None, ...] = (None,) if asked.hosts is None else tuple(numbers)
+    return [_with_network(asked, preset(name, hosts=hosts, seed=asked.seed)) for hosts in chosen]
+
+
+def _with_network(asked: Asked, scenario: Scenario) -> Scenario:
+    """The scenario on the network that was asked for, if one was."""
+    from mapreduce.simulate.network import Links, parse_latency, parse_rate
+    from mapreduce.tracker.placement import Placement
+
+    if asked.bandwidth is None:
+        if unfit := asked.given(*NETWORK_OPTIONS):
+            raise UsageError(f"{unfit[0]} needs a network; give it one with --bandwidth 1Gbit")
+        return scenario
+    rate = _parsed("--bandwidth", parse_rate, asked.bandwidth)
+    latency = _parsed("--latency", parse_latency, asked.latency or "0s")
+    workload = scenario.workload
+    if asked.map_bytes or asked.shuffle_bytes or not workload.work[0].bytes:
+        map_bytes = asked.map_bytes or MAP_BYTES
+        workload = workload.reading(map_bytes, asked.shuffle_bytes or map_bytes)
+    return replace(
+        scenario,
+        workload=workload,
+        links=Links(rate, latency, asked.oversubscription or 1.0),
+        placement=Placement(asked.placement or "hybrid"),
+        replicas=asked.replicas or 1,
+    )
 
 
 def _scenario(asked: Asked, job: PastJob | None, hosts: int) -> Scenario:
@@ -125,7 +168,7 @@ def _scenario(asked: Asked, job: PastJob | None, hosts: int) -> Scenario:
     if job is not None and (unfit := asked.given(*WORKLOAD_OPTIONS)):
         raise UsageError(f"{unfit[0]} does not go with --from: the tasks are those of the past job")
     backups = Backups(asked.backups or ("slow" if job is None else "stalled"))
-    return Scenario(
+    scenario = Scenario(
         _workload(asked) if job is None else job.workload,
         hosts,
         asked.slots or 1,
@@ -133,6 +176,7 @@ def _scenario(asked: Asked, job: PastJob | None, hosts: int) -> Scenario:
         Policy(backups=backups),
         asked.seed,
     )
+    return _with_network(asked, scenario)
 
 
 def _workload(asked: Asked) -> Workload:

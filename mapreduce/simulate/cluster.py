@@ -8,12 +8,13 @@ from random import Random
 
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.simulate.faults import Slow
+from mapreduce.simulate.network import Flow
 
 
 class Run:
     """An attempt on a worker. `alive` until it has ended, whichever way."""
 
-    __slots__ = ("alive", "attempt", "ends", "fetched", "is_backup", "started", "took", "worker")
+    __slots__ = ("alive", "attempt", "ends", "fetched", "flow", "is_backup", "started", "took", "worker")
 
     def __init__(self, attempt: AttemptId, worker: Worker) -> None:
         self.attempt = attempt
@@ -23,6 +24,7 @@ class Run:
         self.started = -1.0  # it is queued
         self.fetched = 0.0  # when it has read what others wrote
         self.ends = 0.0
+        self.flow: Flow | None = None  # of what it reads from other hosts
         self.took = 0.0  # known when it has ended
 
 

@@ -55,11 +55,12 @@ def osdi_sort(hosts: int = OSDI_HOSTS, backups: Backups = Backups.SLOW, seed: in
     """The sort of 1 TB; with fewer hosts as many fewer tasks and bad hosts."""
     share = hosts / OSDI_HOSTS
     work = (
-        StageWork(Lognormal(MAP_SECONDS, SIGMA), disk=MAP_DISK_SECONDS / MAP_SECONDS),
+        StageWork(Lognormal(MAP_SECONDS, SIGMA), disk=MAP_DISK_SECONDS / MAP_SECONDS, bytes=MAP_MB * 1e6),
         StageWork(
             Lognormal(REDUCE_SECONDS, SIGMA),
             fetch=FETCH_SECONDS / REDUCE_SECONDS,
             disk=REDUCE_DISK_SECONDS / REDUCE_SECONDS,
+            bytes=MAP_MB * 1e6 * 15_000 / 4_000,
         ),
     )
     slow = Slow(max(1, round(BAD_HOSTS * share)), GOOD_DISK / BAD_DISK, disk_only=True)

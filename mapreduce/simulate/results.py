@@ -46,6 +46,8 @@ class Tally:
     stops: int = 0
     made_again: int = 0  # tasks whose output was lost and committed a second time
     work_seconds: float = 0.0
+    bytes_here: float = 0.0  # of input, read where it lies; counted only where there is a network
+    bytes_moved: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

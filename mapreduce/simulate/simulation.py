@@ -11,22 +11,22 @@ it asks for them.
 
 from __future__ import annotations
 
+import math
 import time as clocks
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
 from mapreduce.errors import InternalError
 from mapreduce.ids import WorkerId
 from mapreduce.simulate.cluster import Host, Run, Worker, make_hosts
-from mapreduce.simulate.faults import Faults
 from mapreduce.simulate.misfortunes import Misfortunes
+from mapreduce.simulate.network import Network
 from mapreduce.simulate.outputs import Outputs
 from mapreduce.simulate.results import Cost, Simulated, StageSpan, Tally, peak_memory_bytes
+from mapreduce.simulate.scenario import Scenario as Scenario
 from mapreduce.simulate.timetable import Timetable
-from mapreduce.simulate.workload import Workload
 from mapreduce.tracker.commands import CancelAttempt, Command, Commit, NoteFailure, StartAttempt
 from mapreduce.tracker.events import (
     AttemptCancelled,
@@ -39,7 +39,6 @@ from mapreduce.tracker.events import (
     WorkerJoined,
     WorkerLost,
 )
-from mapreduce.tracker.policy import Policy
 from mapreduce.tracker.tracker import Tracker
 
 PROGRESS_SECONDS = 20.0
@@ -53,24 +52,6 @@ ATTEMPTS_A_TASK = 4
 are repeated, a job goes round in circles, and nobody would wait for it."""
 
 _RESULT = AttemptResult(Output())
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A job on a cluster, and what goes wrong. `startup_seconds` pass before the hosts take work."""
-
-    workload: Workload
-    hosts: int
-    slots: int = 1
-    faults: Faults = field(default_factory=Faults)
-    policy: Policy = field(default_factory=Policy)
-    seed: int = 1
-    startup_seconds: float = 0.0
-
-    @property
-    def task_seconds(self) -> float:
-        """What one worker of a host as it should be would take."""
-        return sum(map(sum, self.workload.draw(self.seed)))
 
 
 def simulate(scenario: Scenario, clock: Callable[[], float] = clocks.perf_counter) -> Simulated:
@@ -89,7 +70,16 @@ class Simulation:
         self.hosts = make_hosts(scenario.hosts, scenario.faults.slow, Random(f"{scenario.seed}/slow"))
         self._scenario = scenario
         self._clock = clock
-        self._tracker = Tracker(plan, scenario.policy)
+        self._network: Network | None = None
+        self._places: list[tuple[int, ...]] = []
+        sources = None
+        if scenario.links is not None:
+            self._network = Network(scenario.links, scenario.hosts, self.timetable)
+            if scenario.workload.work[0].bytes:
+                self._places = scenario.places()
+                sources = {0: [tuple(map(str, hosts)) for hosts in self._places]}
+        self._latency = 0.0 if scenario.links is None else scenario.links.latency
+        self._tracker = Tracker(plan, scenario.policy, placement=scenario.placement, sources=sources)
         self._random = Random(f"{scenario.seed}/losses")
         self._misfortunes = Misfortunes(self, scenario.faults, Random(f"{scenario.seed}/faults"))
         self._seconds = scenario.workload.draw(scenario.seed)
@@ -155,7 +145,15 @@ class Simulation:
             run.is_backup = True
             self.tally.backups += 1
         worker.holds.append(run)
-        if len(worker.holds) == 1:
+        if len(worker.holds) > 1:
+            return
+        if self._latency:  # the command is on its way
+            self.timetable.at(self.timetable.now + self._latency, self._begin_if_idle, worker)
+        else:
+            self._begin_next(worker)
+
+    def _begin_if_idle(self, worker: Worker) -> None:
+        if worker.holds and worker.holds[0].started < 0:
             self._begin_next(worker)
 
     def _begin_next(self, worker: Worker) -> None:
@@ -168,17 +166,56 @@ class Simulation:
         work, seconds = self._scenario.workload.work[stage], self._seconds[stage][index]
         run.started = now
         run.fetched = now + seconds * work.fetch * host.computing
-        run.ends = run.fetched + seconds * (work.disk * host.disk + (1.0 - work.fetch - work.disk) * host.computing)
+        computing = seconds * (work.disk * host.disk + (1.0 - work.fetch - work.disk) * host.computing)
+        run.ends = run.fetched + computing if self._network is None else math.inf
         self.tally.attempts += 1
         span = self._spans[stage]
         if span[0] < 0:
             span[0] = now
         if stage and self.outputs.missing_for(run.attempt.task):
             self.timetable.at(now + self._random.random() * (run.fetched - now), self.read_inputs, run)
-        else:
+        elif self._network is None:
             self.timetable.at(run.ends, self._finish, run)
+        else:
+            self._fetch(self._network, run)
         if run.ends - now > PROGRESS_SECONDS:
             self.timetable.at(now + PROGRESS_SECONDS, self._progress, run)
+
+    def _computing_seconds(self, run: Run) -> float:
+        stage, index = run.attempt.task
+        work, host = self._scenario.workload.work[stage], run.worker.host
+        share = work.disk * host.disk + (1.0 - work.fetch - work.disk) * host.computing
+        return self._seconds[stage][index] * share
+
+    def _fetch(self, network: Network, run: Run) -> None:
+        """What the attempt reads of other hosts. A map computes meanwhile, others when all is there."""
+        stage, index = run.attempt.task
+        here, size = run.worker.host.number, self._scenario.workload.work[stage].bytes
+        started, computing = self.timetable.now, self._computing_seconds(run)
+        source = None
+        if stage:
+            size *= 1 - 1 / len(self.hosts)  # what lies here
+        elif not size or here in self._places[index]:
+            self.tally.bytes_here += size
+            size = 0.0
+        else:
+            source = network.nearest(self._places[index])
+
+        def arrived() -> None:
+            now = self.timetable.now
+            run.flow = None
+            run.ends = now + computing if stage else max(started + computing, now)
+            self.timetable.at(run.ends, self._finish, run)
+
+        if size:
+            run.flow = network.start(source, here, size, arrived)
+        else:
+            arrived()
+
+    def _end_flow(self, run: Run) -> None:
+        if run.flow is not None and self._network is not None:
+            self._network.stop(run.flow)
+            run.flow = None
 
     def _finish(self, run: Run) -> None:
         host = run.worker.host
@@ -187,7 +224,17 @@ class Simulation:
         self._leave(run)
         if host.cut:
             host.late.append(run)
+        elif self._latency:
+            self.timetable.at(self.timetable.now + self._latency, self._hear_finished, run)
         else:
+            self.report_finished(run)
+
+    def _hear_finished(self, run: Run) -> None:
+        """The report has come, unless its host is gone by now and the tracker was told."""
+        host = run.worker.host
+        if host.cut:
+            host.late.append(run)
+        elif host.up and run.worker.id in self._workers:
             self.report_finished(run)
 
     def report_finished(self, run: Run) -> None:
@@ -210,7 +257,10 @@ class Simulation:
             return
         missing = () if run.worker.host.cut else self.outputs.missing_for(run.attempt.task)
         if not missing:
-            self.timetable.at(run.ends, self._finish, run)
+            if self._network is not None and run.ends == math.inf:
+                self._fetch(self._network, run)
+            else:
+                self.timetable.at(run.ends, self._finish, run)
             return
         self._leave(run)
         failure = Failure(FailureKind.OUTPUT_LOST, "OutputLostError", "an input cannot be read", lost=missing)
@@ -239,6 +289,7 @@ class Simulation:
     def _leave(self, run: Run) -> None:
         """An attempt is over, and its worker goes on."""
         run.alive = False
+        self._end_flow(run)
         worker = run.worker
         worker.holds.remove(run)
         if run.started >= 0:
@@ -273,7 +324,7 @@ class Simulation:
             self._next_worker += 1
             host.workers.append(worker)
             self._workers[worker.id] = worker
-            self.tell(WorkerJoined(self.timetable.now, worker.id))
+            self.tell(WorkerJoined(self.timetable.now, worker.id, host=str(host.number)))
 
     def resume(self, host: Host, lost_seconds: float) -> None:
         """After a stop: what ran goes on, that much later."""
@@ -282,6 +333,8 @@ class Simulation:
                 run = worker.holds[0]
                 run.fetched += lost_seconds
                 run.ends += lost_seconds
+                if run.ends == math.inf:  # it still reads; the end follows from when it has all
+                    continue
                 is_reading = run.fetched > self.timetable.now
                 self.timetable.at(*((run.fetched, self.read_inputs) if is_reading else (run.ends, self._finish)), run)
             else:
@@ -292,6 +345,7 @@ class Simulation:
         self._stop_counting(worker)
         for run in worker.holds:
             run.alive = False
+            self._end_flow(run)
         worker.holds.clear()
 
     def lose_worker(self, worker: Worker, reason: str) -> None:
@@ -314,6 +368,8 @@ class Simulation:
     def _result(self, seconds: float, cpu_seconds: float) -> Simulated:
         outcome = self._tracker.outcome
         assert outcome is not None
+        if self._network is not None:
+            self.tally.bytes_moved = self._network.bytes_moved
         scenario = self._scenario
         stages = scenario.workload.plan.stages
         spans = [

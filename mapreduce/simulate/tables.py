@@ -31,10 +31,17 @@ def describe(run: Simulated) -> str:
         ("attempts", f"{tally.attempts:,} ran, {tally.failed_attempts:,} failed; {made_again} made again"),
         ("backups", f"{tally.backups:,} started, {tally.backups_won:,} won"),
         ("faults", ", ".join(faults)),
+        ("network", _moved(tally.bytes_moved, tally.bytes_here)),
         ("tracker", f"{format_count(tally.events)} events, {decisions} a second"),
         ("simulated", f"in {format_seconds(cost.seconds)}, with {format_bytes(cost.peak_memory_bytes)} of memory"),
     ]
-    return "\n".join(f"{name:<10} {text}" for name, text in lines)
+    return "\n".join(f"{name:<10} {text}" for name, text in lines if text)
+
+
+def _moved(moved: float, here: float) -> str:
+    if not moved and not here:
+        return ""
+    return f"{format_bytes(int(moved))} moved between hosts, {format_bytes(int(here))} of input read where it lies"
 
 
 def _span(name: str, first: float, last: float) -> str:
@@ -130,6 +137,8 @@ def _run_as_json(run: Simulated) -> dict[str, Any]:
         "crashes": tally.crashes,
         "cuts": tally.cuts,
         "stops": tally.stops,
+        "bytes_moved": int(tally.bytes_moved),
+        "bytes_read_in_place": int(tally.bytes_here),
         "workers_lost": tally.workers_lost,
         "events": tally.events,
         "cost": {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
@@ -109,11 +109,13 @@ def parse_times(text: str) -> Times:
 @dataclass(frozen=True, slots=True)
 class StageWork:
     """What a stage's tasks take on a host as it should be, and on what: `fetch` is the share in which a task reads
-    others' outputs over the network (at its start), `disk` the share of its own disk; the rest is computing."""
+    others' outputs over the network (at its start), `disk` the share of its own disk; the rest is computing. Where the
+    scenario has a network, that tells how long reading takes, from `bytes`, instead of `fetch`."""
 
     times: Times
     fetch: float = 0.0
     disk: float = 0.0
+    bytes: float = 0.0  # that a task reads: a map of the input, others of what the stage before wrote
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,16 @@ class Workload:
 
     plan: Plan
     work: tuple[StageWork, ...]
+
+    def reading(self, map_bytes: float, shuffle_bytes: float) -> Workload:
+        """The same, with so many bytes of input for a map, and so many that it passes on."""
+        maps, first = self.plan.stages[0].tasks, replace(self.work[0], bytes=map_bytes)
+        later = []
+        for stage, work in zip(self.plan.stages[1:], self.work[1:], strict=True):
+            is_tree = stage.needs.kind is NeedsKind.GROUPS  # partials are all as large
+            size = shuffle_bytes * (stage.needs.fan_in if is_tree else maps / max(1, stage.tasks))
+            later.append(replace(work, bytes=size))
+        return replace(self, work=(first, *later))
 
     def draw(self, seed: int) -> list[array[float]]:
         """The seconds of all tasks, by stage."""
