@@ -27,7 +27,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BufferedWriter, RawIOBase
@@ -318,6 +318,21 @@ class ExplainedFile(RawIOBase):
                     self.file.close()
             finally:
                 super().close()
+
+
+def will_open(store: Store, path: str) -> None:
+    """Say that this segment is opened soon: a store that fetches from elsewhere begins now, another has no use for
+    it."""
+    hint = getattr(store, "will_open", None)
+    if hint is not None:
+        hint(path)
+
+
+def will_read(store: Store, ranges: Sequence[tuple[str, int, int]]) -> None:
+    """Say which ranges (path, offset, size) are read next, side by side, each from front to back."""
+    hint = getattr(store, "will_read", None)
+    if hint is not None:
+        hint(ranges)
 
 
 def read_whole(store: Store, path: str) -> bytes:

@@ -1,0 +1,178 @@
+"""How does a worker read what a job left on several hosts as if it all lay here?
+
+On a host of a cluster a job has a folder of its own, and writes there as it does anywhere. What a task reports, others
+know by a path that begins with the hosts that have it:
+
+    @a/_job/segments/0-7-0.seg         on host a
+    @a+c/_job/segments/0-7-0.seg       on a, and a copy on c
+
+A store reads such a path where it can best: on its own disk if that is one of the hosts, else from the others, one
+after the other until one answers. Which host a reader begins with depends on reader and path, so that copies share the
+load. Paths without `@` are those of this host. Nothing but reading goes to other hosts.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple, Protocol
+from zlib import crc32
+
+from mapreduce.storage.segment_format import HEADER_BYTES
+from mapreduce.storage.store import Store
+
+HEAD_BYTES = HEADER_BYTES
+TAIL_BYTES = 64 << 10
+"""What `open_segment` reads of a file, its READ_BYTES: on its way from the moment that the file will be opened."""
+
+OPEN_AHEAD = 64
+"""Files whose heads and tails are on their way at once."""
+
+
+class Place(NamedTuple):
+    """Bytes of a file on a host."""
+
+    host: str
+    path: str
+    offset: int
+    size: int
+
+
+class OtherHosts(Protocol):
+    """Reads files of other hosts, such as `wire.data_client`. A path begins with the name of a shared folder."""
+
+    def size(self, host: str, path: str) -> int: ...
+
+    def read(self, host: str, path: str, offset: int, size: int) -> bytes: ...
+
+    def will_read(self, places: Sequence[Place]) -> None: ...
+
+    def will_open(self, host: str, path: str) -> None: ...
+
+
+@dataclass(slots=True)
+class InPlace:
+    """How much was read on this host's own disk."""
+
+    bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class HostStore:
+    """The folder of a job on host `me`, which is `near`, and those on other hosts, where it is shared as `share`."""
+
+    near: Store
+    me: str
+    share: str
+    others: OtherHosts
+    in_place: InPlace = field(default_factory=InPlace)
+
+    # --- reading
+
+    def read(self, path: str, offset: int, size: int) -> bytes:
+        hosts, rest = split_path(path)
+        if not hosts or self.me in hosts:
+            data = self.near.read(rest, offset, size)
+            self.in_place.bytes += len(data) if hosts else 0
+            return data
+        for host in self._others(hosts, rest):
+            try:
+                return self.others.read(host, self._shared(rest), offset, size)
+            except OSError as error:
+                last = error
+        raise last
+
+    def size(self, path: str) -> int:
+        hosts, rest = split_path(path)
+        if not hosts or self.me in hosts:
+            return self.near.size(rest)
+        for host in self._others(hosts, rest):
+            try:
+                return self.others.size(host, self._shared(rest))
+            except OSError as error:
+                last = error
+        raise last
+
+    def will_read(self, ranges: Sequence[tuple[str, int, int]]) -> None:
+        """(path, offset, size) of ranges that are read next, all at the same time, each from front to back."""
+        places = []
+        for path, offset, size in ranges:
+            hosts, rest = split_path(path)
+            if hosts and self.me not in hosts:
+                places.append(Place(self._others(hosts, rest)[0], self._shared(rest), offset, size))
+        if places:
+            self.others.will_read(places)
+
+    def will_open(self, path: str) -> None:
+        """The file is opened as a segment soon."""
+        hosts, rest = split_path(path)
+        if hosts and self.me not in hosts:
+            self.others.will_open(self._others(hosts, rest)[0], self._shared(rest))
+
+    def _others(self, hosts: Sequence[str], rest: str) -> list[str]:
+        return choose_order(hosts, self.me, rest)
+
+    def _shared(self, rest: str) -> str:
+        return f"{self.share}/{rest}"
+
+    # --- writing, and what lies here
+
+    def create(self, path: str) -> BinaryIO:
+        return self.near.create(self._own(path))
+
+    def append(self, path: str) -> BinaryIO:
+        return self.near.append(self._own(path))
+
+    def files(self, folder: str) -> list[str]:
+        return self.near.files(self._own(folder))
+
+    def make_folder(self, path: str) -> None:
+        self.near.make_folder(self._own(path))
+
+    def rename(self, old: str, new: str) -> None:
+        self.near.rename(self._own(old), self._own(new))
+
+    def remove(self, path: str) -> None:
+        hosts, rest = split_path(path)
+        if not hosts or self.me in hosts:
+            self.near.remove(rest)
+
+    def sync(self, path: str) -> None:
+        self.near.sync(self._own(path))
+
+    def locate(self, path: str) -> str:
+        hosts, rest = split_path(path)
+        return self.near.locate(rest) if not hosts or self.me in hosts else f"{'+'.join(hosts)}:{self._shared(rest)}"
+
+    def _own(self, path: str) -> str:
+        hosts, rest = split_path(path)
+        if hosts and self.me not in hosts:
+            raise OSError(errno.EROFS, "lies on another host", path)
+        return rest
+
+
+def split_path(path: str) -> tuple[tuple[str, ...], str]:
+    """The hosts that a path names, none for one of this host, and the path there."""
+    if not path.startswith("@"):
+        return (), path
+    hosts, _, rest = path[1:].partition("/")
+    return tuple(hosts.split("+")), rest
+
+
+def join_path(hosts: Sequence[str], path: str) -> str:
+    """The inverse of `split_path`."""
+    return f"@{'+'.join(hosts)}/{path}" if hosts else path
+
+
+def choose_order(hosts: Sequence[str], reader: str, path: str) -> list[str]:
+    """In which order a reader asks the hosts that have a file: begun at another one for other readers and files."""
+    first = crc32(f"{reader}/{path}".encode()) % len(hosts)
+    return [*hosts[first:], *hosts[:first]]
+
+
+def choose_copies(copies: int, source: str, hosts: Sequence[str], path: str) -> list[str]:
+    """Which hosts keep a copy of a file of host `source`: so many, or as many as there are, by rendezvous hashing
+    (Thaler and Ravishankar 1998), so that a host which joins or leaves changes little."""
+    others = sorted(set(hosts) - {source})
+    return sorted(others, key=lambda host: (-crc32(f"{host}/{path}".encode()), host))[: max(0, copies)]

@@ -1,0 +1,289 @@
+"""How does a host let others read the files of its jobs and its inputs?
+
+```text
+reader --question--> ROUTER --> its queue --+
+reader --question--> ROUTER --> its queue --+--> in turn: open, read, send --> zmq's threads encrypt
+                                            |
+                     not while more than so much of a reader, or of all, is read and not yet sent
+```
+
+One thread, in the process of an agent or of the tracker. It reads files with `pread`, not by mapping them: whoever cuts
+a mapped file short ends the process that looks at it. What it read is sent without another copy.
+
+A reader gets its pieces in the order in which it asked, readers take turns, and one that asks and does not listen
+holds up nobody but itself: what is read for it and not yet sent is bounded, so is what waits to be read.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import zmq
+
+from mapreduce.wire.admission import Admission, open_server
+from mapreduce.wire.data_messages import (
+    PIECE_BYTES,
+    Answer,
+    Ask,
+    DataError,
+    Question,
+    Tell,
+    decode_question,
+    encode_answer,
+)
+from mapreduce.wire.shared_folders import SharedFolders
+from mapreduce.wire.traffic import Traffic, decode_links
+
+if TYPE_CHECKING:
+    from mapreduce.wire.keys import ClusterKey
+
+UNSENT_BYTES = 64 << 20
+"""Read for all readers together and not yet sent: what bounds this server's memory."""
+
+READER_UNSENT_BYTES = 4 << 20
+"""The same for one reader. A link of 10 Gbit/s empties it in 3 ms."""
+
+READER_QUESTIONS = 4096
+"""Waiting questions of one reader; a `DataClient` never has so many. The rest is answered with an error."""
+
+QUESTION_BYTES = 64 << 10
+"""A longer frame ends its connection."""
+
+AT_ONCE = 16
+"""Pieces answered before new questions are looked for."""
+
+LOOK_SECONDS = 0.002
+"""How often to look whether something was sent, while that is what we wait for."""
+
+TOLD_ONCE = 1000
+"""Readers whose nonsense has been logged; beyond that nothing is."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What a reader asked for, and what was read for it and is not known to be sent."""
+
+    questions: deque[Question] = field(default_factory=deque)
+    unsent: deque[tuple[Any, int]] = field(default_factory=deque)  # tracker of a message and its bytes
+    unsent_bytes: int = 0
+
+
+class DataServer:
+    """Serves `folders` at `address` to holders of the key until `close`. `address` as in "tcp://10.0.0.1:*"; what is
+    bound is in `self.address`. Raises OSError where it can't be bound."""
+
+    def __init__(
+        self,
+        address: str,
+        key: ClusterKey | None,
+        *,
+        unsent_bytes: int = UNSENT_BYTES,
+    ) -> None:
+        """`key` None is for measurements alone: then anybody may read."""
+        self.folders = SharedFolders()
+        self.traffic = Traffic()
+        self.places: dict[str, str] = {}
+        self._unsent_most = unsent_bytes
+        self._unsent_bytes = 0
+        self._most_unsent_bytes = 0
+        self._readers: dict[bytes, _Reader] = {}
+        self._told: set[bytes] = set()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=2)
+        self._guard = None if key is None else Admission(self._context, key.public)
+        self._socket = self._context.socket(zmq.ROUTER) if key is None else open_server(self._context, zmq.ROUTER, key)
+        try:
+            _configure(self._socket)
+            self._socket.setsockopt(zmq.IPV6, "[" in address)
+            self._socket.bind(address)
+        except zmq.ZMQError as error:
+            self._context.destroy(linger=0)
+            raise OSError(error.errno, f"can't listen at {address}: {error.strerror}") from None
+        self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
+        self._ear, self._bell = os.pipe()
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="data server", daemon=True)
+        self._thread.start()
+
+    # --- from other threads
+
+    def offer(self, name: str, folder: str) -> None:
+        """Let others read what is below `folder`, as `<name>/...`."""
+        self.folders.offer(name, folder)
+
+    def withdraw(self, name: str) -> None:
+        self.folders.withdraw(name)
+
+    def set_places(self, places: dict[str, str]) -> None:
+        """Where the data of other hosts is served, by name of the host: this host's own readers ask here."""
+        self.places = dict(places)
+
+    @property
+    def most_unsent_bytes(self) -> int:
+        """The most that was ever read and not yet sent."""
+        return self._most_unsent_bytes
+
+    def close(self) -> None:
+        """Stop serving. A second call is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        os.write(self._bell, b"x")
+        self._thread.join()
+        os.close(self._ear)
+        os.close(self._bell)
+
+    # --- the thread
+
+    def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception:
+            _log.exception("the data server ended: other hosts can't read what lies here")
+        finally:
+            self._context.destroy(linger=0)
+
+    def _serve(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._ear, zmq.POLLIN)
+        if self._guard is not None:
+            poller.register(self._guard.socket, zmq.POLLIN)
+        timeout: float | None = None
+        while not self._closed:
+            ready = dict(poller.poll(None if timeout is None else int(1000 * timeout)))
+            if self._guard is not None and self._guard.socket in ready:
+                self._guard.serve()
+            if self._socket in ready:
+                self._take()
+            timeout = self._answer()
+
+    def _take(self) -> None:
+        """File the questions that are there."""
+        for _ in range(256):
+            try:
+                sender, *frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                question = decode_question(frames)
+            except DataError as error:
+                if sender not in self._told and len(self._told) < TOLD_ONCE:
+                    self._told.add(sender)
+                    _log.warning("a reader sent %s; it gets no answer", error)
+                continue
+            if question.kind is Ask.TALLY:
+                self._enter(question)
+                continue
+            reader = self._readers.setdefault(sender, _Reader())
+            if len(reader.questions) < READER_QUESTIONS:
+                reader.questions.append(question)
+
+    def _enter(self, question: Question) -> None:
+        try:
+            self.traffic.add(question.text, decode_links(question.extra))
+        except ValueError as error:
+            _log.warning("a tally that can't be read: %s", error)
+
+    def _answer(self) -> float | None:
+        """Answer some questions, readers in turn. After how many seconds to come again: None is when asked."""
+        answered, waits = 0, False
+        for sender in list(self._readers):
+            reader = self._readers[sender]
+            self._note_sent(reader)
+            while reader.questions and answered < AT_ONCE:
+                if not self._has_room(reader):
+                    waits = True
+                    break
+                if not self._send(sender, reader, reader.questions[0]):
+                    waits = bool(reader.questions)
+                    break
+                reader.questions.popleft()
+                answered += 1
+                if len(self._readers) > 1:
+                    break  # the next one's turn
+            if not reader.questions and not reader.unsent:
+                del self._readers[sender]
+        if answered:
+            self._rotate()
+            return 0.0
+        return LOOK_SECONDS if waits else (0.25 if self._readers else None)
+
+    def _rotate(self) -> None:
+        """The first becomes the last: a turn that ended early goes on with the others."""
+        if len(self._readers) > 1:
+            first = next(iter(self._readers))
+            self._readers[first] = self._readers.pop(first)
+
+    def _has_room(self, reader: _Reader) -> bool:
+        wanted = min(PIECE_BYTES, reader.questions[0].size)
+        if not reader.unsent:
+            return self._unsent_bytes + wanted <= self._unsent_most or self._unsent_bytes == 0
+        return reader.unsent_bytes + wanted <= READER_UNSENT_BYTES and self._unsent_bytes + wanted <= self._unsent_most
+
+    def _note_sent(self, reader: _Reader) -> None:
+        while reader.unsent and reader.unsent[0][0].done:
+            _, size = reader.unsent.popleft()
+            reader.unsent_bytes -= size
+            self._unsent_bytes -= size
+
+    def _send(self, sender: bytes, reader: _Reader, question: Question) -> bool:
+        """Whether the question is done with."""
+        answer, body = self._answer_to(question)
+        try:
+            tracker = self._socket.send_multipart(
+                [sender, encode_answer(answer), body], zmq.NOBLOCK, copy=False, track=True
+            )
+        except zmq.Again:
+            return False
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                raise
+            reader.questions.clear()  # it has gone; if it comes back it asks again
+            return False
+        if len(body) and tracker is not None and not tracker.done:
+            reader.unsent.append((tracker, len(body)))
+            reader.unsent_bytes += len(body)
+            self._unsent_bytes += len(body)
+            self._most_unsent_bytes = max(self._most_unsent_bytes, self._unsent_bytes)
+        return True
+
+    def _answer_to(self, question: Question) -> tuple[Answer, bytes]:
+        number = question.number
+        try:
+            if question.kind is Ask.READ:
+                piece = self.folders.read(question.text, question.offset, question.size, from_end=question.tail)
+                checksum = crc32(piece.data) if question.checked else 0
+                answer = Answer(
+                    Tell.PIECE, number, piece.offset, piece.file_bytes, piece.version, checksum, question.checked
+                )
+                return answer, piece.data
+            if question.kind is Ask.LIST:
+                return Answer(Tell.NAMES, number), json.dumps(self.folders.files(question.text)).encode()
+            place = self.places.get(question.text)
+            if place is None:
+                raise OSError(errno.EHOSTUNREACH, f"no host {question.text!r:.80} is known here")
+            return Answer(Tell.PLACE, number), place.encode()
+        except OSError as error:
+            return Answer(Tell.GONE, number, errno=error.errno or errno.EIO), (error.strerror or str(error)).encode()
+
+
+def _configure(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.LINGER, 0)
+    socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what can't be sent would be dropped without a word
+    socket.setsockopt(zmq.ROUTER_HANDOVER, 1)  # who reconnects before we noticed keeps its name
+    socket.setsockopt(zmq.MAXMSGSIZE, QUESTION_BYTES)
+    socket.setsockopt(zmq.RCVHWM, 1000)
+    socket.setsockopt(zmq.SNDHWM, 64)
+    socket.setsockopt(zmq.HANDSHAKE_IVL, 5000)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, 2000)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 6000)

@@ -1,0 +1,105 @@
+"""Which files may another host read? Those below the folders that are offered, and no way leads out of them.
+
+A path is the name of an offered folder and names below it, with `/`. Each name is opened from the folder before it, so
+that nothing can be exchanged on the way; a symbolic link is not followed, wherever it leads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import dataclass
+
+MOST_FILES = 5_000
+"""An attempt's folder has a few files; more in one answer is more than anyone asks for."""
+
+_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FOLDER = _FLAGS | getattr(os, "O_DIRECTORY", 0)
+_FILE = _FLAGS | getattr(os, "O_NONBLOCK", 0)  # a pipe would wait for its writer
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Bytes of a file, from `offset`."""
+
+    data: bytes
+    offset: int
+    file_bytes: int
+    version: int
+
+
+class SharedFolders:
+    """Offered folders by name. `offer` and `withdraw` may be called from other threads than those that read."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def offer(self, name: str, folder: str) -> None:
+        self._folders = {**self._folders, name: folder}
+
+    def withdraw(self, name: str) -> None:
+        """Harmless where it is not offered."""
+        self._folders = {known: folder for known, folder in self._folders.items() if known != name}
+
+    def read(self, path: str, offset: int, size: int, *, from_end: bool = False) -> Piece:
+        """At most `size` bytes; fewer where the file ends. Raises OSError."""
+        file = self._open(path, _FILE)
+        try:
+            status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise OSError(errno.EINVAL, "is no file", path)
+            if from_end:
+                offset = max(0, status.st_size - offset)
+            return Piece(_read(file, offset, size), offset, status.st_size, status.st_mtime_ns)
+        finally:
+            os.close(file)
+
+    def files(self, path: str) -> list[tuple[str, int]]:
+        """Paths and sizes of the files in a folder and those below it, ascending. Raises OSError."""
+        found: list[tuple[str, int]] = []
+        self._walk(self._open(path, _FOLDER), "", found)
+        return sorted(found)
+
+    def _walk(self, folder: int, prefix: str, found: list[tuple[str, int]]) -> None:
+        try:
+            for name in os.listdir(folder):
+                status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                if stat.S_ISDIR(status.st_mode):
+                    self._walk(os.open(name, _FOLDER, dir_fd=folder), f"{prefix}{name}/", found)
+                elif stat.S_ISREG(status.st_mode):
+                    found.append((prefix + name, status.st_size))
+                if len(found) > MOST_FILES:
+                    raise OSError(errno.EFBIG, f"more than {MOST_FILES:,} files")
+        finally:
+            os.close(folder)
+
+    def _open(self, path: str, flags: int) -> int:
+        first, *names = path.split("/")
+        top = self._folders.get(first)
+        if top is None:
+            raise FileNotFoundError(errno.ENOENT, f"{first!r:.80} is not offered here", path)
+        if "\0" in path or any(name in ("", ".", "..") for name in names):
+            raise PermissionError(errno.EACCES, "is no path below an offered folder", path)
+        here = os.open(top, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
+        for position, name in enumerate(names):
+            try:
+                there = os.open(name, flags if position == len(names) - 1 else _FOLDER, dir_fd=here)
+            except OSError as error:
+                if error.errno == errno.ELOOP:
+                    raise PermissionError(errno.EACCES, "is a symbolic link, which is not followed", path) from None
+                raise
+            finally:
+                os.close(here)
+            here = there
+        return here
+
+
+def _read(file: int, offset: int, size: int) -> bytes:
+    data = os.pread(file, size, offset)
+    while len(data) < size:  # a signal may cut a read short
+        more = os.pread(file, size - len(data), offset + len(data))
+        if not more:
+            break
+        data += more
+    return data
