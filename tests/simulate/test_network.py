@@ -106,6 +106,11 @@ def test_near_to_exact_max_min_shares_and_never_too_fast(seed: int, oversubscrip
     assert sum(ours) <= sum(exact) * 1.25
 
 
+def _two(pick: random.Random, hosts: int) -> tuple[int, int]:
+    one, other = pick.sample(range(hosts), 2)
+    return one, other
+
+
 def test_a_shuffle_is_exact() -> None:
     flows: Flows = [(0.0, None, host % 10, 100 * MB) for host in range(20)]
     for oversubscription in (1.0, 4.0):
