@@ -61,18 +61,20 @@ class HostFiles(Protocol):
     def local_path(self, file: InputFile) -> str | None: ...
 
 
-_host_files: list[HostFiles] = []
+_host_files: HostFiles | None = None
 
 
 def use_host_files(files: HostFiles) -> None:
     """From now on, who finds and opens `data:` paths in this process."""
-    _host_files.append(files)
+    global _host_files
+    _host_files = files
 
 
 def forget_host_files(files: HostFiles) -> None:
-    """Harmless for those that are not used."""
-    if files in _host_files:
-        _host_files.remove(files)
+    """Harmless if others are used by now."""
+    global _host_files
+    if _host_files is files:
+        _host_files = None
 
 
 def is_on_hosts(path: str) -> bool:
@@ -88,12 +90,12 @@ def local_path(file: InputFile) -> str | None:
 
 
 def _hosts_of(path: str) -> HostFiles:
-    if not _host_files:
+    if _host_files is None:
         raise UsageError(
             f"{path} lies on hosts of a cluster; name these with --hosts or --tracker, or write ./{path} for a file of "
             f"this name that lies here"
         )
-    return _host_files[-1]
+    return _host_files
 
 
 def is_remote(path: str) -> bool:

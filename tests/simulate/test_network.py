@@ -99,7 +99,7 @@ def test_near_to_exact_max_min_shares_and_never_too_fast(seed: int, oversubscrip
     pick = random.Random(seed)
     hosts = pick.choice((4, 10, 20))
     links = replace(LINKS, oversubscription=oversubscription)
-    flows: Flows = [(0.0, *pick.sample(range(hosts), 2), pick.uniform(10, 100) * MB) for _ in range(4 * hosts)]
+    flows: Flows = [(0.0, *pick.sample(range(hosts), 2), pick.uniform(10, 100) * MB) for _ in range(4 * hosts)]  # type: ignore[misc]
     ours, exact = ends(links, hosts, flows), exact_ends(links, hosts, flows)
     assert max(ours) >= max(exact) * 0.95
     assert max(ours) <= max(exact) * 1.15
