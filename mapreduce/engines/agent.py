@@ -23,12 +23,14 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
+from mapreduce.engines.agent_data import Reach
 from mapreduce.engines.agent_job import AgentPackage
 from mapreduce.engines.meeting import (
     AWAY_SECONDS,
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
     Begin,
+    Places,
     encode_failure,
     encode_finished,
     encode_lost,
@@ -85,6 +87,14 @@ class Workers(Protocol):
     def settle(self, seconds: float) -> None: ...
 
 
+class Data(Protocol):
+    """What this host serves to others: `agent_data.AgentData`."""
+
+    def open_job(self, key: str, root: str, me: str) -> Reach: ...
+    def forget_job(self, key: str) -> None: ...
+    def set_places(self, places: dict[str, str]) -> None: ...
+
+
 class State(Enum):
     """Of a session."""
 
@@ -115,6 +125,7 @@ class Agent:
         *,
         clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], int] = lambda: secrets.randbits(63),
+        data: Data | None = None,
     ) -> None:
         self._connect = connect
         self._pool = pool
@@ -123,6 +134,7 @@ class Agent:
         self._habits = habits or Habits()
         self._clock = clock
         self._draw = draw
+        self._data = data
         self._job = 0
         self._key = ""
         self._known: set[WorkerId] = set()  # of whom the tracker was told
@@ -185,7 +197,8 @@ class Agent:
             self._scratch.use(self._key, now)
         if now - self._swept_at >= SWEEP_SECONDS:
             self._swept_at = now
-            self._scratch.sweep(now, self._habits.keep_seconds)
+            for key in self._scratch.stale(now, self._habits.keep_seconds):
+                self._forget(key)
         alone = self._state is not State.JOINED and now - self._heard_at >= self._habits.keep_seconds
         if alone and not self._habits.stays:
             self.stop("the tracker did not come back")
@@ -241,7 +254,10 @@ class Agent:
                 if not self._habits.stays:
                     self.stop("the tracker has ended")
             case Kind.FORGET:
-                self._scratch.forget(bytes(message.body[0]).decode())
+                self._forget(bytes(message.body[0]).decode())
+            case Kind.PLACES:
+                if self._data is not None:
+                    self._data.set_places(Places.decode(message.body).as_dict())
             case _:
                 self._obey(message)
 
@@ -280,8 +296,14 @@ class Agent:
         root = begin.shared or str(self._scratch.open_job(begin.key, self._clock()))
         limits = [limit for limit in (begin.memory_bytes, self._habits.memory_bytes) if limit]
         self._job, self._key = message.job, begin.key
-        self._pool.begin(AgentPackage(bytes(message.body[1]), root), min(limits, default=0))
+        reach = None if self._data is None else self._data.open_job(begin.key, root, self._hello.host)
+        self._pool.begin(AgentPackage(bytes(message.body[1]), root, reach), min(limits, default=0))
         self._tell_of_workers()
+
+    def _forget(self, key: str) -> None:
+        if self._data is not None:
+            self._data.forget_job(key)
+        self._scratch.forget(key)
 
     # --- what the pool reports
 

@@ -9,6 +9,7 @@ import pickle
 from dataclasses import dataclass, replace
 
 from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job
+from mapreduce.engines.agent_data import Reach, reach_others
 from mapreduce.errors import UsageError
 
 UNPACK = "mapreduce.engines.agent_job:unpack"
@@ -16,10 +17,12 @@ UNPACK = "mapreduce.engines.agent_job:unpack"
 
 @dataclass(frozen=True, slots=True)
 class AgentPackage:
-    """A job on its way from an agent to its workers: a pickled JobPackage, and the folder for its files."""
+    """A job on its way from an agent to its workers: a pickled JobPackage, the folder for its files, and how to read
+    those of other hosts."""
 
     packed: bytes
     root: str
+    reach: Reach | None = None
 
 
 def unpack(package: AgentPackage) -> JobContext:
@@ -27,4 +30,7 @@ def unpack(package: AgentPackage) -> JobContext:
     packed = pickle.loads(package.packed)
     if not isinstance(packed, JobPackage):
         raise UsageError("the tracker sent something that is no job")
-    return replace(unpack_job(packed), root=package.root)
+    if package.reach is not None:
+        reach_others(package.root, package.reach)
+    # What a host loses with its power is made again elsewhere; what is to last rests with the tracker.
+    return replace(unpack_job(packed), root=package.root, durable=False)

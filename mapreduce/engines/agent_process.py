@@ -70,9 +70,13 @@ def serve(options: AgentOptions, key: ClusterKey) -> None:
 
 def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool, workers: int) -> None:
     from mapreduce.engines.agent import Agent, Habits
+    from mapreduce.engines.agent_data import AgentData
+    from mapreduce.engines.hosts import own_address_towards
+    from mapreduce.wire.keys import parse_address
     from mapreduce.wire.messages import Hello
     from mapreduce.wire.transport import Connection
 
+    data = AgentData(own_address_towards(parse_address(options.tracker).host), key, options.offers)
     hello = Hello(
         role="agent",
         release=__version__,
@@ -83,10 +87,11 @@ def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool,
         cpus=os.cpu_count() or 1,
         workers=workers,
         memory_bytes=options.memory_bytes,
+        data_address=data.address,
         data=options.offers,
     )
     habits = Habits(options.keep_seconds, stays=not options.with_stdin, memory_bytes=options.memory_bytes)
-    agent = Agent(lambda: Connection(options.tracker, key), pool, scratch, hello, habits)
+    agent = Agent(lambda: Connection(options.tracker, key), pool, scratch, hello, habits, data=data)
     with _signals(agent.stop):
         try:
             while agent.step():
@@ -98,6 +103,7 @@ def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool,
                     agent.stop("its tracker has ended")
         finally:
             agent.line.close()
+            data.close()
 
 
 @contextmanager

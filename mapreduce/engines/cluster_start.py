@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.package import pack_job
+from mapreduce.engines.agent_data import serve_data
+from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.hosts import HostAgents, HostSpec, own_address_towards, parse_hosts
-from mapreduce.engines.hub import LONELY_SECONDS, Hub
+from mapreduce.engines.hub import LONELY_SECONDS, TRACKER, Hub
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
+    from mapreduce.wire.data_client import DataClient
     from mapreduce.wire.keys import ClusterKey
 
 _log = logging.getLogger(__name__)
@@ -68,7 +71,7 @@ class Cluster:
             raise
 
     def _open(self, options: ClusterOptions, specs: Sequence[HostSpec]) -> None:
-        from mapreduce.wire.keys import check_address, make_key
+        from mapreduce.wire.keys import check_address, make_key, parse_address
         from mapreduce.wire.transport import Listener
 
         address, towards = _choose_address(options.listen, specs)
@@ -78,6 +81,11 @@ class Cluster:
         self.address = listener.address
         self.hub = Hub(listener, lonely_seconds=options.wait_seconds)
         self._resources.callback(self.hub.close)
+        self._key = key
+        self._data = serve_data(parse_address(self.address).host, key)
+        self._resources.callback(self._data.close)
+        self.hub.own_data = self._data.address
+        self.hub.told_places = self._data.set_places
         self.hub.keep_alive()
         if options.listen:
             _log.warning("agents may join: mapreduce agent %s", self.address.removeprefix("tcp://"))
@@ -118,8 +126,14 @@ class Cluster:
     def executor(self, prepared: Prepared) -> ClusterExecutor:
         """An executor for one job."""
         context = prepared.context
-        begin = Begin(job_key(prepared), context.settings.memory_bytes, str(Path(context.root).absolute()))
-        return ClusterExecutor(self.hub, begin, pack_job(context), prepared.plan.last_stage)
+        begin = Begin(job_key(prepared), context.settings.memory_bytes)
+        carrier = PartCarrier(context.root, begin.key, self._data_client, durable=context.durable)
+        return ClusterExecutor(self.hub, begin, pack_job(context), prepared.plan.last_stage, carrier)
+
+    def _data_client(self) -> DataClient:
+        from mapreduce.wire.data_client import DataClient
+
+        return DataClient(self._key, {TRACKER: self._data.address}, me=TRACKER)
 
     def forget(self, prepared: Prepared) -> None:
         """The job's files on other hosts may go."""

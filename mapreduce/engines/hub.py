@@ -40,6 +40,7 @@ from mapreduce.engines.meeting import (
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
     Begin,
+    Places,
     decode_failure,
     decode_finished,
     decode_lost,
@@ -79,6 +80,9 @@ LONELY_SECONDS = 30.0
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NONSENSE = (WireError, ValueError, TypeError, LookupError, AttributeError, struct.error, pickle.PickleError, EOFError)
 """What decoding raises for a body that is not what its kind says."""
+
+TRACKER = "tracker"
+"""The name of our own host, for those who read data here."""
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -152,6 +156,8 @@ class Hub:
         self._looked_at = clock()
         self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
+        self.own_data = ""  # where this process serves data, if it does
+        self.told_places: Callable[[dict[str, str]], None] = lambda places: None
         self.hopeless: Callable[[], str] = lambda: ""
         """Why no agent will come any more; empty as long as one may."""
 
@@ -350,7 +356,7 @@ class Hub:
                 self._lose(before, "joined anew", kept=hello.kept)
             agent = self._enter(peer, hello)
         welcome = Welcome(hello.session, self._epoch, agent.name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
-        self._send(agent, Message(Kind.WELCOME, body=welcome.encode()))
+        self._outbox.insert(0, (agent, Message(Kind.WELCOME, body=welcome.encode())))
 
     def _enter(self, peer: PeerId, hello: Hello) -> AgentBook:
         now = self._clock()
@@ -359,13 +365,23 @@ class Hub:
         _log.info("host %s joined, with %d workers", agent.name, hello.workers)
         for job in self._jobs.values():
             job.gone.discard(agent.name)
+        self._tell_places()
         self._allot(agent)
         return agent
+
+    def _tell_places(self) -> None:
+        """Tell everybody where the data of each host is served."""
+        places = {agent.name: agent.hello.data_address for agent in self._agents.values() if agent.hello.data_address}
+        if self.own_data:
+            places[TRACKER] = self.own_data
+        self.told_places(places)
+        message = Message(Kind.PLACES, body=Places(tuple(places), tuple(places.values())).encode())
+        self._outbox += [(agent, message) for agent in self._agents.values()]
 
     def _free_name(self, wished: str) -> str:
         """Two agents on one host are told apart."""
         wished = _NAME.sub("-", wished) or "host"
-        taken = {agent.name for agent in self._agents.values()}
+        taken = {TRACKER, *(agent.name for agent in self._agents.values())}
         if wished not in taken:
             return wished
         return next(name for number in range(2, len(taken) + 3) if (name := f"{wished}.{number}") not in taken)

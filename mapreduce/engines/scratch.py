@@ -74,11 +74,9 @@ class Scratch:
         shutil.rmtree(self._path_of(key), ignore_errors=True)
         self._last_used.pop(key, None)
 
-    def sweep(self, now: float, keep_seconds: float) -> None:
-        """Remove the files of jobs that nobody asked for so long."""
-        for key in self.kept():
-            if now - self._last_used.setdefault(key, now) >= keep_seconds:
-                self.forget(key)
+    def stale(self, now: float, keep_seconds: float) -> list[str]:
+        """Jobs that nobody asked for so long."""
+        return [key for key in self.kept() if now - self._last_used.setdefault(key, now) >= keep_seconds]
 
     def close(self) -> None:
         """Let go of the folder. A second call is harmless."""

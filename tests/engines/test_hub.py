@@ -96,7 +96,7 @@ class Scene:
 def test_an_agent_joins_and_works() -> None:
     scene = Scene()
     assert scene.join(b"A", workers=2) == [Ready(WorkerId(0), 500), Ready(WorkerId(1), 501)]
-    assert scene.wire.kinds(b"A") == [Kind.WELCOME, Kind.BEGIN]
+    assert scene.wire.kinds(b"A") == [Kind.WELCOME, Kind.PLACES, Kind.BEGIN]
     scene.hub.start(scene.job, FIRST, WorkerId(1), b"spec")
     scene.wait()
     (peer, start), *_ = scene.wire.sent

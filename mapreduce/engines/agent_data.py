@@ -1,0 +1,155 @@
+"""How do the workers of several hosts read each other's outputs and inputs?
+
+An agent serves its own: the folders of jobs and those of --data. Its workers read what lies here from their disk, and
+all else through a data client, which asks the agent's data server where the data of another host is served.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from mapreduce.storage import store
+from mapreduce.storage.host_store import HostStore, Place
+
+if TYPE_CHECKING:
+    from mapreduce.wire.data_client import DataClient
+    from mapreduce.wire.data_server import DataServer
+    from mapreduce.wire.keys import ClusterKey
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What a worker needs to read on other hosts: its own host's name and folders, the name under which the job's
+    folder is shared on all hosts, where the data of its own host is served, and the key."""
+
+    me: str
+    folders: tuple[str, ...]
+    share: str
+    address: str
+    public: bytes
+    secret: bytes = field(repr=False)
+
+
+class AgentData:
+    """The agent's side: a data server, and what it serves. Raises ResourceError if it can't listen at `host`."""
+
+    def __init__(self, host: str, key: ClusterKey, folders: Sequence[str] = ()) -> None:
+        self._key = key
+        self._folders = tuple(folders)
+        self._server = serve_data(host, key)
+        for number, folder in enumerate(folders):
+            from mapreduce.wire.host_files import share_of
+
+            self._server.offer(share_of(number), folder)
+
+    @property
+    def address(self) -> str:
+        return self._server.address
+
+    def open_job(self, key: str, root: str, me: str) -> Reach:
+        """Serve the folder of a job; what its workers need to read on other hosts."""
+        self._server.offer(key, root)
+        return Reach(me, self._folders, key, self.address, self._key.public, self._key.secret)
+
+    def forget_job(self, key: str) -> None:
+        """Harmless if there is none."""
+        self._server.withdraw(key)
+
+    def set_places(self, places: dict[str, str]) -> None:
+        """Where the data of each host is served."""
+        self._server.set_places(places)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def serve_data(host: str, key: ClusterKey) -> DataServer:
+    """A data server at any free port. Raises ResourceError."""
+    from mapreduce.errors import ResourceError
+    from mapreduce.wire.data_server import DataServer
+
+    try:
+        return DataServer(f"tcp://{f'[{host}]' if ':' in host else host}:*", key)
+    except OSError as error:
+        raise ResourceError(f"can't serve data to other hosts: {error.strerror or error}") from error
+
+
+# --- the workers' side
+
+_others: OthersWhenNeeded | None = None
+
+
+def reach_others(root: str, reach: Reach) -> None:
+    """From here on this process reads paths of the job in `root` on whichever host they lie."""
+    global _others
+    if _others is not None:
+        _others.close()
+    _others = OthersWhenNeeded(reach)
+    here = HostStore(store.LocalStore(root), reach.me, reach.share, _others)
+
+    def make_store(folder: str, early: bool) -> store.Store:
+        return here if folder == root else store.LocalStore(folder, early)
+
+    store.make_store = make_store
+    with suppress(ImportError):
+        from mapreduce.formats.inputs import use_host_files
+        from mapreduce.wire.host_files import HostInputs
+
+        use_host_files(HostInputs(reach.me, reach.folders, _others))
+
+
+class OthersWhenNeeded:
+    """A data client that is made when something lies on another host: zmq takes 20 ms to load."""
+
+    def __init__(self, reach: Reach) -> None:
+        self._reach = reach
+        self._made: DataClient | None = None
+
+    @property
+    def _client(self) -> DataClient:
+        if self._made is None:
+            from mapreduce.wire.data_client import DataClient
+            from mapreduce.wire.keys import ClusterKey
+
+            reach = self._reach
+            key = ClusterKey(reach.public, reach.secret)
+            self._made = DataClient(key, {reach.me: reach.address}, me=reach.me)
+        return self._made
+
+    def size(self, host: str, path: str) -> int:
+        return self._client.size(host, path)
+
+    def read(self, host: str, path: str, offset: int, size: int) -> bytes:
+        return self._client.read(host, path, offset, size)
+
+    def will_read(self, places: Sequence[Place]) -> None:
+        self._client.will_read(places)
+
+    def will_open(self, host: str, path: str) -> None:
+        self._client.will_open(host, path)
+
+    def forget(self, host: str, path: str) -> None:
+        if self._made is not None:
+            self._made.forget(host, path)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+
+def without_own(places: dict[str, str], wildcards: Iterable[str], tracker: str) -> dict[str, str]:
+    """Places as this host reaches them: who listens at every address of the tracker is there where the tracker is."""
+    ours: dict[str, str] = {}
+    for name, address in places.items():
+        for wildcard in wildcards:
+            if address.startswith(f"tcp://{wildcard}:"):
+                address = f"tcp://{tracker}:{address.rpartition(':')[2]}"
+        ours[name] = address
+    return ours

@@ -1,0 +1,116 @@
+"""How do the parts of an output come from the hosts where they were written to the tracker's?
+
+A thread fetches them, one attempt after the other, while the driver goes on. Each piece is checked on its way. A file
+lies under the attempt's name until it is committed, as if the attempt had run here.
+"""
+
+from __future__ import annotations
+
+import logging
+import posixpath
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mapreduce.dataflow.results import Failure, FailureKind, Output, failure_from
+from mapreduce.errors import MapReduceError
+from mapreduce.ids import AttemptId
+from mapreduce.storage.host_store import split_path
+from mapreduce.storage.store import explained, open_store
+
+if TYPE_CHECKING:
+    from mapreduce.wire.data_client import DataClient
+
+_log = logging.getLogger(__name__)
+
+
+class _StoppedError(Exception):
+    """The job is over, and nobody wants the rest."""
+
+
+class PartCarrier:
+    """Brings outputs to the folder `root`; on their hosts that folder is shared as `share`. `connect` makes the client,
+    in the thread that uses it."""
+
+    def __init__(self, root: str, share: str, connect: Callable[[], DataClient], *, durable: bool) -> None:
+        self._root = root
+        self._share = share
+        self._connect = connect
+        self._durable = durable
+        self._wanted: queue.SimpleQueue[tuple[AttemptId, Output] | None] = queue.SimpleQueue()
+        self._arrived: deque[tuple[AttemptId, Output | Failure]] = deque()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def fetch(self, attempt: AttemptId, output: Output) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._carry, name="parts", daemon=True)
+            self._thread.start()
+        self._wanted.put((attempt, output))
+
+    def fetched(self) -> list[tuple[AttemptId, Output | Failure]]:
+        found = []
+        while self._arrived:
+            found.append(self._arrived.popleft())
+        return found
+
+    def close(self) -> None:
+        """What is still on its way is given up. A second call is harmless."""
+        self._stopped = True
+        if self._thread is not None:
+            self._wanted.put(None)
+            self._thread.join()
+            self._thread = None
+
+    # --- the thread
+
+    def _carry(self) -> None:
+        client = self._connect()
+        try:
+            while (wanted := self._wanted.get()) is not None and not self._stopped:
+                attempt, output = wanted
+                with suppress(_StoppedError):
+                    self._arrived.append((attempt, self._bring(client, output)))
+        finally:
+            client.close()
+
+    def _bring(self, client: DataClient, output: Output) -> Output | Failure:
+        hosts, path = split_path(output.path or "")
+        last: Failure | None = None
+        for host in hosts:
+            try:
+                self._copy(client, host, path)
+                return replace(output, path=path)
+            except MapReduceError as error:
+                return failure_from(error)
+            except OSError as error:
+                message = f"its output could not be fetched from host {host}: {error.strerror or error}"
+                last = Failure(FailureKind.LOST, "LostWorkerError", message)
+        return last or Failure(FailureKind.INTERNAL, "InternalError", f"{output.path} names no host")
+
+    def _copy(self, client: DataClient, host: str, path: str) -> None:
+        """A file, or a folder with all that is in it."""
+        store = open_store(self._root)
+        try:
+            paths = [posixpath.join(path, name) for name, _ in client.files(host, f"{self._share}/{path}")]
+        except NotADirectoryError:
+            paths = [path]
+        for each in paths:
+            with explained(store, each), store.create(each) as file:
+                client.fetch(host, f"{self._share}/{each}", file, self._check)
+            if self._durable:
+                with explained(store, each):
+                    store.sync(each)
+        if self._durable:
+            with explained(store, path):
+                for folder in {path, *map(posixpath.dirname, paths), posixpath.dirname(path)} - {""}:
+                    if folder not in paths:
+                        store.sync(folder)
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise _StoppedError
