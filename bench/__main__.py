@@ -30,9 +30,10 @@ FILES = (
     "overhead",
     "bounded_memory",
     "reliability",
+    "cluster",
 )
-TABLES = ("tracker_time", "simulate_osdi")
-"""Questions about the tracker alone, that no peer answers: their module has `table(rounds)`."""
+TABLES = ("tracker_time", "simulate_osdi", "cluster_wire")
+"""Questions that no peer answers: their module has `table(rounds)`."""
 
 ALL = (*FILES, *TABLES)
 RESULTS = Path(__file__).parent / "results"

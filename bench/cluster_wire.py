@@ -1,4 +1,7 @@
-"""What does a shuffle between two hosts do of what one TCP stream between them does?
+"""How fast are the messages and the data of a cluster, and how soon is an agent at work?
+
+`python -m bench cluster_wire`: how much a shuffle between two hosts does of what one TCP stream between them does;
+empty tasks a second on an agent; the time from the command of an agent to the first task that it runs.
 
 The hosts are network namespaces (tests/hosts): nothing limits the link but the processors, which encrypt and decrypt
 besides, so that there is no harder case for the ratio. A link of 10 Gbit/s carries 1,250 MB/s.
@@ -6,6 +9,8 @@ besides, so that there is no harder case for the ratio. A link of 10 Gbit/s carr
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Callable
 from statistics import median
@@ -16,12 +21,38 @@ from tests.hosts.network import Host, Network, network, why_not
 
 SIZE_BYTES = 1 << 30
 AIM = 0.7
+TASKS = 5_000
+JOINS = 0.5
 LINK = (sys.executable, "-m", "bench.link")
 STREAM = (sys.executable, stream.__file__)
 Rate = Callable[[Network, str, int], float]
 
 
-def table(rounds: int, size: int = SIZE_BYTES) -> str:
+def table(rounds: int) -> str:
+    return "\n".join((link_table(rounds), task_table(rounds)))
+
+
+def task_table(rounds: int) -> str:
+    """The figures of `bench.cluster_tasks`, each round a process of its own."""
+    command = [sys.executable, "-m", "bench.cluster_tasks"]
+    runs = [
+        json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=600).stdout)
+        for _ in range(rounds)
+    ]
+    tasks, join = (median(run[name] for run in runs) for name in ("tasks_a_second", "seconds_to_first_task"))
+    known = median(run["seconds_from_joined"] for run in runs)
+    return f"""\
+### Over the wire: empty tasks, and agents that join
+
+| what | median | aim |
+|---|---:|---:|
+| empty tasks a second, an agent with two workers | {_bold(f"{tasks:,.0f}", tasks >= TASKS)} | ≥ {TASKS:,} |
+| from `mapreduce agent` to its first task, seconds | {_bold(f"{join:.2f}", join <= JOINS)} | ≤ {JOINS} |
+| of that, from its HELLO | {known:.3f} | |
+"""
+
+
+def link_table(rounds: int, size: int = SIZE_BYTES) -> str:
     """Rates of each way to send, in turns."""
     lines = ["### From host to host: our data service against one TCP stream", ""]
     if reason := why_not():
@@ -39,9 +70,14 @@ def table(rounds: int, size: int = SIZE_BYTES) -> str:
     for name, all_rates in rates.items():
         share = median(mine / raw for mine, raw in zip(all_rates, rates[RAW], strict=True))
         aim = f"≥ {AIM:.0%}" if name == OURS else ""
-        told = f"**{share:.0%}**" if name == OURS and share < AIM else f"{share:.0%}"
+        told = _bold(f"{share:.0%}", name != OURS or share >= AIM)
         lines.append(f"| {name} | {median(all_rates):,.0f} | {told} | {aim} |")
     return "\n".join(lines) + "\n"
+
+
+def _bold(text: str, is_met: bool) -> str:
+    """What misses the aim is bold."""
+    return text if is_met else f"**{text}**"
 
 
 def _tcp(net: Network, _key: str, size: int) -> float:
@@ -88,6 +124,3 @@ WAYS: dict[str, tuple[Rate, str]] = {
     OURS: (_read, "KEY"),
     "a part that the tracker fetches": (_fetch, "KEY"),
 }
-
-if __name__ == "__main__":
-    print(table(int(sys.argv[1]), int(float(sys.argv[2]) * 1e6) if sys.argv[2:] else SIZE_BYTES))
