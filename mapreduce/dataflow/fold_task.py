@@ -25,7 +25,7 @@ from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.results import Output
 from mapreduce.errors import EmptyInputError, OutputLostError
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.store import open_store, read_whole, write_whole
+from mapreduce.storage.store import Store, open_store, read_whole, will_read, write_whole
 
 INLINE_BYTES = 16 << 10
 """A partial up to this size travels in the message; a file costs more than the bytes do."""
@@ -91,9 +91,11 @@ def run_reduce(attempt: Attempt, spec: FoldReduceSpec) -> Output:
     """Reduce the partials of consecutive tasks; the last task of the plan makes the value."""
     job, monitor = attempt.job, attempt.monitor
     tree = TreeReducer(job.reduce)
+    store = open_store(attempt.context.root)
+    will_read(store, [(output.path, 0, output.bytes) for output in spec.partials if output.path is not None])
     for task, output in zip(spec.tasks, spec.partials, strict=True):
         monitor.check()
-        for partial in _fetch(attempt, output, task):
+        for partial in _fetch(store, output, task):
             tree.add(partial)
         monitor.steps += 1
     result = tree.result()
@@ -118,12 +120,12 @@ def _keep(attempt: Attempt, partial: list[Any]) -> Output:
     return Output(path=path, checksum=checksum, bytes=len(data))
 
 
-def _fetch(attempt: Attempt, output: Output, task: Any) -> list[Any]:
+def _fetch(store: Store, output: Output, task: Any) -> list[Any]:
     data = output.inline
     if data is None:
         assert output.path is not None
         try:
-            data = read_whole(open_store(attempt.context.root), output.path)
+            data = store.read(output.path, 0, output.bytes)
         except OSError as error:
             raise lost(f"the partial {output.path} can't be read: {error.strerror}", task) from None
     if zlib.crc32(data) != output.checksum:

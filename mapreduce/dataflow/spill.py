@@ -16,7 +16,7 @@ stand next to each other are first merged into longer ones on disk, so their ord
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -31,7 +31,7 @@ from mapreduce.dataflow.runs import RunWriter, decode_frame
 from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentInfo
-from mapreduce.storage.store import Store, open_store, sync_named
+from mapreduce.storage.store import OPEN_AHEAD, Store, open_store, sync_named, will_open, will_read
 
 FAN_IN = 64
 """Runs of a map attempt merged at a time: their frames take 16 MiB. Fewer where frames are large or memory is short."""
@@ -248,29 +248,42 @@ def runs_within(
                 merged += group
                 continue
             with RunWriter(store, name(number), 1) as writer:
-                for batch in merge([source.run for source in group]):
+                for batch in merge(_begun(store, group)):
                     writer.write(0, batch)
                 info = writer.finish()
             (source,) = _sources(store, [(info.path, info.checksum)], 0)
-            merged.append(_Source(_removed_at_end(source.run, store, info.path), source.memory))
+            merged.append(replace(source, run=_removed_at_end(source.run, store, info.path)))
             number += 1
         sources = merged
-    return [source.run for source in sources]
+    return _begun(store, sources)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
     run: Run
     memory: int  # what a merge holds of it
+    path: str
+    offset: int
+    size: int
+
+
+def _begun(store: Store, sources: Sequence[_Source]) -> list[Run]:
+    """The runs of sources that are merged now: what of them lies on other hosts is on its way from here on."""
+    will_read(store, [(source.path, source.offset, source.size) for source in sources])
+    return [source.run for source in sources]
 
 
 def _sources(store: Store, segments: Sequence[tuple[str, int | None]], partition: int) -> Iterator[_Source]:
-    for path, checksum in segments:
+    for path, _ in segments[:OPEN_AHEAD]:
+        will_open(store, path)
+    for number, (path, checksum) in enumerate(segments):
+        for following, _ in segments[number + OPEN_AHEAD : number + OPEN_AHEAD + 1]:
+            will_open(store, following)
         segment = open_segment(store, path, checksum)
         entry = segment.entry(partition)
         if entry.records:
             memory = MERGE_COPIES * entry.memory + RUN_BYTES
-            yield _Source(map(decode_frame, segment.frames(partition)), memory)
+            yield _Source(map(decode_frame, segment.frames(partition)), memory, path, entry.offset, entry.length)
 
 
 def _neighbours(sources: Sequence[_Source], memory_bytes: int) -> Iterator[list[_Source]]:

@@ -26,9 +26,6 @@ HEAD_BYTES = HEADER_BYTES
 TAIL_BYTES = 64 << 10
 """What `open_segment` reads of a file, its READ_BYTES: on its way from the moment that the file will be opened."""
 
-OPEN_AHEAD = 64
-"""Files whose heads and tails are on their way at once."""
-
 
 class Place(NamedTuple):
     """Bytes of a file on a host."""

@@ -320,6 +320,10 @@ class ExplainedFile(RawIOBase):
                 super().close()
 
 
+OPEN_AHEAD = 64
+"""Segments of which one says so at once: 4 MiB at most are on their way then."""
+
+
 def will_open(store: Store, path: str) -> None:
     """Say that this segment is opened soon: a store that fetches from elsewhere begins now, another has no use for
     it."""
