@@ -10,11 +10,17 @@ such socket: a program with two listeners has two doors, each with its own key.
 
 from __future__ import annotations
 
+import ctypes
 import hmac
 import logging
+import os
+import resource
+import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
 
 import zmq
 from zmq.utils import z85
@@ -29,40 +35,135 @@ ENDPOINT = "inproc://zeromq.zap.01"
 LOG_SECONDS = 60.0
 """Strangers are logged at once, and then at most once in so long with their number: a flood must not fill the disk."""
 
-_FAILURES: dict[int, str] = {
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "said nothing in time, or left",
+OPEN_FILES = 1 << 16
+"""Ten thousand agents, and as many who only pretend, need no more."""
+
+LOGGED_ADDRESSES = 8
+"""Named in one line of the log."""
+
+FAILURES: dict[int, str] = {
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "left or said nothing",
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "did not prove to hold the key",
-    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "showed another key",
-    zmq.EVENT_ACCEPT_FAILED: "could not be accepted: too many open files",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "holds another key",
 }
-FAILURES_MASK = sum(_FAILURES)
+NO_HANDSHAKE = "speaks something else"
+
+VISITS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED | sum(FAILURES)
 
 
-@dataclass(slots=True)
-class Strangers:
-    """Counts those who were not let in, and says when there is something to log. Pure, but for its clock."""
+class Visitors:
+    """Who came to a listener, as libzmq's monitor tells it: counts connections, and says what to log of strangers.
 
-    clock: Callable[[], float] = time.monotonic
-    total: int = 0
-    told: int = 0
-    tell_at: float = field(default=float("-inf"))
-    reasons: dict[str, int] = field(default_factory=dict)
+    A failure is followed by the end of its connection. Who ends without one, and before any handshake succeeded since
+    he came, was no member either.
+    """
 
-    def note(self, reason: str) -> str | None:
-        """Count one. Returns the line to log, if it is time for one."""
-        self.total += 1
-        self.reasons[reason] = self.reasons.get(reason, 0) + 1  # as many reasons as there are in _FAILURES, and no more
-        return self.line()
+    def __init__(
+        self, address_of: Callable[[int], str] = lambda descriptor: "", clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._address_of = address_of
+        self._clock = clock
+        self._open: dict[int, tuple[int, str]] = {}  # by descriptor: members let in before, and address
+        self._let_in = 0
+        self._failure: str | None = None
+        self._untold: dict[str, int] = {}
+        self._tell_at = float("-inf")
+        self.strangers = 0
+
+    @property
+    def connections(self) -> int:
+        """Those that are open now, of members and strangers."""
+        return len(self._open)
+
+    def hear(self, event: int, descriptor: int) -> None:
+        """An event of the monitor."""
+        if event == zmq.EVENT_ACCEPTED:
+            self._open[descriptor] = (self._let_in, self._address_of(descriptor))
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            self._let_in += 1
+        elif event in FAILURES:
+            self._failure = FAILURES[event]
+        elif event == zmq.EVENT_DISCONNECTED:
+            before, address = self._open.pop(descriptor, (-1, ""))
+            failure, self._failure = self._failure, None
+            if failure is None and before == self._let_in:
+                failure = NO_HANDSHAKE
+            if failure is not None:
+                self._count(f"{address} {failure}".strip())
+
+    def _count(self, what: str) -> None:
+        self.strangers += 1
+        if what not in self._untold and len(self._untold) >= LOGGED_ADDRESSES:
+            what = "others"
+        self._untold[what] = self._untold.get(what, 0) + 1
 
     def line(self) -> str | None:
-        """What has happened since the last line, if it is time for another."""
-        now = self.clock()
-        if self.total == self.told or now < self.tell_at:
+        """What to log of strangers, if there were any since the last line and it is time for another."""
+        now = self._clock()
+        if not self._untold or now < self._tell_at:
             return None
-        self.told, self.tell_at = self.total, now + LOG_SECONDS
-        text = ", ".join(f"{count} {reason}" for reason, count in sorted(self.reasons.items()))
-        self.reasons.clear()
+        self._tell_at = now + LOG_SECONDS
+        text = ", ".join(f"{what} ({count})" if count > 1 else what for what, count in self._untold.items())
+        self._untold.clear()
         return text
+
+
+class Door:
+    """Holds up those who come when too many are there already, so that strangers can't use up our open files.
+
+    libzmq accepts whoever comes. On Linux a filter on the listening socket makes the system pass over new connections,
+    whose other ends try again after a second; elsewhere there is no such bound.
+    """
+
+    def __init__(self, listening: int, most: int) -> None:
+        self._socket = socket.socket(fileno=os.dup(listening))
+        self._most = most
+        self.is_shut = False
+
+    def look(self, connections: int) -> None:
+        """Shut, or open again, by the number of those who are there."""
+        if not self.is_shut and connections >= self._most:
+            self._shut()
+        elif self.is_shut and connections <= self._most * 9 // 10:
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_DETACH_FILTER, 0)
+            self.is_shut = False
+
+    def _shut(self) -> None:
+        if sys.platform != "linux":
+            return
+        program = ctypes.create_string_buffer(_DROP_ALL)
+        fprog = struct.pack("HP", 1, ctypes.addressof(program))
+        self._socket.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, fprog)
+        self.is_shut = True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+_SO_ATTACH_FILTER, _SO_DETACH_FILTER = 26, 27
+_DROP_ALL = struct.pack("HBBI", 0x06, 0, 0, 0)
+"""A program of one instruction for the system's packet filter: return 0, keep nothing of it."""
+
+
+def allow_connections() -> int:
+    """Have the system allow this process many open files, as Java does. Returns how many connections there may be: half
+    of them, since the other half is for its work."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(OSError, ValueError):  # then there are fewer
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+    return OPEN_FILES // 2 if soft == resource.RLIM_INFINITY else max(16, soft // 2)
+
+
+def address_of(descriptor: int) -> str:
+    """The address at the other end. For the log alone: by now the descriptor may be another's."""
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as copy:
+            return str(copy.getpeername()[0])
+    except (OSError, IndexError):  # it has gone, or is no such socket any more
+        return ""
 
 
 class Admission:
@@ -125,8 +226,3 @@ def open_client(context: zmq.Context[zmq.Socket[bytes]], kind: int, key: Cluster
     opened.curve_serverkey = key.public
     opened.curve_publickey, opened.curve_secretkey = key.public, key.secret
     return opened
-
-
-def refusal(event: int) -> str:
-    """What a peer did that was not let in, by the event of the monitor."""
-    return _FAILURES.get(event, "was not let in")

@@ -15,8 +15,9 @@ who sees it rise says HELLO again, and passes over everything until the WELCOME 
 
 What is bounded: a message by `max_message_bytes` (libzmq closes a connection that announces more, before it has the
 bytes); the queues to and from each peer by `queue_messages`; a handshake by HANDSHAKE_SECONDS; what one `receive`
-returns by BATCH_MESSAGES; the log by one line a peer, and for strangers by one a minute. Peers are heard only after
-both sides proved to hold the cluster's key (see `admission`), so a stranger reaches no line of this package.
+returns by BATCH_MESSAGES; connections to a listener by half of the files that may be open; the log by one line a peer,
+and for strangers by one a minute. Peers are heard only after both sides proved to hold the cluster's key (see
+`admission`), so a stranger reaches no line of this package.
 """
 
 from __future__ import annotations
@@ -29,15 +30,25 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import zmq
 
 from mapreduce.errors import ResourceError, WireError
 from mapreduce.settings import MiB
-from mapreduce.wire.admission import FAILURES_MASK, Admission, Strangers, open_client, open_server, refusal
+from mapreduce.wire.admission import (
+    FAILURES,
+    VISITS,
+    Admission,
+    Door,
+    Visitors,
+    address_of,
+    allow_connections,
+    open_client,
+    open_server,
+)
 from mapreduce.wire.keys import ClusterKey, parse_address, resolve
-from mapreduce.wire.messages import Frame, Kind, Message, Refused, VersionError, decode_message, encode_message
+from mapreduce.wire.messages import Frame, Kind, Message, Refused, decode_message, encode_message
 
 _log = logging.getLogger(__name__)
 
@@ -70,11 +81,25 @@ DROPPED_PEERS = 4096
 """So many are remembered. One that is forgotten and speaks again is refused again."""
 
 BACKLOG = 1024
+"""Connections that the system has made and nobody has accepted: a thousand agents may come at once. So many may also
+come in after the door was shut, so it is at most half of what there is room for."""
+
 _EVENT = struct.Struct("=HI")
-_CLIENT_EVENTS = FAILURES_MASK | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+_CLIENT_EVENTS = sum(FAILURES) | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+
+_TROUBLES: dict[int, str] = {
+    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: "it hung up before any proof: it holds another key, or is no tracker",
+    zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL: "it did not prove to hold our key",
+    zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it refused our key",
+}
 
 _Context = zmq.Context[zmq.Socket[bytes]]
 _Socket = zmq.Socket[bytes]
+
+
+class _Event(NamedTuple):
+    kind: int
+    value: int
 
 
 class _Port:
@@ -112,15 +137,15 @@ class _Port:
         """A descriptor that is readable when `receive` has something to do; for a selector of the caller's."""
         return self._selector.fileno()
 
-    def _events(self) -> list[int]:
+    def _events(self) -> list[_Event]:
         """What libzmq has told of connections since the last look."""
-        found: list[int] = []
+        found: list[_Event] = []
         while True:
             try:
                 frames = self._monitor.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return found
-            found.append(_EVENT.unpack(frames[0])[0])
+            found.append(_Event(*_EVENT.unpack(frames[0])))
 
     def _await(self, look: Callable[[], bool], timeout_seconds: float) -> None:
         """Return when `look` is satisfied, or the time is over."""
@@ -195,6 +220,7 @@ class Listener(_Port):
         *,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         queue_messages: int = QUEUE_MESSAGES,
+        max_connections: int | None = None,
     ) -> None:
         wanted = parse_address(address)
         host = wanted.host if wanted.host == "*" else resolve(wanted.host)[0]
@@ -203,11 +229,13 @@ class Listener(_Port):
         super().__init__(context, open_server(context, zmq.ROUTER, key), max_message_bytes, queue_messages)
         self.socket.router_mandatory = 1  # a peer that is gone is told of, not passed over in silence
         # ROUTER_HANDOVER stays off: nobody takes the name of another
-        self.socket.backlog = BACKLOG
         self.socket.ipv6 = int(":" in host)
-        self._open_monitor(FAILURES_MASK)
+        self._open_monitor(VISITS | zmq.EVENT_LISTENING)
         self._watch(self._admission.socket)
-        self._strangers = Strangers()
+        self._visitors = Visitors(address_of)
+        self._door: Door | None = None
+        self._most_connections = max_connections or allow_connections()
+        self.socket.backlog = min(BACKLOG, self._most_connections // 2)
         self._dropped: OrderedDict[PeerId, None] = OrderedDict()
         try:
             self.socket.bind(wanted.endpoint if host == "*" else type(wanted)(host, wanted.port).endpoint)
@@ -221,9 +249,14 @@ class Listener(_Port):
         return parse_address(self.address).port
 
     @property
+    def connections(self) -> int:
+        """Open now, of members and of those who have not proved anything yet."""
+        return self._visitors.connections
+
+    @property
     def strangers(self) -> int:
         """Connections so far that were not let in."""
-        return self._strangers.total
+        return self._visitors.strangers
 
     def receive(self, timeout_seconds: float) -> list[tuple[PeerId, Message]]:
         """What peers said, in the order of each; waits for the first message, but not longer than that."""
@@ -246,15 +279,15 @@ class Listener(_Port):
     def close(self) -> None:
         """What is queued has half a second to leave."""
         if not self.closed:
+            if self._door is not None:
+                self._door.close()
             self._close(LINGER_SECONDS, self._admission.socket)
             self._context.term()
 
     def _look(self, found: list[tuple[PeerId, Message]]) -> bool:
         """Take what is there; whether that was anything for the layer above."""
         self._admission.serve()
-        for event in self._events():
-            self._log_strangers(self._strangers.note(refusal(event)))
-        self._log_strangers(self._strangers.line())
+        self._look_at_visitors()
         for _ in range(BATCH_MESSAGES):
             frames = self._receive_frames()
             if frames is None:
@@ -263,6 +296,8 @@ class Listener(_Port):
             if peer in self._dropped:
                 continue
             try:
+                if peer[0]:
+                    raise WireError("it gave itself a name, and names are given here")
                 found.append((peer, decode_message(rest)))
             except WireError as error:
                 self._refuse(peer, error)
@@ -272,18 +307,26 @@ class Listener(_Port):
 
     def _refuse(self, peer: PeerId, error: WireError) -> None:
         _log.warning("a peer of %s was refused: %s", self.address, error)
-        again = isinstance(error, VersionError)
-        self.send(peer, Message(Kind.REFUSED, body=Refused(str(error), again=again).encode()))
+        self.send(peer, Message(Kind.REFUSED, body=Refused(str(error)).encode()))
         self.drop(peer)
 
-    def _log_strangers(self, line: str | None) -> None:
+    def _look_at_visitors(self) -> None:
+        for event in self._events():
+            if event.kind == zmq.EVENT_LISTENING:
+                self._door = Door(event.value, self._most_connections)
+            else:
+                self._visitors.hear(event.kind, event.value)
+        if self._door is not None:
+            self._door.look(self._visitors.connections)
+        line = self._visitors.line()
         if line is not None:
-            _log.warning("%s did not let in: %s (%d so far)", self.address, line, self._strangers.total)
+            _log.warning("%s did not let in: %s; %d so far", self.address, line, self._visitors.strangers)
 
 
 class Connection(_Port):
     """Goes to one listener, and comes back by itself. Nothing is sent, nor queued, while it is not there.
 
+    `sessions` counts how often it stood, `connected` is whether it does, and `trouble` why not, in words for a person.
     `context`: connections may share one, which the caller ends; each has its own otherwise. A second `close` is
     harmless.
     """
@@ -305,6 +348,8 @@ class Connection(_Port):
         self.sessions = 0
         self.connected = False
         self.trouble = "nobody answers there"
+        self.refusals = 0  # handshakes in a row that did not come to their end
+        self._damage: WireError | None = None
         self.socket.immediate = 1  # what was queued for a connection ends with it
         self.socket.reconnect_ivl = round(RECONNECT_SECONDS * 1000)
         self.socket.reconnect_ivl_max = round(RECONNECT_MAX_SECONDS * 1000)
@@ -342,18 +387,27 @@ class Connection(_Port):
         changed = False
         for event in self._events():
             changed = True
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            if event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.sessions += 1
-                self.connected, self.trouble = True, ""
-            elif event == zmq.EVENT_DISCONNECTED:
+                self.connected, self.trouble, self.refusals = True, "", 0
+            elif event.kind == zmq.EVENT_DISCONNECTED:
                 self.connected, self.trouble = False, self.trouble or "the connection broke"
             else:
-                self.trouble = "it " + refusal(event)
+                self.trouble = _TROUBLES[event.kind]
+                self.refusals += 1
+        if self._damage is not None:
+            raise self._damage
         for _ in range(BATCH_MESSAGES):
             frames = self._receive_frames()
             if frames is None:
                 break
-            found.append(decode_message(frames))
+            try:
+                found.append(decode_message(frames))
+            except WireError as error:
+                if not found:
+                    raise
+                self._damage = error  # for the next time: what came before it is good
+                break
         return changed or bool(found)
 
 
