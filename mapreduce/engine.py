@@ -7,6 +7,7 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from mapreduce.dataset import Dataset
     from mapreduce.engines.cluster_start import Cluster
+    from mapreduce.engines.remote import TrackerClient
     from mapreduce.engines.steps import Steps
     from mapreduce.engines.watching import HistoryEntry
     from mapreduce.tracker.executor import Executor
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from mapreduce.workers.pool import Pool
     from mapreduce.workers.process import Start
 
+
+logger = logging.getLogger(__name__)
 
 EngineKind = Literal["local", "inline", "cluster"]
 KINDS = ("local", "inline", "cluster")
@@ -55,7 +59,8 @@ class Engine:
     that join by hand where the engine is told to `listen`; docs/hosts.md). `workers` defaults to the CPUs that this
     process may use, and on a cluster to those of each host; they start with the first job and end with `close`.
     `memory` bounds each worker, such as "512MB". `start` forces how workers begin (by fork or in a fresh interpreter);
-    left alone, they are forked where that is safe.
+    left alone, they are forked where that is safe. With `tracker` ("host:port") jobs are given to a tracker that stays
+    (`mapreduce tracker`): inputs and outputs are paths on its host, and `workers` is the most that a job may use there.
 
     ```python
     with mr.Engine(workers=8) as engine:
@@ -76,6 +81,7 @@ class Engine:
         listen: str = "",
         ssh: str | None = None,
         key: str | Path | None = None,
+        tracker: str | None = None,
     ) -> None:
         if kind not in KINDS:
             raise UsageError(f"no engine {kind!r}; {near(kind, KINDS)}")
@@ -91,6 +97,13 @@ class Engine:
             self._cluster_options.check()
         elif hosts or listen:
             raise UsageError(f'the engine {kind!r} has no hosts; they are for Engine("cluster")')
+        if tracker is not None and kind != "local":
+            raise UsageError(f"a tracker chooses by itself where its jobs run; leave out {kind!r}")
+        self._tracker_address = tracker
+        self._tracker_key = key
+        self._tracker: TrackerClient | None = None
+        self._asked_workers = settings.workers
+        self._asked_memory = memory
         self._cluster: Cluster | None = None
         self._resources = ExitStack()
         self._pool: Pool | None = None
@@ -119,6 +132,8 @@ class Engine:
         started = time.monotonic()
         check_job(job)
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
+        if self._tracker_address is not None:
+            return self._run_on_tracker(job, dataset, output, observer, settings)
         if asked.chaos:
             from mapreduce.engines.chaos import check_chaos
 
@@ -136,6 +151,27 @@ class Engine:
                     job, dataset, once, lambda where: self._run_one(job, dataset, once, where, observer, started)
                 )
             return self._run_one(job, dataset, asked, output, observer, started)
+
+    def _run_on_tracker(
+        self,
+        job: Job | Fold | Chain,
+        dataset: Dataset,
+        output: str | Path | None,
+        observer: Observer | None,
+        settings: dict[str, Any],
+    ) -> Result:
+        from mapreduce.engines.remote import TrackerClient, run_on_tracker
+
+        if self._tracker is None:
+            self._tracker = TrackerClient(self._tracker_address, self._tracker_key)
+            self._resources.callback(self._tracker.close)
+        asked = {"workers": self._asked_workers, "memory": self._asked_memory, **settings}
+        result, self.workers = run_on_tracker(self._tracker, job, dataset, output, asked, self._tell_log, observer)
+        return result
+
+    def _tell_log(self, line: str) -> None:
+        """A line of the log of a job that runs on a tracker."""
+        logger.info("%s", line)
 
     def _run_chain(
         self,
@@ -221,7 +257,9 @@ class Engine:
 
     def cache(self, dataset: Dataset) -> Dataset:
         """The dataset, parsed at most once: who reads a block first leaves it for the next, in files that workers
-        map into memory. The cache goes when the engine is closed."""
+        map into memory. The cache goes when the engine is closed. Jobs of a tracker have none: they read the files."""
+        if self._tracker_address is not None:
+            return dataset
         from mapreduce.storage.block_cache import CachedFormat, forget_mapped
 
         if self._cache_folder is None:
@@ -268,6 +306,7 @@ class Engine:
     def close(self) -> None:
         """End the workers and remove the cache. A second call is harmless."""
         self._resources.close()
+        self._tracker = None
         self._pool = None
         self._cluster = None
         self._cache_folder = None

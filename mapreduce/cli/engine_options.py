@@ -46,10 +46,13 @@ class EngineOptions:
     listen: str | None = None
     ssh: str | None = None
     key: str | None = None
+    tracker: str | None = None
 
     @property
     def cluster(self) -> dict[str, Any]:
         """What an engine is told of hosts; empty if the job is to run on this one. Raises UsageError."""
+        if self.tracker:
+            return self._tracker()
         if not self.hosts and not self.listen:
             if self.ssh or self.key:
                 raise UsageError("--ssh and --key are for other hosts; name these with --hosts, or use --listen")
@@ -57,6 +60,18 @@ class EngineOptions:
         if self.inline:
             raise UsageError("--inline runs in this process, and --hosts and --listen on others; leave one out")
         return {"hosts": self.hosts or (), "listen": self.listen or "", "ssh": self.ssh, "key": self.key}
+
+    def _tracker(self) -> dict[str, Any]:
+        asked = {
+            "--hosts": self.hosts,
+            "--listen": self.listen,
+            "--inline": self.inline,
+            "--chaos": self.chaos,
+            "--trace": self.trace,
+        }
+        if wrong := [name for name, value in asked.items() if value]:
+            raise UsageError(f"{' and '.join(wrong)} can't be had of a tracker; leave out either that or --tracker")
+        return {"tracker": self.tracker, "key": self.key}
 
     def settings(self) -> dict[str, Any]:
         """What the engine is asked for, by the engine's names."""
@@ -130,6 +145,7 @@ _COMMON = (
     click.option("--chaos", metavar="SEED[:FAULTS]", help="Injure the engine on purpose: 7:kill=0.05,stop=0.02."),
     click.option("--hosts", metavar="A,B:4,...", help="Run on these hosts, begun over ssh; @FILE has one a line."),
     click.option("--listen", metavar="ADDRESS", help="Let agents that were begun by hand join: HOST:PORT."),
+    click.option("--tracker", metavar="ADDRESS", help="Give the job to the tracker that stays at HOST:PORT."),
     click.option("--ssh", metavar="COMMAND", help="What reaches the hosts. Default: ssh."),
     click.option("--key", metavar="FILE", help="The cluster's key. Default: where `mapreduce keys` puts it."),
     click.option("--trace", metavar="FILE", help="Write Chrome trace events, for ui.perfetto.dev."),

@@ -31,6 +31,11 @@ COMMANDS = {
     "report": "mapreduce.cli.report_command:report_command",
     "agent": "mapreduce.cli.agent_command:agent_command",
     "keys": "mapreduce.cli.keys_command:keys_command",
+    "tracker": "mapreduce.cli.tracker_command:tracker_command",
+    "ps": "mapreduce.cli.job_commands:ps_command",
+    "logs": "mapreduce.cli.job_commands:logs_command",
+    "wait": "mapreduce.cli.job_commands:wait_command",
+    "kill": "mapreduce.cli.job_commands:kill_command",
     "simulate": "mapreduce.cli.simulate_command:simulate_command",
 }
 

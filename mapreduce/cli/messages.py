@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from mapreduce.errors import InternalError, JobError, MapReduceError, WorkerMemoryError
-from mapreduce.storage.job_folder import LEFT_BEHIND
+from mapreduce.storage.job_folder import GOES_ON, LEFT_BEHIND
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 _OWN_NAMES = frozenset(cls.__name__ for cls in (*MapReduceError.__subclasses__(), WorkerMemoryError))
@@ -50,7 +50,7 @@ def show_stop(error: BaseException, word: str, code: int) -> int:
 
 
 def _notes_on_what_is_left(error: BaseException) -> list[str]:
-    return [note for note in getattr(error, "__notes__", ()) if note.startswith(LEFT_BEHIND)]
+    return [note for note in getattr(error, "__notes__", ()) if note.startswith((LEFT_BEHIND, GOES_ON))]
 
 
 def _text_of(error: BaseException | str) -> str:
@@ -93,7 +93,7 @@ def user_traceback(text: str) -> str:
 
 
 def _other_notes(error: BaseException) -> list[str]:
-    return [note for note in getattr(error, "__notes__", ()) if not note.startswith(LEFT_BEHIND)]
+    return [note for note in getattr(error, "__notes__", ()) if not note.startswith((LEFT_BEHIND, GOES_ON))]
 
 
 def _show_traceback(error: BaseException) -> None:

@@ -32,6 +32,8 @@ def run_and_tell(job: Job | Fold | Chain, dataset: Dataset, options: EngineOptio
     """Run the job, give out its result, and tell the summary."""
     from mapreduce.cli.inputs import without_stdin
 
+    if options.tracker and dataset.reads_stdin:
+        raise UsageError("a tracker can't read standard input; write it to a file that the tracker sees, and name that")
     printing: dict[str, Any] = {"output_format": _printed_format(job, options)} if options.output is None else {}
     with without_stdin(dataset) as dataset, watched_engine(options) as engine:
         result = engine.run(job, dataset, output=options.output, **printing)

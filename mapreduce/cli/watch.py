@@ -35,8 +35,10 @@ class WatchedEngine(Engine):
     def __init__(self, options: EngineOptions, view: Observer) -> None:
         cluster = options.cluster
         kind: EngineKind = "cluster" if cluster else "inline" if options.inline else "local"
+        kind = "local" if options.tracker else kind
         super().__init__(kind, workers=options.workers, memory=options.memory, **cluster)
         self._settings = options.settings()
+        self._quiet = options.quiet
         self._output = options.output
         self._history: HistoryEntry | None = None
         self._trace = None if options.trace is None else TraceFile(options.trace)
@@ -54,6 +56,10 @@ class WatchedEngine(Engine):
     ) -> Result:
         watchers = self._watchers if observer is None else Observers([self._watchers, observer])
         return super().run(job, dataset, output=output, observer=watchers, **{**self._settings, **settings})
+
+    def _tell_log(self, line: str) -> None:
+        if not self._quiet:
+            say(line)
 
     def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
         watched = super()._watched(prepared, observer)

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mapreduce.service.jobs import Cause, JobState, next_state
-from mapreduce.service.shares import Claim, Sharing, choose_hosts, share_slots
+from mapreduce.service.shares import ANY, Claim, Sharing, choose_hosts, share_slots
 
 MOST_DEATHS = 3
 """A job whose process dies so often without a word is not started again: it is the job that kills it."""
@@ -46,7 +46,7 @@ class Submitted:
 
     time: float
     job: int
-    claim: Claim = Claim()
+    claim: Claim = ANY
     restored: bool = False
 
 
@@ -206,6 +206,13 @@ class JobQueue:
     def slots(self) -> dict[str, int]:
         return dict(self._slots)
 
+    def reason_to_refuse(self) -> str:
+        """Why a job that is submitted now would not be taken; empty if it would."""
+        waiting = sum(job.state is JobState.QUEUED for job in self._jobs.values())
+        if waiting < self.limits.queued:
+            return ""
+        return f"{waiting:,} jobs are waiting, and the tracker takes no more; try again later"
+
     def wake_time(self) -> float | None:
         """By when a Tick is due; None if nothing depends on time."""
         rests = [job.rests_until for job in self._jobs.values() if job.state is JobState.QUEUED and job.rests_until]
@@ -215,9 +222,8 @@ class JobQueue:
     # What happened
 
     def _submitted(self, event: Submitted) -> None:
-        waiting = sum(job.state is JobState.QUEUED for job in self._jobs.values())
-        if not event.restored and waiting >= self.limits.queued:
-            reason = f"the tracker has {waiting:,} jobs waiting and takes no more; try again later"
+        reason = self.reason_to_refuse()
+        if reason and not event.restored:
             self._commands.append(Refuse(event.job, reason))
             return
         self._jobs[event.job] = _Job(event.job, self._limited(event.claim))

@@ -1,8 +1,8 @@
 """How many slots does each job get, and on which hosts? Pure functions of numbers.
 
-FIFO: the first job takes what it may use, the next what is left. Fair share: slots go one by one to the job that has the
-least for its weight, the earlier job first; so no job is more than one slot away from its exact share (max-min fairness:
-what a job may not use is shared among the others).
+FIFO: the first job takes what it may use, the next what is left. Fair share: slots go one by one to the job that has
+the least for its weight, the earlier job first; so no job is more than one slot away from its exact share (max-min
+fairness: what a job may not use is shared among the others).
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ class Claim:
 
     weight: float = 1.0
     most: int | None = None
+
+
+ANY = Claim()
 
 
 def share_slots(slots: int, claims: Sequence[Claim], sharing: Sharing) -> list[int]:

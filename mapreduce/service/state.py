@@ -31,7 +31,7 @@ from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
 from mapreduce.storage.store import TEMPORARY, explained, open_store, write_whole
 
 JOBS = "jobs"
-PACKAGE, JOB, STATE, LOG, ENDED, OUTCOME, OUTPUT = (
+PACKAGE, JOB, STATE, LOG, ENDED, OUTCOME, OUTPUT, LOCK = (
     "package",
     "job.json",
     "state.json",
@@ -39,6 +39,7 @@ PACKAGE, JOB, STATE, LOG, ENDED, OUTCOME, OUTPUT = (
     "ended.json",
     "outcome",
     "output",
+    "lock",
 )
 KEPT_JOBS = 200
 """Of those that have ended. A line of `ps` each."""

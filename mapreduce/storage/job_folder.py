@@ -162,6 +162,8 @@ class JobFolder:
 
 
 LEFT_BEHIND = "what was finished is kept in "
+GOES_ON = "the job goes on: "
+"""What is said begins so where a job ended for its caller alone."""
 
 
 def left_behind(root: Path) -> str:

@@ -106,7 +106,7 @@ def test_at_most_so_many_at_once_and_waiting() -> None:
     assert run(queue, SlotsChanged(0, "a", 4), Submitted(0, A)) == [StartJob(A), Lease(A, "a", 4)]
     assert run(queue, Submitted(0, B)) == []
     (refused,) = run(queue, Submitted(0, C))
-    assert isinstance(refused, Refuse) and refused.reason.startswith("the tracker has 1 jobs waiting")
+    assert isinstance(refused, Refuse) and refused.reason.startswith("1 jobs are waiting, and")
     assert queue.state(C) is None
     assert run(queue, Submitted(0, C, restored=True)) == []
     assert queue.state(C) is JobState.QUEUED
