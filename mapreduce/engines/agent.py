@@ -58,6 +58,9 @@ _log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.5
 SWEEP_SECONDS = 10.0
+REFUSALS = 4
+"""Handshakes that fail in a row: one may be of a tracker that was just ending. They take two seconds."""
+
 OUTBOX_MESSAGES = 1000
 """What waits for a slow line: of attempts never more than workers hold, of what they print no more than this."""
 
@@ -68,6 +71,7 @@ class Line(Protocol):
     sessions: int
     connected: bool
     trouble: str
+    refusals: int
 
     def fileno(self) -> int: ...
     def send(self, message: Message) -> bool: ...
@@ -141,6 +145,7 @@ class Agent:
         self._stopping = ""
         self._looked_at = self._swept_at = clock()
         self._heard_at = self._told_at = clock()
+        self._trouble = ""
         self._outbox: list[Message] = []
         self._unsent: deque[Message] = deque()  # bundles of them that the line did not take
         self._state = State.ASKING
@@ -199,9 +204,21 @@ class Agent:
             self._swept_at = now
             for key in self._scratch.stale(now, self._habits.keep_seconds):
                 self._forget(key)
+        if self._state is not State.JOINED:
+            self._look_at_trouble()
         alone = self._state is not State.JOINED and now - self._heard_at >= self._habits.keep_seconds
         if alone and not self._habits.stays:
             self.stop("the tracker did not come back")
+
+    def _look_at_trouble(self) -> None:
+        """Say once why there is no tracker, and give up where patience is of no use. Raises UsageError."""
+        trouble = self.line.trouble
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                _log.info("no tracker yet: %s", trouble)
+        if self.line.refusals >= REFUSALS:
+            raise UsageError(f"can't join the tracker: {trouble}; see --key")
 
     # --- sessions
 

@@ -34,6 +34,7 @@ class FakeLine:
     sessions: int = 1
     connected: bool = True
     trouble: str = ""
+    refusals: int = 0
     inbox: list[Message] = field(default_factory=list)
     sent: list[Message] = field(default_factory=list)
     full: bool = False
@@ -252,6 +253,14 @@ def test_a_session_that_the_tracker_gave_up_begins_anew(scene: Scene) -> None:
 def test_a_refusal_ends_the_agent(scene: Scene) -> None:
     with pytest.raises(UsageError, match="install the same"):
         scene.hear(Message(Kind.REFUSED, body=Refused("install the same on both").encode()))
+
+
+def test_the_wrong_key_ends_the_agent_too(scene: Scene) -> None:
+    scene.line.refusals, scene.line.trouble = 3, "it holds another key"
+    assert scene.agent.step()
+    scene.line.refusals = 4
+    with pytest.raises(UsageError, match="it holds another key; see --key"):
+        scene.agent.step()
 
 
 def test_an_agent_that_was_stopped_does_not_blame_the_tracker(scene: Scene) -> None:

@@ -1,0 +1,60 @@
+"""Which hosts has the user named?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mapreduce.engines.hosts import HostSpec, own_address_towards, parse_hosts
+from mapreduce.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("a", [HostSpec("a", "a")]),
+        (
+            "a, b:4,,c.example.org",
+            [HostSpec("a", "a"), HostSpec("b", "b", 4), HostSpec("c.example.org", "c.example.org")],
+        ),
+        ("me@a:2", [HostSpec("me@a", "a", 2)]),
+        ("[fe80::1]:3,10.0.0.7", [HostSpec("fe80::1", "fe80::1", 3), HostSpec("10.0.0.7", "10.0.0.7")]),
+        ("localhost:1,localhost:1", [HostSpec("localhost", "localhost", 1)] * 2),
+    ],
+)
+def test_hosts(text: str, hosts: list[HostSpec]) -> None:
+    assert parse_hosts(text) == hosts
+
+
+def test_a_file_has_one_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "hosts"
+    path.write_text("# ours\na:2\n\n  b   # the old one\n")
+    assert parse_hosts(f"@{path}") == [HostSpec("a", "a", 2), HostSpec("b", "b")]
+    path.write_text("a\nb c\n")
+    with pytest.raises(UsageError, match=r"hosts:2: 'b c' is not a host"):
+        parse_hosts(f"@{path}")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "names no host"),
+        ("a:0", "'a:0' is not a host"),
+        ("a:x", "not a host"),
+        ("a;rm -rf /", "not a host"),
+        ("-oProxyCommand=x", "not a host"),
+        ("-v", "not a host"),
+        ("a,a:2", "twice"),
+        ("@/no/such/file", "can't read"),
+    ],
+)
+def test_what_is_no_host(text: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_hosts(text)
+
+
+def test_where_hosts_reach_us() -> None:
+    assert own_address_towards("localhost") == own_address_towards("127.0.0.1") == "127.0.0.1"
+    with pytest.raises(UsageError, match="no way to"):
+        own_address_towards("no-such-host.invalid")
