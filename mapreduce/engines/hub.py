@@ -410,7 +410,6 @@ class Hub:
             if job.begin.key not in kept and not job.begin.shared:
                 job.gone.add(agent.name)
                 job.reports.append(OutputsGone(place_of(agent.name)))
-        self._wire.drop(agent.peer)
 
     # --- what agents say
 
