@@ -93,8 +93,7 @@ class Peer:
             except zmq.Again:
                 return
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
-                self.lost_at = None
-                self.heard_at = now
+                self.lost_at = None  # which is no answer yet: it may break again before each
                 if self._again:
                     self._again = False
                     for asked in self.asked.values():

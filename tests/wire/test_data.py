@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,7 @@ from hypothesis import strategies as st
 
 from mapreduce.storage.host_store import Place
 from mapreduce.wire.data_client import DataClient
-from mapreduce.wire.data_messages import PIECE_BYTES, Ask, Question, decode_question, encode_question
-from mapreduce.wire.data_messages import DataError
+from mapreduce.wire.data_messages import PIECE_BYTES, Ask, DataError, Question, decode_question, encode_question
 from mapreduce.wire.data_server import DataServer
 from mapreduce.wire.keys import ClusterKey, make_key
 
@@ -66,7 +66,7 @@ def test_announced_ranges_are_read_in_any_order_and_steps(client: DataClient) ->
     @settings(max_examples=25)
     def same(data: st.DataObject) -> None:
         cuts = sorted(data.draw(st.lists(st.integers(0, len(BYTES)), min_size=2, max_size=8)))
-        ranges = [[start, end] for start, end in zip(cuts, cuts[1:], strict=False) if start < end]
+        ranges = [[start, end] for start, end in pairwise(cuts) if start < end]
         client.will_read([Place("b", "j/a.seg", start, end - start) for start, end in ranges])
         while ranges:
             at = data.draw(st.integers(0, len(ranges) - 1))

@@ -1,0 +1,139 @@
+"""Files of a job on several hosts: read where they lie, from a copy if need be, and never wrongly."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mapreduce.errors import OutputLostError
+from mapreduce.storage.host_store import HostStore, Place, choose_copies, choose_order, join_path, split_path
+from mapreduce.storage.segment_format import Frame, FrameKind
+from mapreduce.storage.segment_reader import open_segment
+from mapreduce.storage.segment_writer import SegmentWriter
+from mapreduce.storage.store import LocalStore, read_whole, will_open, will_read
+
+HOSTS = st.lists(st.text("abcde-.", min_size=1, max_size=3), min_size=1, max_size=6, unique=True)
+
+
+@dataclass(slots=True)
+class Others:
+    """Other hosts, as folders of this one. `log` has who was asked for what; those `down` don't answer."""
+
+    folder: Path
+    down: set[str] = field(default_factory=set)
+    log: list[str] = field(default_factory=list)
+
+    def size(self, host: str, path: str) -> int:
+        return self._store(host, "size", path).size(path)
+
+    def read(self, host: str, path: str, offset: int, size: int) -> bytes:
+        return self._store(host, "read", path).read(path, offset, size)
+
+    def will_read(self, places: Sequence[Place]) -> None:
+        self.log += [f"ahead {place.host} {place.path}" for place in places]
+
+    def will_open(self, host: str, path: str) -> None:
+        self.log.append(f"open {host} {path}")
+
+    def _store(self, host: str, verb: str, path: str) -> LocalStore:
+        self.log.append(f"{verb} {host} {path}")
+        if host in self.down:
+            raise OSError(errno.EHOSTUNREACH, f"host {host} is out of reach")
+        return LocalStore(str(self.folder / host))
+
+
+@pytest.fixture
+def others(tmp_path: Path) -> Others:
+    for host in "abc":
+        (tmp_path / host / "job").mkdir(parents=True)
+    return Others(tmp_path)
+
+
+@pytest.fixture
+def store(others: Others) -> HostStore:
+    """On host a."""
+    return HostStore(LocalStore(str(others.folder / "a/job")), "a", "job", others)
+
+
+def test_what_lies_here_is_read_here(store: HostStore, others: Others) -> None:
+    store.near.make_folder("")
+    with store.create("@a/x") as file:
+        file.write(b"0123")
+    assert store.read("x", 1, 2) == store.read("@a/x", 1, 2) == store.read("@b+a/x", 1, 2) == b"12"
+    assert store.size("@a+b/x") == 4
+    assert store.in_place.bytes == 4  # what a task reads of its own files is no shuffle
+    assert others.log == []
+
+
+def test_what_lies_elsewhere_is_read_there(store: HostStore, others: Others) -> None:
+    (others.folder / "b/job/x").write_bytes(b"far")
+    assert read_whole(store, "@b/x") == b"far"
+    assert others.log == ["size b job/x", "read b job/x"]
+    with pytest.raises(FileNotFoundError):
+        store.size("@c/x")
+
+
+def test_a_copy_is_read_where_the_first_is_out_of_reach(store: HostStore, others: Others) -> None:
+    for host in "bc":
+        (others.folder / host / "job/x").write_bytes(b"far")
+    for down in ("b", "c"):
+        others.down = {down}
+        assert read_whole(store, "@b+c/x") == b"far"
+    others.down = {"b", "c"}
+    with pytest.raises(OSError, match="out of reach"):
+        store.read("@b+c/x", 0, 1)
+
+
+def test_nothing_is_written_to_other_hosts(store: HostStore) -> None:
+    for write in (store.create, store.append, store.make_folder, store.sync, lambda path: store.rename(path, "y")):
+        with pytest.raises(OSError, match="lies on another host"):
+            write("@b/x")
+    store.remove("@b/x")
+    assert store.locate("@b/x") == "b:job/x"
+
+
+def test_only_what_lies_elsewhere_is_announced(store: HostStore, others: Others) -> None:
+    will_read(store, [("@a/x", 0, 1), ("x", 0, 1), ("@b/y", 2, 3), ("@a+b/z", 0, 1)])
+    will_open(store, "@a/x")
+    will_open(store, "@c/x")
+    assert others.log == ["ahead b job/y", "open c job/x"]
+
+
+@given(HOSTS, st.text("xyz/", min_size=1).filter(lambda path: not path.startswith("/")))
+def test_a_path_names_hosts_and_file(hosts: list[str], path: str) -> None:
+    assert split_path(join_path(hosts, path)) == (tuple(hosts), path)
+    assert split_path(path) == ((), path)
+
+
+@given(HOSTS, st.text(max_size=5), st.text(max_size=5), st.integers(0, 8))
+def test_choices_of_hosts(hosts: list[str], reader: str, path: str, copies: int) -> None:
+    assert sorted(choose_order(hosts, reader, path)) == sorted(hosts)
+    chosen = choose_copies(copies, hosts[0], hosts, path)
+    assert len(chosen) == len(set(chosen)) == min(copies, len(hosts) - 1)
+    assert hosts[0] not in chosen
+    assert chosen == choose_copies(copies, hosts[0], hosts[::-1], path)
+    gone = [host for host in hosts if host not in chosen[:1]]
+    assert choose_copies(copies, hosts[0], gone, path)[: len(chosen) - 1] == chosen[1:]  # the others keep theirs
+
+
+def test_a_segment_on_another_host_is_read_or_lost(store: HostStore, others: Others) -> None:
+    written = {"b": b"of b" * 30_000, "c": b"of c"}
+    for host, payload in written.items():
+        with SegmentWriter(LocalStore(str(others.folder / host / "job")), "0.seg", 2) as writer:
+            writer.write(1, Frame(FrameKind.PICKLE, 1, payload))
+            writer.finish()
+    for host, payload in written.items():
+        (frame,) = open_segment(store, f"@{host}/0.seg").frames(1)
+        assert bytes(frame.payload) == payload
+    segment = open_segment(store, "@b/0.seg")
+    others.down = {"b"}
+    for read in (lambda: list(segment.frames(1)), lambda: open_segment(store, "@b/0.seg")):
+        with pytest.raises(OutputLostError, match="host b is out of reach") as caught:
+            read()
+        assert caught.value.path == "@b/0.seg"
