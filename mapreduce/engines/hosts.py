@@ -38,7 +38,7 @@ END_SECONDS = 4.0
 LAST_WORDS_BYTES = 2000
 LOCAL = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(
-    r"(?:(?P<user>[^\s@,:]+)@)?(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\]|(?P<name>[\w.-]+))(?::(?P<workers>\d+))?"
+    r"(?:(?P<user>[^\s@,:]+)@)?(?:\[(?P<six>[0-9a-fA-F:.%\w]+)\]|(?P<name>\w[\w.-]*))(?::(?P<workers>\d+))?"
 )
 
 
