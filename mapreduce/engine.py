@@ -191,6 +191,8 @@ class Engine:
 
         *first, last = chain.jobs()
         between = replace(settings, output_format=RECORDS, sort=False, fresh=False)
+        if self.kind == "cluster":  # which may know where the input is
+            self._start_workers(last)
         made_from = MadeFrom(chain, dataset.plan(settings.split_bytes, lasting=settings.incremental))
 
         results: list[Result] = []
@@ -359,6 +361,8 @@ class Engine:
             self._cluster = Cluster(self._cluster_options)
             self._resources.callback(self._cluster.close)
             self.workers = self._cluster.worker_count()
+        if self._cluster is not None:
+            self._cluster.use()
 
     def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
         """Who is told of everything: the caller's observer, the logs beside the output, and the user's history."""

@@ -70,6 +70,7 @@ class JobContext:
     suffix: str  # of part files
     durable: bool  # fsync what is committed
     input_bytes: int
+    folder: str = ""  # from which paths of inputs start, on another host
 
     def fresh_job(self) -> Any:
         """A copy for one attempt, counters at zero. Mutable settings are shared: per-task state belongs in setup."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.errors import InputError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, RecordWriter, Split
+from mapreduce.formats.inputs import open_input
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,19 +71,23 @@ class RecordsWriter(RecordWriter):
 def read_frames(path: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, list[Any], list[Any]]]:
     """(offset, keys, values) of each frame that begins in [start, end). Raises InputError at a damaged one."""
     with open(path, "rb") as file:
-        file.seek(start)
-        offset = start
-        while end is None or offset < end:
-            header = file.read(FRAME.size)
-            if not header:
-                return
-            size, checksum = FRAME.unpack(header) if len(header) == FRAME.size else (0, 1)
-            payload = file.read(size)
-            if len(payload) != size or zlib.crc32(payload) != checksum:
-                raise InputError(f"{path}, byte {offset}: damaged records; run the job that made them again")
-            keys, values = load_value(payload)
-            yield offset, keys, values
-            offset += FRAME.size + size
+        yield from _frames_of(file, path, start, end)
+
+
+def _frames_of(file: BinaryIO, path: str, start: int, end: int | None) -> Iterator[tuple[int, list[Any], list[Any]]]:
+    file.seek(start)
+    offset = start
+    while end is None or offset < end:
+        header = file.read(FRAME.size)
+        if not header:
+            return
+        size, checksum = FRAME.unpack(header) if len(header) == FRAME.size else (0, 1)
+        payload = file.read(size)
+        if len(payload) != size or zlib.crc32(payload) != checksum:
+            raise InputError(f"{path}, byte {offset}: damaged records; run the job that made them again")
+        keys, values = load_value(payload)
+        yield offset, keys, values
+        offset += FRAME.size + size
 
 
 @dataclass(slots=True)
@@ -121,7 +126,7 @@ class RecordsFormat(Format):
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         extents: list[Extent] = []
         start = offset = 0
-        with open(file.path, "rb") as stream:
+        with open_input(file) as stream:
             while header := stream.read(FRAME.size):
                 offset += FRAME.size + FRAME.unpack(header)[0]
                 stream.seek(offset)
@@ -133,8 +138,10 @@ class RecordsFormat(Format):
         return extents
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[Block]:
-        for offset, keys, values in read_frames(split.file.path, split.extent.start, split.extent.end):
-            yield RecordsBlock(split.file.path, offset, keys, values, split.extent.bytes)
+        path, extent = split.file.path, split.extent
+        with open_input(split.file) as stream:
+            for offset, keys, values in _frames_of(stream, path, extent.start, extent.end):
+                yield RecordsBlock(path, offset, keys, values, extent.bytes)
 
 
 def open_part_writer(output_format: str, file: BinaryIO) -> RecordWriter:

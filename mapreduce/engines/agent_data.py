@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mapreduce.formats.inputs import forget_host_files, use_host_files
 from mapreduce.storage import store
 from mapreduce.storage.host_store import HostStore, Place
+from mapreduce.wire.host_files import HostInputs, share_of
 
 if TYPE_CHECKING:
     from mapreduce.wire.data_client import DataClient
@@ -44,8 +45,6 @@ class AgentData:
         self._folders = tuple(folders)
         self._server = serve_data(host, key)
         for number, folder in enumerate(folders):
-            from mapreduce.wire.host_files import share_of
-
             self._server.offer(share_of(number), folder)
 
     @property
@@ -83,11 +82,12 @@ def serve_data(host: str, key: ClusterKey) -> DataServer:
 # --- the workers' side
 
 _others: OthersWhenNeeded | None = None
+_inputs: HostInputs | None = None
 
 
-def reach_others(root: str, reach: Reach) -> None:
+def reach_others(root: str, reach: Reach, folder: str = "") -> None:
     """From here on this process reads paths of the job in `root` on whichever host they lie."""
-    global _others
+    global _others, _inputs
     if _others is not None:
         _others.close()
     _others = OthersWhenNeeded(reach)
@@ -97,11 +97,10 @@ def reach_others(root: str, reach: Reach) -> None:
         return here if folder == root else store.LocalStore(folder, early)
 
     store.make_store = make_store
-    with suppress(ImportError):
-        from mapreduce.formats.inputs import use_host_files
-        from mapreduce.wire.host_files import HostInputs
-
-        use_host_files(HostInputs(reach.me, reach.folders, _others))
+    if _inputs is not None:
+        forget_host_files(_inputs)
+    _inputs = HostInputs(reach.me, reach.folders, _others, folder=folder)
+    use_host_files(_inputs)
 
 
 class OthersWhenNeeded:

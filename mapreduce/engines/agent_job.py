@@ -30,7 +30,8 @@ def unpack(package: AgentPackage) -> JobContext:
     packed = pickle.loads(package.packed)
     if not isinstance(packed, JobPackage):
         raise UsageError("the tracker sent something that is no job")
+    context = unpack_job(packed)
     if package.reach is not None:
-        reach_others(package.root, package.reach)
+        reach_others(package.root, package.reach, context.folder)
     # What a host loses with its power is made again elsewhere; what is to last rests with the tracker.
-    return replace(unpack_job(packed), root=package.root, durable=False)
+    return replace(context, root=package.root, durable=False)

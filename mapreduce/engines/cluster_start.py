@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import secrets
 import socket
 from collections.abc import Sequence
@@ -21,8 +22,9 @@ from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.agent_data import serve_data
 from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
+from mapreduce.engines.host_inputs import ClusterInputs
 from mapreduce.engines.hosts import HostAgents, HostSpec, own_address_towards, parse_hosts
-from mapreduce.engines.hub import LONELY_SECONDS, TRACKER, Hub
+from mapreduce.engines.hub import TRACKER, Hub
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
 
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
     from mapreduce.wire.keys import ClusterKey
 
 _log = logging.getLogger(__name__)
+
+
+JOIN_SECONDS = 30.0
+"""For the first worker of the first host: over ssh, to a host that is busy, with a cold disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,6 @@ class ClusterOptions:
     ssh: str | None = None
     key: str | Path | None = None
     workers: int | None = None
-    wait_seconds: float = LONELY_SECONDS
 
     def check(self) -> None:
         """Raises UsageError if there is nobody to run anything."""
@@ -79,13 +84,15 @@ class Cluster:
         key = check_address(address, path) if options.listen or path is not None else make_key()
         listener = Listener(address, key)
         self.address = listener.address
-        self.hub = Hub(listener, lonely_seconds=options.wait_seconds)
+        self.hub = Hub(listener)
         self._resources.callback(self.hub.close)
         self._key = key
         self._data = serve_data(parse_address(self.address).host, key)
         self._resources.callback(self._data.close)
         self.hub.own_data = self._data.address
         self.hub.told_places = self._data.set_places
+        self._inputs = ClusterInputs(self.hub, self._data, self._data_client, len(specs), JOIN_SECONDS)
+        self._resources.callback(self._inputs.close)
         self.hub.keep_alive()
         if options.listen:
             _log.warning("agents may join: mapreduce agent %s", self.address.removeprefix("tcp://"))
@@ -107,7 +114,7 @@ class Cluster:
             self.hub.hopeless = agents.problem
 
     def _wait_for_first(self, options: ClusterOptions, specs: Sequence[HostSpec]) -> None:
-        if self.hub.wait_for_workers(1, options.wait_seconds):
+        if self.hub.wait_for_workers(1, JOIN_SECONDS):
             return
         why = self.hub.hopeless()
         if why:
@@ -115,7 +122,7 @@ class Cluster:
         whom = ", ".join(spec.target for spec in specs)
         command = f"mapreduce agent {self.address.removeprefix('tcp://')}"
         raise ResourceError(
-            f"no agent joined at {self.address} within {options.wait_seconds:g} s; "
+            f"no agent joined at {self.address} within {JOIN_SECONDS:g} s; "
             + (f"see whether {whom} can reach that address" if whom else f"run `{command}` on a host that has the key")
         )
 
@@ -128,6 +135,8 @@ class Cluster:
         context = prepared.context
         begin = Begin(job_key(prepared), context.settings.memory_bytes)
         carrier = PartCarrier(context.root, begin.key, self._data_client, durable=context.durable)
+        self._inputs.offer(split.file for split in prepared.work.splits)
+        context = replace(context, folder=os.getcwd())
         return ClusterExecutor(self.hub, begin, pack_job(context), prepared.plan.last_stage, carrier)
 
     def _data_client(self) -> DataClient:
@@ -135,8 +144,13 @@ class Cluster:
 
         return DataClient(self._key, {TRACKER: self._data.address}, me=TRACKER)
 
+    def use(self) -> None:
+        """A job of this cluster is planned."""
+        self._inputs.use()
+
     def forget(self, prepared: Prepared) -> None:
-        """The job's files on other hosts may go."""
+        """The job's files on other hosts may go, and our inputs are no longer for them to read."""
+        self._inputs.withdraw(split.file for split in prepared.work.splits)
         self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:

@@ -54,6 +54,10 @@ def find_files(paths: Sequence[str]) -> list[InputFile]:
 class HostFiles(Protocol):
     """Finds and opens what lies on the hosts of a cluster."""
 
+    def knows(self, file: InputFile) -> bool:
+        """Whether a file that has a path of the file system is to be opened here, too."""
+        ...
+
     def find(self, path: str) -> list[InputFile]: ...
 
     def open(self, file: InputFile) -> BinaryIO: ...
@@ -61,20 +65,19 @@ class HostFiles(Protocol):
     def local_path(self, file: InputFile) -> str | None: ...
 
 
-_host_files: HostFiles | None = None
+_host_files: list[HostFiles] = []
 
 
 def use_host_files(files: HostFiles) -> None:
-    """From now on, who finds and opens `data:` paths in this process."""
-    global _host_files
-    _host_files = files
+    """From now on, who finds and opens `data:` paths in this process. Once more is harmless."""
+    forget_host_files(files)
+    _host_files.append(files)
 
 
 def forget_host_files(files: HostFiles) -> None:
-    """Harmless if others are used by now."""
-    global _host_files
-    if _host_files is files:
-        _host_files = None
+    """Those used before, if there are any, are used again. Harmless for those that are not used."""
+    if files in _host_files:
+        _host_files.remove(files)
 
 
 def is_on_hosts(path: str) -> bool:
@@ -84,18 +87,23 @@ def is_on_hosts(path: str) -> bool:
 
 def local_path(file: InputFile) -> str | None:
     """Where this process finds the file in a file system; None where it can only be read through `open_input`."""
-    if is_on_hosts(file.path):
+    if is_on_hosts(file.path) or _is_tracked(file):
         return _hosts_of(file.path).local_path(file)
     return None if is_remote(file.path) else file.path
 
 
+def _is_tracked(file: InputFile) -> bool:
+    """Whether it lies with the tracker of the cluster that this process works for, and perhaps not here."""
+    return bool(_host_files) and _host_files[-1].knows(file)
+
+
 def _hosts_of(path: str) -> HostFiles:
-    if _host_files is None:
+    if not _host_files:
         raise UsageError(
             f"{path} lies on hosts of a cluster; name these with --hosts or --tracker, or write ./{path} for a file of "
             f"this name that lies here"
         )
-    return _host_files
+    return _host_files[-1]
 
 
 def is_remote(path: str) -> bool:
@@ -109,7 +117,7 @@ def open_input(file: InputFile) -> BinaryIO:
         from mapreduce.formats.remote import open_remote
 
         return open_remote(file.path)
-    if is_on_hosts(file.path):
+    if is_on_hosts(file.path) or _is_tracked(file):
         return _hosts_of(file.path).open(file)
     try:
         return open(file.path, "rb")

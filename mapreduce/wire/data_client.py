@@ -24,13 +24,14 @@ import json
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from zlib import crc32
 
 import zmq
 
 from mapreduce.storage.host_store import HEAD_BYTES, TAIL_BYTES, Place
-from mapreduce.wire.data_messages import PIECE_BYTES, Ask, Question, Tell
+from mapreduce.wire.data_messages import PIECE_BYTES, SUM_BYTES, Ask, Question, Tell
 from mapreduce.wire.data_peer import Asked, Call, Peer
 from mapreduce.wire.data_range import MOST_WINDOW, Held, Range, Wanted, choose_window
 from mapreduce.wire.traffic import Link, Links, Moved, encode_links
@@ -168,8 +169,25 @@ class DataClient:
 
     def files(self, host: str, folder: str) -> list[tuple[str, int]]:
         """Paths, relative to it, and sizes of the files in a folder and those below. Raises OSError."""
-        rows = json.loads(self._call(host, Ask.LIST, folder))
-        return [(str(path), int(size)) for path, size in rows]
+        return [(path, size) for path, size, _ in self.listing(host, folder)]
+
+    def listing(self, host: str, folder: str) -> list[tuple[str, int, int]]:
+        """The same, with times of change in nanoseconds. Raises OSError."""
+        rows = json.loads(self._call(host, Ask.LIST, folder).data)
+        return [(str(path), int(size), int(mtime_ns)) for path, size, mtime_ns in rows]
+
+    def content_hash(self, host: str, path: str) -> str:
+        """Equal for files of equal contents: the checksums of their pieces. None of their bytes travel. Raises
+        OSError."""
+        digest, offset, size = sha256(), 0, 1
+        while offset < size:
+            answer = self._call(host, Ask.SUM, path, offset, SUM_BYTES).answer
+            assert answer is not None
+            if answer.offset == offset:
+                break
+            offset, size = answer.offset, answer.file_bytes
+            digest.update(f"{offset} {answer.checksum};".encode())
+        return digest.hexdigest()
 
     def tell_moved(self, job: str, links: Links) -> None:
         """Tell our own host what was moved for a job; what can't be told is lost."""
@@ -309,18 +327,18 @@ class DataClient:
             return address
         if self.me not in self._places or host == self.me:
             raise OSError(errno.EHOSTUNREACH, f"no host {host!r:.80} is known here")
-        self._found[host] = self._call(self.me, Ask.WHERE, host).decode()
+        self._found[host] = self._call(self.me, Ask.WHERE, host).data.decode()
         return self._found[host]
 
-    def _call(self, host: str, kind: Ask, text: str) -> bytes:
+    def _call(self, host: str, kind: Ask, text: str, offset: int = 0, size: int = 0) -> Call:
         call = Call()
         self._number += 1
-        self._peer(host).ask(Asked(Question(kind, self._number, text), call), time.monotonic())
+        self._peer(host).ask(Asked(Question(kind, self._number, text, offset, size), call), time.monotonic())
         self._wait(host, lambda: call.answer is not None)
         assert call.answer is not None
         if call.answer.kind is Tell.GONE:
             raise OSError(call.answer.errno or errno.EIO, call.data.decode(errors="replace"), f"{host}:{text}")
-        return call.data
+        return call
 
     def _wait(self, host: str, done: Callable[[], bool], range_: Range | None = None, urgent_to: int = 0) -> None:
         """Take in answers until it is done. Raises OSError if the host is out of reach."""

@@ -7,6 +7,7 @@ and a body. Nothing here is pickled.
                       LIST    path             the files of a folder
                       WHERE   name of a host   where that host's data is served
                       TALLY   a job, figures   what this reader has moved; no answer
+                      SUM     path             the checksum of a piece of a file, without its bytes
     host -> reader    PIECE   the bytes        with the file's size and version, and a checksum if that was asked for
                       NAMES   JSON             [path, size] of each file
                       PLACE   address
@@ -31,6 +32,9 @@ MAGIC = b"MRd1"
 PIECE_BYTES = 1 << 20
 """The most that one answer carries."""
 
+SUM_BYTES = 8 << 20
+"""The most of which one answer tells the checksum: nobody else is answered meanwhile, for some 5 ms."""
+
 PATH_BYTES = 4096
 TALLY_BYTES = 48 << 10
 """The longest body of a question."""
@@ -50,6 +54,7 @@ class Ask(IntEnum):
     LIST = 2
     WHERE = 3
     TALLY = 4
+    SUM = 5
 
 
 class Tell(IntEnum):
@@ -110,6 +115,8 @@ def decode_question(frames: list[bytes]) -> Question:
         raise DataError("a question of another version")
     if not 0 < len(frames[1]) <= PATH_BYTES or (len(frames) == 3) != (kind == Ask.TALLY):
         raise DataError("a question of another form")
+    if kind == Ask.SUM and not 0 < size <= SUM_BYTES:
+        raise DataError(f"a question for the checksum of {size} bytes, of at most {SUM_BYTES}")
     if kind == Ask.READ and not 0 <= size <= PIECE_BYTES:
         raise DataError(f"a question for {size} bytes, of at most {PIECE_BYTES}")
     if len(frames) == 3 and len(frames[2]) > TALLY_BYTES:

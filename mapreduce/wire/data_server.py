@@ -267,6 +267,8 @@ class DataServer:
                     Tell.PIECE, number, piece.offset, piece.file_bytes, piece.version, checksum, question.checked
                 )
                 return answer, piece.data
+            if question.kind is Ask.SUM:
+                return self._sum_of(question)
             if question.kind is Ask.LIST:
                 return Answer(Tell.NAMES, number), json.dumps(self.folders.files(question.text)).encode()
             place = self.places.get(question.text)
@@ -275,6 +277,17 @@ class DataServer:
             return Answer(Tell.PLACE, number), place.encode()
         except OSError as error:
             return Answer(Tell.GONE, number, errno=error.errno or errno.EIO), (error.strerror or str(error)).encode()
+
+    def _sum_of(self, question: Question) -> tuple[Answer, bytes]:
+        checksum, offset, end = 0, question.offset, question.offset + question.size
+        while offset < end:
+            piece = self.folders.read(question.text, offset, min(PIECE_BYTES, end - offset))
+            if not piece.data:
+                break
+            checksum, offset = crc32(piece.data, checksum), offset + len(piece.data)
+        piece = self.folders.read(question.text, offset, 0)
+        answer = Answer(Tell.PIECE, question.number, offset, piece.file_bytes, piece.version, checksum, checked=True)
+        return answer, b""
 
 
 def _configure(socket: zmq.Socket[bytes]) -> None:

@@ -7,6 +7,9 @@ have it. A host that has the file opens it itself; others read it piece by piece
     a worker where the file is     open: the file below --data
     a worker elsewhere             open: through the data client, some pieces ahead; another replica if a host is gone
 
+A path without `data:` names a file that lies with the tracker. A host that sees a file of that path, with the same size
+and time of change, opens it itself (a shared folder); others read it from the tracker.
+
 A name that stands for different contents on two hosts is an error that names both: which one would be read would
 otherwise depend on where a task runs.
 """
@@ -14,6 +17,7 @@ otherwise depend on where a task runs.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import threading
@@ -23,11 +27,14 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from mapreduce.errors import InputError
 from mapreduce.formats.base import InputFile
-from mapreduce.formats.inputs import HIDDEN, HOSTS, near_names
+from mapreduce.formats.inputs import HIDDEN, HOSTS, is_on_hosts, is_remote, near_names
 from mapreduce.storage.host_store import Place, choose_order
 
 READ_BYTES = 1 << 20
 """One question of the data service; also how far a reader that goes from front to back reads ahead."""
+
+TRACKER = "tracker"
+"""The name of the tracker's host among those of agents."""
 
 MOST_FOLDERS = 16
 """Folders that one host offers."""
@@ -54,6 +61,11 @@ class Reader(Protocol):
     def forget(self, host: str, path: str) -> None: ...
 
 
+def offered_as(path: str) -> str:
+    """The name under which the tracker offers an input that lies with it."""
+    return f"input-{hashlib.sha256(path.encode(errors='surrogateescape')).hexdigest()[:32]}"
+
+
 def share_of(folder: int) -> str:
     """The name under which a host shares its folder of that number."""
     return f"data{folder}"
@@ -70,6 +82,10 @@ class Catalog(Protocol):
         ...
 
     def content_hash(self, host: str, file: Listed) -> str: ...
+
+    def rest(self) -> None:
+        """No more is asked for now."""
+        ...
 
 
 def find_on_hosts(path: str, catalog: Catalog) -> list[InputFile]:
@@ -158,29 +174,52 @@ def _nowhere(path: str, pattern: str, listings: Mapping[str, Sequence[Listed]]) 
 
 
 class HostInputs:
-    """Opens them in one process: `me` is its host, which offers `folders`; `reader` reads those of others. More than
-    one thread may read, in turns: Arrow has its own."""
+    """Opens them in one process: `me` is its host, which offers `folders`; `reader` reads those of others. Paths that
+    are not absolute start from `folder`, that of the tracker. More than one thread may read, in turns: Arrow has its
+    own."""
 
-    def __init__(self, me: str, folders: Sequence[str], reader: Reader, catalog: Catalog | None = None) -> None:
+    def __init__(
+        self, me: str, folders: Sequence[str], reader: Reader, catalog: Catalog | None = None, folder: str = ""
+    ) -> None:
         self._me = me
         self._folders = tuple(folders)
         self._reader = reader
         self._catalog = catalog
+        self._folder = folder
         self._lock = threading.Lock()
 
     def find(self, path: str) -> list[InputFile]:
         if self._catalog is None:
             raise InputError(f"{path} can't be looked for on a worker; name it as an input of the job")
         with self._lock:
-            return find_on_hosts(path, self._catalog)
+            try:
+                return find_on_hosts(path, self._catalog)
+            finally:
+                self._catalog.rest()
+
+    def knows(self, file: InputFile) -> bool:
+        return self._me != TRACKER and not is_remote(file.path)
 
     def local_path(self, file: InputFile) -> str | None:
         """Where it lies here; None if it lies on other hosts."""
+        if not is_on_hosts(file.path):
+            return self._same_here(file)
         if self._me not in file.hosts:
             return None
         name = file.path.removeprefix(HOSTS)
         paths = (os.path.join(folder, name) for folder in self._folders)
         return next((path for path in paths if os.path.exists(path)), None)
+
+    def _same_here(self, file: InputFile) -> str | None:
+        if self._me == TRACKER:
+            return file.path
+        path = os.path.join(self._folder, file.path)
+        try:
+            status = os.stat(path)
+        except OSError:
+            return None
+        same = (status.st_size, status.st_mtime_ns) == (file.size, file.mtime_ns)
+        return path if same and os.access(path, os.R_OK) else None
 
     def open(self, file: InputFile) -> BinaryIO:
         """The file, seekable. Raises InputError if no host has it any more."""
@@ -198,13 +237,18 @@ class _FarFile(io.RawIOBase):
 
     def __init__(self, file: InputFile, me: str, reader: Reader, lock: threading.Lock) -> None:
         self._file = file
-        self._name = file.path.removeprefix(HOSTS)
+        if is_on_hosts(file.path):
+            name = file.path.removeprefix(HOSTS)
+            self._paths = [f"{share_of(folder)}/{name}" for folder in range(MOST_FOLDERS)]
+        else:
+            self._paths = [offered_as(file.path)]
         self._reader = reader
         self._lock = lock
         self._position = 0
         self._read_to = -1  # where the last read ended: who goes on there reads from front to back
         self._asked_to = 0
-        self._hosts = choose_order(file.hosts, me, file.path) if file.hosts else []
+        hosts = file.hosts if is_on_hosts(file.path) else (TRACKER,)
+        self._hosts = choose_order(hosts, me, file.path) if hosts else []
         self._folder = 0  # of the first of these hosts
 
     def readable(self) -> bool:
@@ -240,7 +284,7 @@ class _FarFile(io.RawIOBase):
 
     @property
     def _path(self) -> str:
-        return f"{share_of(self._folder)}/{self._name}"
+        return self._paths[self._folder]
 
     def _read(self, size: int) -> bytes:
         error: OSError = FileNotFoundError(errno.ENOENT, "no host is known that has it")
@@ -257,14 +301,16 @@ class _FarFile(io.RawIOBase):
             except OSError as problem:
                 error = problem
                 self._asked_to = 0
-                if problem.errno == errno.ENOENT and self._folder + 1 < MOST_FOLDERS:
+                if problem.errno == errno.ENOENT and self._folder + 1 < len(self._paths):
                     self._folder += 1
                 else:
                     self._hosts.pop(0)
                     self._folder = 0
+        remedy = "start its agent again, or have another host offer the file, too"
+        if host == TRACKER:
+            remedy = "see that it is still there, as it was when the job began"
         raise InputError(
-            f"{self._file.path} can't be read from host {host}: {error.strerror or error}; start its agent again, or "
-            "have another host offer the file, too"
+            f"{self._file.path} can't be read from host {host}: {error.strerror or error}; {remedy}"
         ) from error
 
     def _ask_ahead(self, host: str, size: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 MOST_FILES = 5_000
@@ -34,6 +35,7 @@ class SharedFolders:
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
+        self._single: dict[str, str] = {}  # files by the name under which they are offered
 
     def offer(self, name: str, folder: str) -> None:
         self._folders = {**self._folders, name: folder}
@@ -41,6 +43,15 @@ class SharedFolders:
     def withdraw(self, name: str) -> None:
         """Harmless where it is not offered."""
         self._folders = {known: folder for known, folder in self._folders.items() if known != name}
+
+    def offer_files(self, files: Mapping[str, str]) -> None:
+        """Single files, by name, and nothing beside them."""
+        self._single = {**self._single, **files}
+
+    def withdraw_files(self, names: Iterable[str]) -> None:
+        """Harmless for those that are not offered."""
+        gone = set(names)
+        self._single = {name: path for name, path in self._single.items() if name not in gone}
 
     def read(self, path: str, offset: int, size: int, *, from_end: bool = False) -> Piece:
         """At most `size` bytes; fewer where the file ends. Raises OSError."""
@@ -55,26 +66,28 @@ class SharedFolders:
         finally:
             os.close(file)
 
-    def files(self, path: str) -> list[tuple[str, int]]:
-        """Paths and sizes of the files in a folder and those below it, ascending. Raises OSError."""
-        found: list[tuple[str, int]] = []
+    def files(self, path: str) -> list[tuple[str, int, int]]:
+        """Paths, sizes and times of change of the files in a folder and those below it, ascending. Raises OSError."""
+        found: list[tuple[str, int, int]] = []
         self._walk(self._open(path, _FOLDER), "", found)
         return sorted(found)
 
-    def _walk(self, folder: int, prefix: str, found: list[tuple[str, int]]) -> None:
+    def _walk(self, folder: int, prefix: str, found: list[tuple[str, int, int]]) -> None:
         try:
             for name in os.listdir(folder):
                 status = os.stat(name, dir_fd=folder, follow_symlinks=False)
                 if stat.S_ISDIR(status.st_mode):
                     self._walk(os.open(name, _FOLDER, dir_fd=folder), f"{prefix}{name}/", found)
                 elif stat.S_ISREG(status.st_mode):
-                    found.append((prefix + name, status.st_size))
+                    found.append((prefix + name, status.st_size, status.st_mtime_ns))
                 if len(found) > MOST_FILES:
                     raise OSError(errno.EFBIG, f"more than {MOST_FILES:,} files")
         finally:
             os.close(folder)
 
     def _open(self, path: str, flags: int) -> int:
+        if path in self._single:
+            return os.open(self._single[path], flags & ~getattr(os, "O_NOFOLLOW", 0))
         first, *names = path.split("/")
         top = self._folders.get(first)
         if top is None:

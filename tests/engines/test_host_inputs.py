@@ -115,13 +115,14 @@ def test_a_name_that_nobody_has(cluster: mr.Engine) -> None:
         cluster.run(Words(), mr.read_text("data:logs/1.tx"))
 
 
-def test_a_file_that_hosts_do_not_see_comes_from_the_tracker(cluster: mr.Engine, tmp_path: Path) -> None:
+def test_a_file_that_hosts_do_not_see_comes_from_the_tracker(tmp_path: Path) -> None:
     """Its time of change is another one, as if a host had a file of this name, but not the same."""
     path = tmp_path / "here.txt"
     path.write_text(lines(0, 1200))
     file = InputFile(str(path), path.stat().st_size, 12345)
     dataset = Dataset((str(path),), "text", found=(file,))
-    assert counts(cluster.run(Words(), dataset, split_size=1000)) == expected()
+    with mr.Engine("cluster", hosts="localhost:1") as engine:
+        assert counts(engine.run(Words(), dataset, split_size=1000)) == expected()
 
 
 def test_a_chain_and_a_cache_of_what_hosts_offer(cluster: mr.Engine) -> None:
@@ -132,10 +133,10 @@ def test_a_chain_and_a_cache_of_what_hosts_offer(cluster: mr.Engine) -> None:
             yield len(pair[0]), 1
 
     class Twice(mr.Chain):
-        def jobs(self) -> list[mr.Job]:
+        def jobs(self) -> list[mr.Job | mr.Fold]:
             return [Words(), Lengths()]
 
-    found = counts(cluster.run(Twice(), mr.read_text("data:logs")))
+    found: dict[Any, int] = counts(cluster.run(Twice(), mr.read_text("data:logs")))
     assert found == {
         length: sum(len(word) == length for word in expected()) for length in {len(word) for word in expected()}
     }

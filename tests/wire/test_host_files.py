@@ -37,6 +37,9 @@ class Hosts:
         self.hashed.append(host)
         return self.files[host][f"data{file.folder}/{file.path}"].hex()
 
+    def rest(self) -> None:
+        pass
+
     def size(self, host: str, path: str) -> int:
         return len(self._data(host, path))
 

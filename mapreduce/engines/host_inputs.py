@@ -1,0 +1,141 @@
+"""How does the tracker's side know which inputs lie on hosts, and let hosts read those that lie with it?
+
+One for each cluster: it is asked when a dataset names `data:` paths, and offers the files of each job while that runs.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from mapreduce.errors import ResourceError
+from mapreduce.formats.inputs import forget_host_files, is_on_hosts, is_remote, use_host_files
+from mapreduce.storage.host_store import Place
+from mapreduce.wire.host_files import TRACKER, HostInputs, Listed, offered_as, share_of
+
+if TYPE_CHECKING:
+    from mapreduce.engines.hub import Hub
+    from mapreduce.formats.base import InputFile
+    from mapreduce.wire.data_client import DataClient
+    from mapreduce.wire.data_server import DataServer
+
+LOOK_SECONDS = 0.05
+
+
+class ClusterInputs:
+    """The inputs of a cluster's jobs, for this process, until `close`. `expected` hosts were named: before names are
+    looked up, all of them are waited for, since what they offer decides what the input is."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        server: DataServer,
+        connect: Callable[[], DataClient],
+        expected: int = 0,
+        wait_seconds: float = 30.0,
+    ) -> None:
+        self._hub = hub
+        self._server = server
+        self._expected = expected
+        self._wait_seconds = wait_seconds
+        self._connect = connect
+        self._made: DataClient | None = None
+        self._inputs = HostInputs(TRACKER, (), self, self)
+        self.use()
+
+    def use(self) -> None:
+        """Of several clusters of this process, this one's inputs are meant from now on."""
+        use_host_files(self._inputs)
+
+    # --- reading, as a client does that is there when it is needed
+
+    @property
+    def _client(self) -> DataClient:
+        if self._made is None:
+            self._made = self._connect()
+        return self._made
+
+    def size(self, host: str, path: str) -> int:
+        return self._client.size(host, path)
+
+    def read(self, host: str, path: str, offset: int, size: int) -> bytes:
+        return self._client.read(host, path, offset, size)
+
+    def will_read(self, places: Sequence[Place]) -> None:
+        self._client.will_read(places)
+
+    def forget(self, host: str, path: str) -> None:
+        self._client.forget(host, path)
+
+    def rest(self) -> None:
+        """Nothing is read for now."""
+        if self._made is not None:
+            self._made.close()
+            self._made = None
+
+    # --- what hosts offer
+
+    def listings(self, folder: str) -> Mapping[str, Sequence[Listed]]:
+        """Raises ResourceError if a host that was named is not there, or does not answer."""
+        self._wait_for_hosts()
+        found: dict[str, list[Listed]] = {}
+        for agent in self._hub.agents():
+            for number in range(len(agent.hello.data)):
+                found.setdefault(agent.name, []).extend(self._listing(agent.name, number, folder))
+        return found
+
+    def content_hash(self, host: str, file: Listed) -> str:
+        try:
+            return self._client.content_hash(host, f"{share_of(file.folder)}/{file.path}")
+        except OSError as error:
+            raise _unanswered(host, error) from error
+
+    def _listing(self, host: str, number: int, folder: str) -> list[Listed]:
+        share = share_of(number)
+        try:
+            rows = self._client.listing(host, f"{share}/{folder}" if folder else share)
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return []
+            raise _unanswered(host, error) from error
+        prefix = f"{folder}/" if folder else ""
+        return [Listed(prefix + path, number, size, mtime_ns) for path, size, mtime_ns in rows]
+
+    def _wait_for_hosts(self) -> None:
+        deadline = time.monotonic() + self._wait_seconds
+        while len(agents := self._hub.agents()) < self._expected:
+            if time.monotonic() > deadline:
+                there = ", ".join(agent.name for agent in agents) or "none"
+                raise ResourceError(
+                    f"of {self._expected} hosts only these have joined: {there}; without the others it is not known "
+                    "which inputs there are"
+                )
+            time.sleep(LOOK_SECONDS)
+
+    # --- what we offer
+
+    def offer(self, files: Iterable[InputFile]) -> None:
+        """Let hosts read these, where they lie with us and a host does not see them. The job is planned by now."""
+        self.rest()
+        self._server.folders.offer_files({offered_as(path): os.path.abspath(path) for path in _ours(files)})
+
+    def withdraw(self, files: Iterable[InputFile]) -> None:
+        self._server.folders.withdraw_files(offered_as(path) for path in _ours(files))
+
+    def close(self) -> None:
+        """A second call is harmless."""
+        forget_host_files(self._inputs)
+        self.rest()
+
+
+def _ours(files: Iterable[InputFile]) -> set[str]:
+    return {
+        file.path for file in files if not (is_remote(file.path) or is_on_hosts(file.path) or file.path.startswith("<"))
+    }
+
+
+def _unanswered(host: str, error: OSError) -> ResourceError:
+    return ResourceError(f"host {host} can't say what it has: {error.strerror or error}; see its log, and try again")
