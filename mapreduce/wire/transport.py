@@ -23,14 +23,7 @@ and for strangers by one a minute. Peers are heard only after both sides proved 
 from __future__ import annotations
 
 import logging
-import os
-import selectors
-import struct
-import time
 from collections import OrderedDict
-from collections.abc import Callable
-from types import TracebackType
-from typing import NamedTuple, Self
 
 import zmq
 
@@ -48,7 +41,8 @@ from mapreduce.wire.admission import (
     open_server,
 )
 from mapreduce.wire.keys import ClusterKey, parse_address, resolve
-from mapreduce.wire.messages import Frame, Kind, Message, Refused, decode_message, encode_message
+from mapreduce.wire.messages import Kind, Message, Refused, decode_message, encode_message
+from mapreduce.wire.port import SILENCE_SECONDS, Context, Port
 
 _log = logging.getLogger(__name__)
 
@@ -57,14 +51,6 @@ PeerId = bytes
 
 MAX_MESSAGE_BYTES = 64 * MiB
 QUEUE_MESSAGES = 1000
-
-HANDSHAKE_SECONDS = 10.0
-"""A handshake takes two round trips and one answer of the listener's loop. Who needs longer is not trying."""
-
-HEARTBEAT_SECONDS = 1.0
-SILENCE_SECONDS = 5.0
-"""libzmq's own heartbeats: they end a connection whose other end has gone without a word. What the layers above say and
-expect in their own heartbeats is theirs."""
 
 RECONNECT_SECONDS = 0.1
 RECONNECT_MAX_SECONDS = 2.0
@@ -84,7 +70,6 @@ BACKLOG = 1024
 """Connections that the system has made and nobody has accepted: a thousand agents may come at once. So many may also
 come in after the door was shut, so it is at most half of what there is room for."""
 
-_EVENT = struct.Struct("=HI")
 _CLIENT_EVENTS = sum(FAILURES) | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 _TROUBLES: dict[int, str] = {
@@ -93,121 +78,8 @@ _TROUBLES: dict[int, str] = {
     zmq.EVENT_HANDSHAKE_FAILED_AUTH: "it refused our key",
 }
 
-_Context = zmq.Context[zmq.Socket[bytes]]
-_Socket = zmq.Socket[bytes]
 
-
-class _Event(NamedTuple):
-    kind: int
-    value: int
-
-
-class _Port:
-    """What both ends have: a socket, its monitor, and one descriptor that says when to call `receive`."""
-
-    def __init__(self, context: _Context, socket: _Socket, max_message_bytes: int, queue_messages: int) -> None:
-        self._context = context
-        self.socket = socket
-        self._max_bytes = max_message_bytes
-        self._selector = selectors.DefaultSelector()
-        self._bell = _Bell()
-        self._selector.register(self._bell.fileno(), selectors.EVENT_READ)
-        self.closed = False
-        socket.linger = 0
-        socket.sndhwm = socket.rcvhwm = queue_messages
-        socket.maxmsgsize = max_message_bytes
-        socket.handshake_ivl = round(HANDSHAKE_SECONDS * 1000)
-        socket.heartbeat_ivl = round(HEARTBEAT_SECONDS * 1000)
-        socket.heartbeat_timeout = socket.heartbeat_ttl = round(SILENCE_SECONDS * 1000)
-
-    def _open_monitor(self, events: int) -> None:
-        where = f"inproc://monitor-{id(self)}"
-        self.socket.monitor(where, events)
-        self._monitor = self._context.socket(zmq.PAIR)
-        self._monitor.linger = 0
-        self._monitor.rcvhwm = 0  # a full one would stop libzmq's own thread; an event is small and brings no data
-        self._monitor.connect(where)
-        self._watch(self.socket, self._monitor)
-
-    def _watch(self, *sockets: _Socket) -> None:
-        for each in sockets:
-            self._selector.register(each.FD, selectors.EVENT_READ)
-
-    def fileno(self) -> int:
-        """A descriptor that is readable when `receive` has something to do; for a selector of the caller's."""
-        return self._selector.fileno()
-
-    def _events(self) -> list[_Event]:
-        """What libzmq has told of connections since the last look."""
-        found: list[_Event] = []
-        while True:
-            try:
-                frames = self._monitor.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return found
-            found.append(_Event(*_EVENT.unpack(frames[0])))
-
-    def _await(self, look: Callable[[], bool], timeout_seconds: float) -> None:
-        """Return when `look` is satisfied, or the time is over."""
-        deadline = time.monotonic() + timeout_seconds
-        while not look():
-            left = deadline - time.monotonic()
-            if left <= 0:
-                break
-            self._selector.select(left)
-
-    def _receive_frames(self) -> list[bytes] | None:
-        try:
-            return self.socket.recv_multipart(zmq.DONTWAIT)
-        except zmq.Again:
-            return None
-
-    def _send_frames(self, frames: list[Frame]) -> bool:
-        size = sum(map(_size, frames))
-        if size > self._max_bytes:
-            raise WireError(f"a message of {size} bytes; at most {self._max_bytes} may be sent")
-        last = len(frames) - 1
-        for at, frame in enumerate(frames):
-            try:
-                self.socket.send(frame, zmq.DONTWAIT | (zmq.SNDMORE if at < last else 0))
-            except zmq.ZMQError as error:
-                if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
-                    raise
-                if 0 < at < last:  # broken off: libzmq passes over the rest of this message, up to a last frame
-                    self.socket.send(b"", zmq.DONTWAIT)
-                return False
-        self._ring_if_more()
-        return True
-
-    def _ring_if_more(self) -> None:
-        """libzmq's descriptors tell of news once, and any call may have swallowed them: ring for what is left."""
-        if int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
-            self._bell.ring()
-        else:
-            self._bell.clear()
-
-    def _close(self, linger_seconds: float, *others: _Socket) -> None:
-        self.closed = True
-        self._selector.close()
-        self._bell.close()
-        self.socket.disable_monitor()
-        for each in (self._monitor, *others):
-            each.close(linger=0)
-        self.socket.close(linger=round(linger_seconds * 1000))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-
-class Listener(_Port):
+class Listener(Port):
     """Hears all members of the cluster that connect. Port 0 or `*`: any that is free; `address` then has it.
 
     Raises ResourceError if the address can't be bound. A second `close` is harmless.
@@ -224,7 +96,7 @@ class Listener(_Port):
     ) -> None:
         wanted = parse_address(address)
         host = wanted.host if wanted.host == "*" else resolve(wanted.host)[0]
-        context: _Context = zmq.Context()
+        context: Context = zmq.Context()
         self._admission = Admission(context, key.public)
         super().__init__(context, open_server(context, zmq.ROUTER, key), max_message_bytes, queue_messages)
         self.socket.router_mandatory = 1  # a peer that is gone is told of, not passed over in silence
@@ -323,7 +195,7 @@ class Listener(_Port):
             _log.warning("%s did not let in: %s; %d so far", self.address, line, self._visitors.strangers)
 
 
-class Connection(_Port):
+class Connection(Port):
     """Goes to one listener, and comes back by itself. Nothing is sent, nor queued, while it is not there.
 
     `sessions` counts how often it stood, `connected` is whether it does, and `trouble` why not, in words for a person.
@@ -338,12 +210,12 @@ class Connection(_Port):
         *,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         queue_messages: int = QUEUE_MESSAGES,
-        context: _Context | None = None,
+        context: Context | None = None,
     ) -> None:
         wanted = parse_address(address)
         self.address = wanted.endpoint
         self._owns_context = context is None
-        used: _Context = zmq.Context() if context is None else context
+        used: Context = zmq.Context() if context is None else context
         super().__init__(used, open_client(used, zmq.DEALER, key), max_message_bytes, queue_messages)
         self.sessions = 0
         self.connected = False
@@ -409,32 +281,3 @@ class Connection(_Port):
                 self._damage = error  # for the next time: what came before it is good
                 break
         return changed or bool(found)
-
-
-class _Bell:
-    """A pipe that is readable while it rings."""
-
-    def __init__(self) -> None:
-        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self._rings = False
-
-    def fileno(self) -> int:
-        return self._reader
-
-    def ring(self) -> None:
-        if not self._rings:
-            os.write(self._writer, b"!")
-            self._rings = True
-
-    def clear(self) -> None:
-        if self._rings:
-            os.read(self._reader, 1)
-            self._rings = False
-
-    def close(self) -> None:
-        os.close(self._reader)
-        os.close(self._writer)
-
-
-def _size(frame: Frame) -> int:
-    return frame.nbytes if isinstance(frame, memoryview) else len(frame)

@@ -21,7 +21,7 @@ import zmq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mapreduce.wire import transport
+from mapreduce.wire import port
 from mapreduce.wire.admission import DOMAIN, Visitors, answer
 from mapreduce.wire.keys import ClusterKey
 from mapreduce.wire.messages import MAGIC, VERSION, Kind, Message, Refused, encode_message
@@ -47,7 +47,7 @@ GREETING = b"\xff\0\0\0\0\0\0\0\1\x7f\3\1" + b"CURVE".ljust(20, b"\0") + bytes(3
 
 @pytest.fixture
 def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Listener]:
-    monkeypatch.setattr(transport, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(port, "HANDSHAKE_SECONDS", 0.5)
     with Listener("127.0.0.1:0", KEY) as opened:
         yield opened
 
@@ -336,7 +336,7 @@ def few_open_files(number: int) -> Iterator[None]:
 
 def test_thousands_that_say_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """Also in a process that began with so few open files as a login shell gives."""
-    monkeypatch.setattr(transport, "HANDSHAKE_SECONDS", 1.0)
+    monkeypatch.setattr(port, "HANDSHAKE_SECONDS", 1.0)
     with few_open_files(1024):
         if resource.getrlimit(resource.RLIMIT_NOFILE)[1] < 8000:
             pytest.skip("this user may not have the open files that the test needs")
@@ -350,7 +350,7 @@ def test_thousands_that_say_nothing(monkeypatch: pytest.MonkeyPatch, caplog: pyt
 
 def test_no_more_come_in_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """They wait outside; the handshakes of those inside run out, and members get their turn."""
-    monkeypatch.setattr(transport, "HANDSHAKE_SECONDS", 0.5)
+    monkeypatch.setattr(port, "HANDSHAKE_SECONDS", 0.5)
     most, listener = 0, Listener("127.0.0.1:0", KEY, max_connections=50)
 
     def some_ran_out() -> bool:

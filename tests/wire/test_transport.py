@@ -14,6 +14,7 @@ from mapreduce.errors import ResourceError, UsageError, WireError
 from mapreduce.ids import AttemptId, TaskId
 from mapreduce.wire import transport
 from mapreduce.wire.messages import Kind, Message
+from mapreduce.wire.port import Context
 from mapreduce.wire.transport import BATCH_MESSAGES, Connection, Listener, PeerId
 from tests.wire.meetings import HEARTBEAT, KEY, assert_serves, connect, heard_by, messages, until
 
@@ -249,7 +250,7 @@ def test_connections_may_share_a_context(listener: Listener) -> None:
         pair[1].close()
 
 
-def zmq_context() -> transport._Context:
+def zmq_context() -> Context:
     import zmq
 
     return zmq.Context()
