@@ -25,8 +25,8 @@ from mapreduce.errors import MapReduceError, UsageError, WireError
 from mapreduce.service.server import Service
 from mapreduce.service.state import ENDED, LOG, OUTCOME, OUTPUT, JobRecord, KeptJob
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
-from mapreduce.wire.questions import MOST_PIECE_BYTES, Page, decode_page, encode_page
 from mapreduce.wire.port import HEARTBEAT_SECONDS, SILENCE_SECONDS
+from mapreduce.wire.questions import MOST_PIECE_BYTES, Page, decode_page, encode_page
 from mapreduce.wire.transport import Listener, PeerId
 
 _log = logging.getLogger(__name__)
