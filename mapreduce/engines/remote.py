@@ -41,6 +41,12 @@ DEFAULT_PORT = 7077
 CONNECT_SECONDS = 5.0
 """So long a command waits for a tracker's first answer."""
 
+FIRST_SECONDS = 2.0
+"""The same where nobody is connected to at all: a tracker that is just being started needs no more."""
+
+REFUSALS = 2
+"""One may be a tracker that ended in the middle of it."""
+
 AWAY_SECONDS = 600.0
 """So long one that follows a job waits for a tracker that has gone."""
 
@@ -124,7 +130,8 @@ class TrackerClient:
 
         self._number += 1
         question = Message(kind, worker=self._number, body=encode_page(dict(words), blob))
-        deadline, asked_at = time.monotonic() + seconds, -ASK_SECONDS
+        began, asked_at = time.monotonic(), -ASK_SECONDS
+        deadline = began + seconds
         while (now := time.monotonic()) < deadline:
             if self._line.connected and self._greeted == self._line.sessions:
                 if now - asked_at >= ASK_SECONDS + len(blob) / 1e7 and self._line.send(question):
@@ -132,7 +139,7 @@ class TrackerClient:
             elif self._line.connected:
                 self._greet()
                 asked_at = -ASK_SECONDS
-            for answer in self._line.receive(min(ASK_SECONDS, deadline - now)):
+            for answer in self._line.receive(min(0.25, deadline - now)):
                 if answer.kind == Kind.REFUSED:
                     self._refused(answer.body)
                 elif answer.kind in (Kind.STATUS, Kind.ACCEPTED, Kind.FAILURE) and answer.worker == self._number:
@@ -141,6 +148,11 @@ class TrackerClient:
                     if answer.kind == Kind.FAILURE:
                         raise (UsageError if page.words["code"] == 2 else InternalError)(page.words["reason"])
                     return page
+            if not self._line.sessions:
+                if self._line.refusals >= REFUSALS:
+                    raise UsageError(f"the tracker at {self.address} lets us not in: {self._line.trouble}")
+                if time.monotonic() >= began + FIRST_SECONDS:
+                    break
         raise ResourceError(self._why_nobody())
 
     def _why_nobody(self) -> str:
@@ -230,8 +242,7 @@ def run_on_tracker(
         "output": "" if output is None else os.path.abspath(output),
         "most_workers": settings.get("workers"),
     }
-    number = client.submit(words, package)
-    still_runs = True
+    number, still_runs = 0, True
 
     def tell_until_end(line: str) -> None:
         nonlocal still_runs  # what follows is said here, too
@@ -240,14 +251,20 @@ def run_on_tracker(
             tell(line)
 
     try:
+        number = client.submit(words, package)
         ended = client.follow(number, tell_until_end)
         return _result_of(client, number, ended, output, observer)
     except KeyboardInterrupt as error:
-        where = f"--tracker {client.address}"
-        goes_on = f"`mapreduce wait {number} {where}` waits for it, `mapreduce kill {number} {where}` ends it"
-        lies = "" if output is not None else f"; its result will be in the tracker's folder, see `mapreduce ps {where}`"
-        error.add_note(f"{GOES_ON}{goes_on}{lies}")
+        error.add_note(GOES_ON + _how_it_goes_on(number, client.address, kept=output is None))
         raise
+
+
+def _how_it_goes_on(number: int, address: str, *, kept: bool) -> str:
+    where = f"--tracker {address}"
+    if not number:
+        return f"if the tracker has taken it already; `mapreduce ps {where}` tells"
+    goes_on = f"`mapreduce wait {number} {where}` waits for it, `mapreduce kill {number} {where}` ends it"
+    return goes_on + (f"; its result will be in the tracker's folder, see `mapreduce ps {where}`" if kept else "")
 
 
 def _result_of(

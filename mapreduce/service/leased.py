@@ -36,6 +36,7 @@ class _Seat:
     host: str
     held: list[AttemptId] = field(default_factory=list)  # below
     dropped: set[AttemptId] = field(default_factory=set)  # the driver has them here, and they shall run elsewhere
+    answered: set[AttemptId] = field(default_factory=set)  # those of them whose end the driver has heard
     leaving: bool = False
 
 
@@ -91,6 +92,7 @@ class LeasedExecutor:
             return
         if attempt in seat.dropped:
             seat.dropped.discard(attempt)
+            seat.answered.add(attempt)
             self._unsent.append(Cancelled(worker, attempt))
         else:
             self._executor.cancel(attempt, seat.worker)
@@ -197,10 +199,11 @@ class LeasedExecutor:
         known = attempt in seat.held
         if known:
             seat.held.remove(attempt)
-        if attempt in seat.dropped and not isinstance(report, Cancelled):
-            seat.dropped.discard(attempt)  # it ran before it could be called back
-            told = True
+        if attempt in seat.dropped:
+            told = not isinstance(report, Cancelled)  # it ran before it could be called back
+            if told:
+                seat.dropped.discard(attempt)
         else:
-            told = attempt not in seat.dropped and (known or isinstance(report, Finished))
+            told = isinstance(report, Finished) or (known and attempt not in seat.answered)
         reports: list[Report] = [report._replace(worker=seat.id)] if told else []
         return [*reports, *self._leave_if_done(seat)]
