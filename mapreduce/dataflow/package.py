@@ -17,6 +17,7 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
+from mapreduce.dataflow.source_file import SourceFile
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format
 from mapreduce.formats.bytes_io import LineBound
@@ -39,21 +40,14 @@ LINE_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A module that workers could not import: its name, path and text."""
-
-    module: str
-    path: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class JobPackage:
-    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are in place."""
+    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are in place. To another host
+    all modules of the user's are `carried`; None where workers import them as we do."""
 
     job_id: str
     payload: bytes
     sources: tuple[SourceFile, ...] = ()
+    carried: tuple[SourceFile, ...] | None = None
 
 
 @dataclass(slots=True)
@@ -125,6 +119,10 @@ def unpack_job(package: JobPackage) -> JobContext:
 def open_package(package: JobPackage) -> Any:
     """What was packed. Raises UsageError if it cannot be unpickled here."""
     try:
+        if package.carried is not None:
+            from mapreduce.dataflow.carried import carry
+
+            carry(package.carried)
         for source in package.sources:
             if source.module not in sys.modules:
                 _load_source(source)
@@ -185,11 +183,14 @@ def _sources_of(job: object) -> list[SourceFile]:
 
 
 def _load_source(source: SourceFile) -> None:
+    from mapreduce.dataflow.carried import CarriedModules
+
     package, dot, _ = source.module.partition(".")
     if dot and package not in sys.modules and importlib.util.find_spec(package) is None:
         sys.modules[package] = types.ModuleType(package)  # pickle asks for it before it asks for the module
     module = types.ModuleType(source.module)
     module.__file__ = source.path
+    module.__loader__ = CarriedModules((source,))  # knows its text, for tracebacks and for whom it is carried on to
     sys.modules[source.module] = module
     exec(compile(source.text, source.path, "exec"), module.__dict__)
 

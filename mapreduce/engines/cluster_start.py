@@ -12,7 +12,8 @@ import logging
 import os
 import secrets
 import socket
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +26,10 @@ from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
 from mapreduce.engines.hosts import HostAgents, HostSpec, own_address_towards, parse_hosts
 from mapreduce.engines.hub import TRACKER, Hub
+from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
+from mapreduce.storage.host_store import split_path
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
@@ -38,6 +41,10 @@ _log = logging.getLogger(__name__)
 
 JOIN_SECONDS = 30.0
 """For the first worker of the first host: over ssh, to a host that is busy, with a cold disk."""
+
+
+RETURN_SECONDS = 4.0
+"""Agents look for their tracker every two seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +144,23 @@ class Cluster:
         carrier = PartCarrier(context.root, begin.key, self._data_client, durable=context.durable)
         self._inputs.offer(split.file for split in prepared.work.splits)
         context = replace(context, folder=os.getcwd())
-        return ClusterExecutor(self.hub, begin, pack_job(context), prepared.plan.last_stage, carrier)
+        package = replace(pack_job(context), sources=(), carried=code_of(context.job))
+        return ClusterExecutor(self.hub, begin, package, prepared.plan.last_stage, carrier)
+
+    def finder(self, prepared: Prepared) -> Callable[[str], bool]:
+        """Says whether a host still has an output of an earlier run of this job. Hosts that are about to come back are
+        waited for, all together RETURN_SECONDS at the most."""
+        key = job_key(prepared)
+        left = [RETURN_SECONDS]
+
+        def is_there(path: str) -> bool:
+            hosts, _ = split_path(path)
+            started = time.monotonic()
+            found = self.hub.wait_until(lambda: any(self.hub.keeps(host, key) for host in hosts), left[0])
+            left[0] -= time.monotonic() - started
+            return found
+
+        return is_there
 
     def _data_client(self) -> DataClient:
         from mapreduce.wire.data_client import DataClient

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.package import JobPackage, dump_value, open_package, pack
+from mapreduce.engines.job_code import code_of
 from mapreduce.errors import UsageError
 from mapreduce.formats.inputs import is_on_hosts, is_remote
 from mapreduce.result import Timings
@@ -69,7 +70,8 @@ def pack_submission(
     where = "" if output is None else os.path.abspath(output)
     submission = Submission(job, _as_carried(dataset), where, dict(settings))
     folders = [os.getcwd(), os.path.abspath(sys.path[0] or ".")]
-    return pickle.dumps(_Parcel(pack("", submission, job), tuple(dict.fromkeys(folders))), protocol=5)
+    package = replace(pack("", submission, job), sources=(), carried=code_of(job))
+    return pickle.dumps(_Parcel(package, tuple(dict.fromkeys(folders))), protocol=5)
 
 
 def open_submission(data: bytes) -> Submission:
