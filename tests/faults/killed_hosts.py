@@ -40,7 +40,7 @@ def killed_at(cluster: Cluster, victim: str, record: int) -> bool:
     """Whether the job has so many records; AssertionError if its bytes are not the same, or it does not end."""
     for name in "abc":
         cluster.begin_agent(name)
-    mark = cluster.folder / f"mark.{cluster.runs}"
+    mark = cluster.folder / f"mark.{len(cluster.running)}"
     run = cluster.begin_run(
         "--listen", f"tracker:{PORT}", patches=("--at", record, f"touch {mark}; {command_against(victim, cluster)}")
     )

@@ -33,9 +33,6 @@ JOB = f"{gated.__file__}:GatedCount"
 QUICK = {
     "mapreduce.engines.meeting.HEARTBEAT_SECONDS": 0.3,
     "mapreduce.engines.meeting.SILENCE_SECONDS": 1.5,
-    "mapreduce.wire.transport.HEARTBEAT_SECONDS": 0.3,
-    "mapreduce.wire.transport.SILENCE_SECONDS": 1.5,
-    "mapreduce.wire.data_client.PATIENCE_SECONDS": 1.0,
 }
 LINES, TASKS, REDUCERS = 120, 12, 3
 SSH = f"{sys.executable} {fake_ssh.__file__}"
@@ -69,14 +66,16 @@ class Cluster:
 
     hosts: Network
     folder: Path
-    is_shared: bool = False  # input and output lie where all hosts see them; else on the tracker's host alone
+    is_shared: bool = False  # the output lies where all hosts see it; else on the tracker's host alone
+    has_input_apart: bool = False  # the input, too
     quick: dict[str, float] = field(default_factory=lambda: dict(QUICK))
     agents: dict[str, subprocess.Popen[str]] = field(default_factory=dict)
-    runs: int = 0
+    running: list[Run] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.gates.mkdir()
-        make_input(self.home / "lines.txt")
+        self.home.mkdir(exist_ok=True)
+        make_input(self.input)
         key = self.folder / "cluster.key"
         done = self.tracker.run(*self.tracker.mapreduce("keys", key))
         assert done.returncode == 0, done.stderr
@@ -91,8 +90,12 @@ class Cluster:
 
     @property
     def home(self) -> Path:
-        """Of input and output."""
-        return self.folder if self.is_shared else self.tracker.home
+        """Of the output. Of its own for each test: the hosts live longer."""
+        return self.folder if self.is_shared else self.tracker.home / self.folder.name
+
+    @property
+    def input(self) -> Path:
+        return (self.home if self.has_input_apart else self.folder) / "lines.txt"
 
     # --- gates
 
@@ -113,7 +116,13 @@ class Cluster:
         return Counter(words[1] for words in names if words[-1] != "closed")
 
     def wait_for(self, stage: str, *names: str) -> None:
-        wait_until(f"a {stage} on each of {names}", lambda: set(names) <= set(self.begun(stage)))
+        """Return when each of these hosts has begun a task of the stage; AssertionError if the run has ended."""
+
+        def is_so() -> bool:
+            assert all(run.process.poll() is None for run in self.running[-1:]), self.running[-1].told()
+            return set(names) <= set(self.begun(stage))
+
+        wait_until(f"a {stage} on each of {names}", is_so)
 
     # --- processes
 
@@ -143,18 +152,19 @@ class Cluster:
 
     def begin_run(self, *options: object, again: Run | None = None, patches: Sequence[object] = ()) -> Run:
         """The job on whoever joins; `again` goes on with what another run left."""
-        self.runs += 1
-        output = self.home / f"output{self.runs}" if again is None else again.output
-        errors = self.folder / f"run{self.runs}"
+        number = len(self.running) + 1
+        output = self.home / f"output{number}" if again is None else again.output
+        errors = self.folder / f"run{number}"
         words = self._job(output) + ["-v", *(options or ("--listen", f"tracker:{PORT}"))]
         with errors.open("w") as told:
             command = self.command(*words, patches=patches)
             process = self.tracker.start(*command, env=self.environment, stdout=told, stderr=told)
-        return Run(process, output, errors)
+        self.running.append(Run(process, output, errors))
+        return self.running[-1]
 
     def _job(self, output: Path) -> list[object]:
-        size = (self.home / "lines.txt").stat().st_size // TASKS
-        return ["run", JOB, self.home / "lines.txt", "--set", f"gates={self.gates}", "-o", output,
+        size = (self.input).stat().st_size // TASKS
+        return ["run", JOB, self.input, "--set", f"gates={self.gates}", "-o", output,
                 "--reducers", REDUCERS, "--split-size", size]  # fmt: skip
 
     # --- what came of it
