@@ -54,6 +54,8 @@ def agent_command(
         from pathlib import Path
 
         secret = open_key(Path(key) if key else None)
+        if not quiet:
+            _say_who_may_run_code()
     options = AgentOptions(
         tracker=tracker,
         workers=workers,
@@ -65,3 +67,17 @@ def agent_command(
         with_stdin=key_from_stdin,
     )
     serve(options, secret)
+
+
+def _say_who_may_run_code() -> None:
+    import os
+    import pwd
+
+    from mapreduce.cli.messages import say
+
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:  # in a container, say
+        user = f"user {os.geteuid()}"
+    advice = "" if os.geteuid() else "; an ordinary user would be better"
+    say(f"who holds the cluster's key may run code here as {user}{advice}")

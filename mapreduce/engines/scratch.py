@@ -35,7 +35,7 @@ class Scratch:
         self._temporary = folder is None
         self.folder = make_temporary_folder("agent") if folder is None else Path(folder).absolute()
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # what jobs write is for our user
             self._lock = take_lock(self.folder / _LOCK)
             self.id = self._read_id()
         except HeldByAnotherError as error:

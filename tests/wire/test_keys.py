@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mapreduce.engines.hosts import HostAgents, HostSpec
 from mapreduce.errors import ResourceError, UsageError
 from mapreduce.wire.keys import (
     ClusterKey,
@@ -131,6 +132,20 @@ def test_nothing_prints_the_secret(tmp_path: Path, caplog: pytest.LogCaptureFixt
     texts = [repr(key), str(key), f"{key}", made.out, made.err, str(told.value), caplog.text]
     assert [text for text in texts if key.secret.decode()[:8] in text] == []
     assert key.public.decode() in repr(key)
+
+
+def test_an_agent_gets_its_key_through_standard_input_alone(tmp_path: Path) -> None:
+    """Command lines and environments can be read by others on the host."""
+    commands = ("head -c 400 > input", "tr '\\0' ' ' < /proc/$$/cmdline > line", "env > environment")
+    (tmp_path / "ssh").write_text("\n".join(["#!/bin/sh", f"cd {tmp_path}", *commands]))
+    (tmp_path / "ssh").chmod(0o755)
+    agents = HostAgents()
+    agents.begin(HostSpec("me@far", "far", 2), "192.0.2.7:7077", KEY, str(tmp_path / "ssh"))
+    agents.close()
+    secret = KEY.secret.decode()
+    assert "agent 192.0.2.7:7077 --key-from-stdin" in (tmp_path / "line").read_text()
+    assert secret not in (tmp_path / "line").read_text() + (tmp_path / "environment").read_text()
+    assert decode_key((tmp_path / "input").read_text()) == KEY
 
 
 # --- the default place
