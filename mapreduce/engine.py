@@ -134,6 +134,10 @@ class Engine:
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
         if self._tracker_address is not None:
             return self._run_on_tracker(job, dataset, output, observer, settings)
+        if self.kind == "cluster":
+            from mapreduce.engines.cluster_start import check_settings
+
+            check_settings(asked)
         if asked.chaos:
             from mapreduce.engines.chaos import check_chaos
 
@@ -386,6 +390,8 @@ class Engine:
         return None if prepared.temporary else HistoryEntry(name, sys.argv, Path(prepared.context.root))
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
+        if self._cluster is not None:
+            prepared.elsewhere = self._cluster.finder(prepared)
         prepared.go_on()
         compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
         executor = self._executor(prepared)

@@ -141,6 +141,7 @@ class Agent:
         self._data = data
         self._job = 0
         self._key = ""
+        self._epoch = -1  # of the tracker
         self._known: set[WorkerId] = set()  # of whom the tracker was told
         self._stopping = ""
         self._looked_at = self._swept_at = clock()
@@ -282,6 +283,9 @@ class Agent:
         if self._state is not State.ASKING or welcome.session != self._hello.session:
             return
         self._state = State.JOINED
+        if welcome.epoch != self._epoch:
+            self._epoch = welcome.epoch
+            self._scratch.forget_caches()
         self._hello = replace(self._hello, host=welcome.host)  # the name to ask for the next time
         _log.info("joined the tracker as %s", welcome.host)
         self._known.clear()

@@ -7,7 +7,7 @@ all else through a data client, which asks the agent's data server where the dat
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mapreduce.wire.data_client import DataClient
     from mapreduce.wire.data_server import DataServer
     from mapreduce.wire.keys import ClusterKey
+    from mapreduce.wire.traffic import Link, Moved
 
 _log = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ def serve_data(host: str, key: ClusterKey) -> DataServer:
 # --- the workers' side
 
 _others: OthersWhenNeeded | None = None
+_here: HostStore | None = None
 _inputs: HostInputs | None = None
 
 
@@ -91,7 +93,7 @@ def reach_others(root: str, reach: Reach, folder: str = "") -> None:
     if _others is not None:
         _others.close()
     _others = OthersWhenNeeded(reach)
-    here = HostStore(store.LocalStore(root), reach.me, reach.share, _others)
+    here = _here = HostStore(store.LocalStore(root), reach.me, reach.share, _others)
 
     def make_store(folder: str, early: bool) -> store.Store:
         return here if folder == root else store.LocalStore(folder, early)
@@ -101,6 +103,22 @@ def reach_others(root: str, reach: Reach, folder: str = "") -> None:
         forget_host_files(_inputs)
     _inputs = HostInputs(reach.me, reach.folders, _others, folder=folder)
     use_host_files(_inputs)
+
+
+def end_attempt(counters: Mapping[str, int]) -> dict[str, int]:
+    """Forget what an attempt announced and did not read; its counters, and with them what it moved."""
+    if _others is None or _here is None:
+        return dict(counters)
+    in_place = _here.in_place.bytes
+    if not in_place and not _others.was_used:
+        return dict(counters)
+    from mapreduce.wire.traffic import Link, Moved, with_moved
+
+    links = _others.end_attempt()
+    if in_place:
+        links[Link(_here.me, _here.me)] = Moved(in_place)
+        _here.in_place.bytes = 0
+    return with_moved(counters, links)
 
 
 class OthersWhenNeeded:
@@ -120,6 +138,16 @@ class OthersWhenNeeded:
             key = ClusterKey(reach.public, reach.secret)
             self._made = DataClient(key, {reach.me: reach.address}, me=reach.me)
         return self._made
+
+    @property
+    def was_used(self) -> bool:
+        return self._made is not None
+
+    def end_attempt(self) -> dict[Link, Moved]:
+        if self._made is None:
+            return {}
+        self._made.forget_all()
+        return self._made.take_moved()
 
     def size(self, host: str, path: str) -> int:
         return self._client.size(host, path)

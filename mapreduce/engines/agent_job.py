@@ -5,14 +5,22 @@ The package was made on another host. Only workers open it, never the agent.
 
 from __future__ import annotations
 
+import os
 import pickle
 from dataclasses import dataclass, replace
 
+from mapreduce.dataflow.attempt import Spec, run_attempt
+from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job
-from mapreduce.engines.agent_data import Reach, reach_others
+from mapreduce.dataflow.results import AttemptResult
+from mapreduce.engines.agent_data import Reach, end_attempt, reach_others
+from mapreduce.engines.scratch import CACHES
 from mapreduce.errors import UsageError
+from mapreduce.formats.base import Format
+from mapreduce.ids import AttemptId
 
 UNPACK = "mapreduce.engines.agent_job:unpack"
+RUN_ATTEMPT = "mapreduce.engines.agent_job:run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +41,30 @@ def unpack(package: AgentPackage) -> JobContext:
     context = unpack_job(packed)
     if package.reach is not None:
         reach_others(package.root, package.reach, context.folder)
+    context.format = with_own_cache(context.format, package.root)
     # What a host loses with its power is made again elsewhere; what is to last rests with the tracker.
     return replace(context, root=package.root, durable=False)
+
+
+def with_own_cache(format: Format, root: str) -> Format:
+    """A cache in a folder of the tracker's host is kept in one of ours, if we don't see that one."""
+    if format.name != "cached":
+        return format
+    from mapreduce.storage.block_cache import CachedFormat
+
+    assert isinstance(format, CachedFormat)
+    if os.path.isdir(format.folder):
+        return format
+    folder = os.path.join(os.path.dirname(root), CACHES, os.path.basename(format.folder))
+    os.makedirs(folder, exist_ok=True)
+    return replace(format, folder=folder)
+
+
+def run(context: JobContext, attempt: AttemptId, spec: Spec, monitor: Monitor) -> AttemptResult:
+    """Run an attempt, as ever; its result also tells what it moved between hosts."""
+    try:
+        result = run_attempt(context, attempt, spec, monitor)
+    except BaseException:
+        end_attempt({})
+        raise
+    return replace(result, counters=end_attempt(result.counters))

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mapreduce import __version__
-from mapreduce.engines.agent_job import UNPACK
+from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK
 from mapreduce.engines.scratch import Scratch
 from mapreduce.errors import UsageError
 from mapreduce.settings import available_cpus
@@ -62,7 +62,7 @@ def serve(options: AgentOptions, key: ClusterKey) -> None:
         scratch = Scratch(options.scratch)
         until_end.callback(scratch.close)
         # Before the first thread: workers are forked then, which takes 2 ms each.
-        entry = Entry(unpack=UNPACK, warm_up="mapreduce.dataflow.warm_up:rows")
+        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up="mapreduce.dataflow.warm_up:rows")
         pool = Pool(workers, memory_bytes=options.memory_bytes, entry=entry)
         until_end.callback(pool.close)
         _serve(options, key, scratch, pool, workers)

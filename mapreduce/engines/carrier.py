@@ -11,15 +11,13 @@ import posixpath
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mapreduce.dataflow.results import Failure, FailureKind, Output, failure_from
+from mapreduce.dataflow.results import Failure, FailureKind, failure_from
 from mapreduce.errors import MapReduceError
 from mapreduce.ids import AttemptId
-from mapreduce.storage.host_store import split_path
 from mapreduce.storage.store import explained, open_store
 
 if TYPE_CHECKING:
@@ -41,18 +39,18 @@ class PartCarrier:
         self._share = share
         self._connect = connect
         self._durable = durable
-        self._wanted: queue.SimpleQueue[tuple[AttemptId, Output] | None] = queue.SimpleQueue()
-        self._arrived: deque[tuple[AttemptId, Output | Failure]] = deque()
+        self._wanted: queue.SimpleQueue[tuple[AttemptId, Sequence[str], Sequence[str]] | None] = queue.SimpleQueue()
+        self._arrived: deque[tuple[AttemptId, Failure | None]] = deque()
         self._stopped = False
         self._thread: threading.Thread | None = None
 
-    def fetch(self, attempt: AttemptId, output: Output) -> None:
+    def fetch(self, attempt: AttemptId, hosts: Sequence[str], paths: Sequence[str]) -> None:
         if self._thread is None:
             self._thread = threading.Thread(target=self._carry, name="parts", daemon=True)
             self._thread.start()
-        self._wanted.put((attempt, output))
+        self._wanted.put((attempt, hosts, paths))
 
-    def fetched(self) -> list[tuple[AttemptId, Output | Failure]]:
+    def fetched(self) -> list[tuple[AttemptId, Failure | None]]:
         found = []
         while self._arrived:
             found.append(self._arrived.popleft())
@@ -72,25 +70,25 @@ class PartCarrier:
         client = self._connect()
         try:
             while (wanted := self._wanted.get()) is not None and not self._stopped:
-                attempt, output = wanted
+                attempt, hosts, paths = wanted
                 with suppress(_StoppedError):
-                    self._arrived.append((attempt, self._bring(client, output)))
+                    self._arrived.append((attempt, self._bring(client, hosts, paths)))
         finally:
             client.close()
 
-    def _bring(self, client: DataClient, output: Output) -> Output | Failure:
-        hosts, path = split_path(output.path or "")
+    def _bring(self, client: DataClient, hosts: Sequence[str], paths: Sequence[str]) -> Failure | None:
         last: Failure | None = None
         for host in hosts:
             try:
-                self._copy(client, host, path)
-                return replace(output, path=path)
+                for path in paths:
+                    self._copy(client, host, path)
+                return None
             except MapReduceError as error:
                 return failure_from(error)
             except OSError as error:
                 message = f"its output could not be fetched from host {host}: {error.strerror or error}"
                 last = Failure(FailureKind.LOST, "LostWorkerError", message)
-        return last or Failure(FailureKind.INTERNAL, "InternalError", f"{output.path} names no host")
+        return last
 
     def _copy(self, client: DataClient, host: str, path: str) -> None:
         """A file, or a folder with all that is in it."""

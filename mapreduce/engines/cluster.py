@@ -14,12 +14,15 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from mapreduce.dataflow.package import JobPackage
-from mapreduce.dataflow.results import Failure, FailureKind, Output
+from mapreduce.dataflow.results import Failure, FailureKind
+from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
 from mapreduce.engines.hub import Hub, place_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.storage.paths import JobPaths
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, Ready, Report
+from mapreduce.wire.traffic import Link, Moved, add_links, without_moved
 from mapreduce.workers.failures import describe
 
 _log = logging.getLogger(__name__)
@@ -28,11 +31,11 @@ _log = logging.getLogger(__name__)
 class Carrier(Protocol):
     """Brings files of other hosts here, in the background."""
 
-    def fetch(self, attempt: AttemptId, output: Output) -> None:
-        """Begin to bring an attempt's output, whose path is `@host/...`, to its place in the job's folder."""
+    def fetch(self, attempt: AttemptId, hosts: Sequence[str], paths: Sequence[str]) -> None:
+        """Begin to bring files and folders that an attempt left, from one of these hosts to the job's folder here."""
 
-    def fetched(self) -> list[tuple[AttemptId, Output | Failure]]:
-        """Those that are here now, with a path in the job's folder, or why they can't be had."""
+    def fetched(self) -> list[tuple[AttemptId, Failure | None]]:
+        """Attempts whose files are here now, or why they can't be had."""
 
     def close(self) -> None: ...
 
@@ -50,6 +53,7 @@ class ClusterExecutor:
         self._hub = hub
         self._carrier = carrier
         self._last_stage = last_stage
+        self.moved: dict[Link, Moved] = {}
         self._record = HostRecord()
         self._hosts: dict[WorkerId, str] = {}
         self._unsent: list[Report] = []
@@ -126,16 +130,25 @@ class ClusterExecutor:
         return [report]
 
     def _finished(self, report: Finished) -> list[Report]:
-        output = report.result.output
-        if self._carrier is None or output.path is None:
+        counters, links = without_moved(report.result.counters)
+        self.moved = add_links(self.moved, links)
+        report = report._replace(result=replace(report.result, counters=counters))
+        if self._carrier is None:
             return [report]
-        host = self._hosts[report.worker]
-        output = replace(output, path=place_of(host) + output.path)
-        report = report._replace(result=replace(report.result, output=output))
-        if report.attempt.task.stage != self._last_stage:
+        attempt, result, host = report.attempt, report.result, self._hosts[report.worker]
+        wanted: list[str] = []
+        if COUNTER in result.counters:  # the records that it left out are part of the output
+            wanted.append(JobPaths("").skipped(attempt))
+        path = result.output.path
+        if path is not None and attempt.task.stage == self._last_stage:
+            wanted.append(path)
+        elif path is not None:
+            there = replace(result.output, path=place_of(host) + path)
+            report = report._replace(result=replace(result, output=there))
+        if not wanted:
             return [report]
-        self._carried[report.attempt] = report
-        self._carrier.fetch(report.attempt, output)
+        self._carried[attempt] = report
+        self._carrier.fetch(attempt, [host], wanted)
         return []
 
     def _arrived(self) -> list[Report]:
@@ -143,12 +156,9 @@ class ClusterExecutor:
         if self._carrier is None or not self._carried:
             return []
         reports: list[Report] = []
-        for attempt, output in self._carrier.fetched():
+        for attempt, failure in self._carrier.fetched():
             report = self._carried.pop(attempt)
-            if isinstance(output, Failure):
-                reports.append(Failed(report.worker, attempt, output))
-            else:
-                reports.append(report._replace(result=replace(report.result, output=output)))
+            reports.append(report if failure is None else Failed(report.worker, attempt, failure))
         return reports
 
     def _failed(self, worker: WorkerId, attempt: AttemptId, failure: Failure) -> list[Report]:

@@ -33,6 +33,7 @@ from mapreduce.storage.host_store import split_path
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
+    from mapreduce.settings import Settings
     from mapreduce.wire.data_client import DataClient
     from mapreduce.wire.keys import ClusterKey
 
@@ -143,6 +144,7 @@ class Cluster:
         begin = Begin(job_key(prepared), context.settings.memory_bytes)
         carrier = PartCarrier(context.root, begin.key, self._data_client, durable=context.durable)
         self._inputs.offer(split.file for split in prepared.work.splits)
+        self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
         package = replace(pack_job(context), sources=(), carried=code_of(context.job))
         return ClusterExecutor(self.hub, begin, package, prepared.plan.last_stage, carrier)
@@ -174,11 +176,20 @@ class Cluster:
     def forget(self, prepared: Prepared) -> None:
         """The job's files on other hosts may go, and our inputs are no longer for them to read."""
         self._inputs.withdraw(split.file for split in prepared.work.splits)
+        self._inputs.withdraw_files(file.offered_as for file in prepared.context.files)
         self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:
         """End the agents that we began, and let the others go. A second call is harmless."""
         self._resources.close()
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuse what needs all outputs, or all processes, on this host. Raises UsageError."""
+    if settings.incremental:
+        raise UsageError("--incremental keeps the map outputs of this host, and on a cluster they lie on others")
+    if settings.chaos:
+        raise UsageError("--chaos injures processes of this host, and on a cluster they run on others")
 
 
 def job_key(prepared: Prepared) -> str:

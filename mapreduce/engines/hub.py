@@ -184,13 +184,22 @@ class Hub:
     def is_here(self, name: str) -> bool:
         return any(agent.name == name for agent in self._agents.values())
 
+    def keeps(self, name: str, key: str) -> bool:
+        """Whether the host is there, and had outputs of this job when it joined."""
+        return any(agent.name == name and key in agent.hello.kept for agent in self.agents())
+
     def wait_for_workers(self, wanted: int, seconds: float) -> int:
         """Wait until so many workers are there, for so long at the most. How many there are."""
+        self.wait_until(lambda: self.worker_count() >= wanted or bool(self.hopeless()), seconds)
+        return self.worker_count()
+
+    def wait_until(self, is_so: Callable[[], bool], seconds: float) -> bool:
+        """Wait for something to come about, for so long at the most. Whether it has."""
         deadline = self._clock() + seconds
-        while self.worker_count() < wanted and self._clock() < deadline and not self.hopeless():
+        while not (found := is_so()) and self._clock() < deadline:
             with self._lock:
                 self._pump(0.1)
-        return self.worker_count()
+        return found
 
     def close(self) -> None:
         """Say goodbye to all agents. A second call is harmless."""

@@ -7,6 +7,7 @@ leaves nothing behind whichever way the job ends.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,9 @@ from mapreduce.storage.paths import JOB
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mapreduce.dataflow.job_files import JobFile
     from mapreduce.dataflow.origin import Origin
     from mapreduce.dataset import Dataset, PlannedInput
     from mapreduce.engines.incremental import Keeper
@@ -81,10 +85,19 @@ def prepare(
         suffix=suffix,
         durable=output is not None,
         input_bytes=planned.bytes,
+        files=_job_files(settings),
     )
     plan = _plan(job, planned, partitions, sort=settings.sort or bool(getattr(job, "sorted_output", False)))
     work = JobWork(context, planned.splits, [stage.name for stage in plan.stages])
     return Prepared(made_from or MadeFrom(job, planned), context, plan, work, temporary=output is None)
+
+
+def _job_files(settings: Settings) -> tuple[JobFile, ...]:
+    if not settings.files:
+        return ()
+    from mapreduce.dataflow.job_files import find_job_files
+
+    return find_job_files(settings.files)
 
 
 def describe(job: Job | Fold, dataset: Dataset, settings: Settings) -> Origin:
@@ -141,6 +154,9 @@ class Prepared:
 
     notes: list[str] = field(default_factory=list)
     """Sentences for the summary; append to them until the job has ended. They end up in `JobOutcome.notes`."""
+
+    elsewhere: Callable[[str], bool] = lambda path: False
+    """Whether an earlier run's output, whose path names other hosts, can still be read there."""
 
     keeper: Keeper | None = None
     past: list[Event] = field(default_factory=list)
@@ -278,6 +294,11 @@ class Prepared:
         if not self.temporary:
             self._recover()
             self._open_journal()
+        if self.context.files:
+            from mapreduce.dataflow.job_files import lay_out
+
+            self.context.files_folder = os.path.join(self.context.root, JOB, "files")
+            lay_out(self.context.files, Path(self.context.files_folder).absolute(), lambda file: file.path)
         if self.context.settings.incremental:
             from mapreduce.engines.incremental import reuse_kept
 
@@ -308,7 +329,7 @@ class Prepared:
 
         assert self.origin is not None
         root, is_fold = self.folder.root, isinstance(self.context.job, Fold)
-        done = recover(root, self.plan, self.origin.fingerprint(), writes_parts=not is_fold)
+        done = recover(root, self.plan, self.origin.fingerprint(), writes_parts=not is_fold, elsewhere=self.elsewhere)
         self.past += done
         in_chain = self.made_from.job is not self.context.job  # of which most may be done, and none of this job
         if self.runs > 1 and (done or not in_chain):

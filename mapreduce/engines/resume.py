@@ -106,10 +106,18 @@ def ended_at(root: Path) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(max(times, default=0.0)))
 
 
-def recover(root: Path, plan: Plan, fingerprint: str, *, writes_parts: bool) -> list[AttemptFinished]:
+def nowhere(path: str) -> bool:
+    """Without other hosts, no output lies on one."""
+    return False
+
+
+def recover(
+    root: Path, plan: Plan, fingerprint: str, *, writes_parts: bool, elsewhere: Callable[[str], bool] = nowhere
+) -> list[AttemptFinished]:
     """What an earlier run finished and is still there. Writes the journal anew, with just that, and removes all else.
 
-    `writes_parts`: the last stage's outputs are parts of the folder, renamed when they are committed.
+    `writes_parts`: the last stage's outputs are parts of the folder, renamed when they are committed. `elsewhere` says
+    whether a path that names hosts can be read on one of them.
     """
     path = Path(root, JobPaths("").journal)
     try:
@@ -124,7 +132,7 @@ def recover(root: Path, plan: Plan, fingerprint: str, *, writes_parts: bool) -> 
             logger.warning("%s", journal.problem())
         last = plan.last_stage if writes_parts else -1
         same = journal.fingerprint == fingerprint
-        events = standing(plan, journal.events if same else (), _finder(root, last))
+        events = standing(plan, journal.events if same else (), _finder(root, last, elsewhere))
     _rewrite(root, fingerprint, events)
     attempts = {attempt_name(event.attempt) for event in events}
     parts = {event.attempt.task.index for event in events if event.attempt.task.stage == plan.last_stage}
@@ -132,7 +140,7 @@ def recover(root: Path, plan: Plan, fingerprint: str, *, writes_parts: bool) -> 
     return events
 
 
-def _finder(root: Path, parts_stage: int) -> Callable[[AttemptFinished], bool]:
+def _finder(root: Path, parts_stage: int, elsewhere: Callable[[str], bool]) -> Callable[[AttemptFinished], bool]:
     """Says whether an output lies there with its size. Its content is checked by who reads it."""
     sizes: dict[int, int] = {}
     if parts_stage >= 0:
@@ -144,6 +152,8 @@ def _finder(root: Path, parts_stage: int) -> Callable[[AttemptFinished], bool]:
         output = event.result.output
         if output.path is None:
             return True
+        if output.path.startswith("@"):
+            return elsewhere(output.path)
         path = Path(root, output.path)
         if event.attempt.task.stage != parts_stage:
             return path.is_file() and path.stat().st_size == output.bytes

@@ -2,6 +2,7 @@
 
     <scratch>/id          the same as long as the folder is
     <scratch>/<job>/      the job's folder on this host, with `_job/segments` and the like
+    <scratch>/caches/     blocks of cached datasets, as long as their tracker is the same
 
 A folder is removed when the tracker says that nobody will ask for it any more, or when no tracker has asked for the
 job for so long: then that tracker is gone, and whoever takes its place began the job anew.
@@ -24,6 +25,7 @@ from mapreduce.storage.paths import JOB
 
 _ID = "id"
 _LOCK = "lock"
+CACHES = "caches"
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -74,6 +76,10 @@ class Scratch:
         shutil.rmtree(self._path_of(key), ignore_errors=True)
         self._last_used.pop(key, None)
 
+    def forget_caches(self) -> None:
+        """Another tracker has other datasets. Harmless if there are none."""
+        shutil.rmtree(self.folder / CACHES, ignore_errors=True)
+
     def stale(self, now: float, keep_seconds: float) -> list[str]:
         """Jobs that nobody asked for so long."""
         return [key for key in self.kept() if now - self._last_used.setdefault(key, now) >= keep_seconds]
@@ -85,6 +91,6 @@ class Scratch:
             remove_temporary_folder(self.folder)
 
     def _path_of(self, key: str) -> Path:
-        if not _KEY.fullmatch(key) or key in (_ID, _LOCK):
+        if not _KEY.fullmatch(key) or key in (_ID, _LOCK, CACHES):
             raise ValueError(f"{key!r} is no name of a job")
         return self.folder / key

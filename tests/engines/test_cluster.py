@@ -72,7 +72,7 @@ class Lengths(mr.Job):
 class Twice(mr.Chain):
     """Two jobs, one after the other."""
 
-    def jobs(self) -> list[mr.Job]:
+    def jobs(self) -> list[mr.Job | mr.Fold]:
         return [Words(), Lengths()]
 
 
@@ -99,14 +99,42 @@ def test_the_same_bytes_as_inline(
     assert sorted(entry.name for entry in (tmp_path / "cluster").iterdir() if entry.name == "_job") == []
 
 
-def test_kmeans_is_the_same_to_the_last_bit(cluster: mr.Engine) -> None:
+def test_kmeans_is_the_same_to_the_last_bit() -> None:
     X = np.random.default_rng(3).normal(size=(600, 3))
     X[300:] += 5
-    found = [
-        KMeans(n_clusters=3).fit(mr.from_arrays(X), engine=engine).cluster_centers_.tobytes()
-        for engine in (mr.Engine("inline"), cluster)
-    ]
+    found = []
+    for made in (mr.Engine("inline"), mr.Engine("cluster", hosts=HOSTS)):
+        with made as engine:
+            found.append(KMeans(n_clusters=3).fit(mr.from_arrays(X), engine=engine).cluster_centers_.tobytes())
     assert found[0] == found[1]
+
+
+class Picky(mr.Job):
+    """Does not like every line."""
+
+    reduce = mr.Sum()
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        if line.startswith("7"):
+            raise ValueError("seven")
+        yield line.split()[1], 1
+
+
+def test_skipped_records_come_from_all_hosts(cluster: mr.Engine, tmp_path: Path) -> None:
+    path = make_lines(tmp_path)
+    results = [
+        engine.run(
+            Picky(),
+            mr.read_text(path),
+            output=tmp_path / name,
+            split_size=300,
+            skip_bad_records=0.5,
+        )
+        for name, engine in (("inline", mr.Engine("inline")), ("cluster", cluster))
+    ]
+    assert hash_of(tmp_path / "inline") == hash_of(tmp_path / "cluster")
+    skipped = [[str(record) for record in result.skipped()] for result in results]
+    assert skipped[0] == skipped[1] and len(skipped[0]) > 10
 
 
 class Watcher(Observer):
@@ -233,7 +261,7 @@ def test_an_agent_leaves_in_order(scene: Scene) -> None:
 
     scene.run(happening)
     assert scene.watcher.lost == ["host a left: ended by SIGTERM"]
-    assert left == [(0, "")]
+    assert [code for code, _ in left] == [0]
 
 
 def test_agents_serve_one_tracker_after_another(agents: HandAgents, tmp_path: Path) -> None:
