@@ -186,7 +186,7 @@ def test_a_host_begun_over_ssh_is_lost(cluster: Cluster) -> None:
 @anywhere
 def test_all_hosts_are_lost(cluster: Cluster) -> None:
     """One clear error, within a time limit; then the same command goes on from there."""
-    cluster.quick["mapreduce.engines.hub.LONELY_SECONDS"] = 2.0
+    cluster.quick["mapreduce.engines.hub.Hub:lonely_seconds"] = 2.0
     run = begun(cluster, "reduce")
     for host in ("a", "b", "c"):
         cluster.hosts[host].kill_all()

@@ -1,6 +1,7 @@
 """The command with something changed in it: `patched.py [NAME=VALUE]... [--clock S] [--at N COMMAND] -- ARGUMENTS`.
 
-NAME=VALUE      a constant of a module, such as mapreduce.engines.meeting.SILENCE_SECONDS=1.5
+NAME=VALUE      a constant of a module, such as mapreduce.engines.meeting.SILENCE_SECONDS=1.5, or the default of an
+                argument by keyword, such as mapreduce.engines.hub.Hub:lonely_seconds=2.0
 --clock S       the wall clock of this process, and of those it forks, is so many seconds ahead
 --at N COMMAND  a shell command before the n-th record of the journal is written; $$ of it is a child of ours
 """
@@ -15,8 +16,14 @@ import time
 
 
 def put(name: str, value: str) -> None:
+    name, _, argument = name.partition(":")
     module, _, attribute = name.rpartition(".")
     there = importlib.import_module(module)
+    if argument:
+        defaults = getattr(there, attribute).__init__.__kwdefaults__
+        assert argument in defaults
+        defaults[argument] = ast.literal_eval(value)
+        return
     getattr(there, attribute)  # a constant that is not there any more is a test that tests nothing
     setattr(there, attribute, ast.literal_eval(value))
 
