@@ -90,6 +90,8 @@ def origin_of(context: JobContext, cuts: str, files: Sequence[InputFile]) -> Ori
         "output_format": context.output_format,
         SKIPPING: "on" if settings.skip_bad_records else "off",
     }
+    if context.files:
+        chosen["files"] = " ".join(f"{file.name} {file.digest}" for file in context.files)
     if not isinstance(context.job, Fold):  # has no buffer to spill
         chosen[MEMORY] = settings.memory_bytes
     options = {name: value for name, value in vars(context.job).items() if name != "_counters"}

@@ -15,7 +15,7 @@ import pickle
 import sys
 import types
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.source_file import SourceFile
 from mapreduce.errors import UsageError
@@ -23,6 +23,12 @@ from mapreduce.formats.base import Format
 from mapreduce.formats.bytes_io import LineBound
 from mapreduce.job import Fold, Job
 from mapreduce.settings import MiB, Settings
+
+if TYPE_CHECKING:
+    from mapreduce.dataflow.job_files import JobFile
+
+FILES_VARIABLE = "MAPREDUCE_FILES"
+"""What a job asks its environment for: `os.environ["MAPREDUCE_FILES"]`, in a script `$MAPREDUCE_FILES`."""
 
 RESERVED_BYTES = 96 * MiB
 """An interpreter with numpy and pyarrow loaded takes about this much of a worker's memory before it holds a record."""
@@ -65,6 +71,8 @@ class JobContext:
     durable: bool  # fsync what is committed
     input_bytes: int
     folder: str = ""  # from which paths of inputs start, on another host
+    files: tuple[JobFile, ...] = ()  # that the job opens
+    files_folder: str = ""  # where they are, for this process
 
     def fresh_job(self) -> Any:
         """A copy for one attempt, counters at zero. Mutable settings are shared: per-task state belongs in setup."""
@@ -111,6 +119,7 @@ def unpack_job(package: JobPackage) -> JobContext:
     """Open a package in a worker. Raises UsageError if the job cannot be unpickled here."""
     context = open_package(package)
     assert isinstance(context, JobContext)
+    use_folder(context.files_folder)
     _choose_arrow_pool(context.settings.memory_bytes)
     LineBound.most_bytes = max(1 * MiB, int((context.settings.memory_bytes - RESERVED_BYTES) * LINE_SHARE))
     return context
@@ -135,6 +144,14 @@ def open_package(package: JobPackage) -> Any:
         return value
     except Exception as error:
         raise UsageError(f"the job could not be unpickled in the worker: {type(error).__name__}: {error}") from error
+
+
+def use_folder(folder: str) -> None:
+    """Where jobs of this process find their further files from now on; "" for nowhere. See `job_files`."""
+    if folder:
+        os.environ[FILES_VARIABLE] = folder
+    else:
+        os.environ.pop(FILES_VARIABLE, None)
 
 
 def _choose_arrow_pool(memory_bytes: int) -> None:

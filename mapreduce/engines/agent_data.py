@@ -9,14 +9,18 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.errors import InternalError
 from mapreduce.formats.inputs import forget_host_files, use_host_files
 from mapreduce.storage import store
 from mapreduce.storage.host_store import HostStore, Place
-from mapreduce.wire.host_files import HostInputs, share_of
+from mapreduce.storage.paths import JOB
+from mapreduce.wire.host_files import TRACKER, HostInputs, share_of
 
 if TYPE_CHECKING:
+    from mapreduce.dataflow.job_files import JobFile
     from mapreduce.wire.data_client import DataClient
     from mapreduce.wire.data_server import DataServer
     from mapreduce.wire.keys import ClusterKey
@@ -119,6 +123,20 @@ def end_attempt(counters: Mapping[str, int]) -> dict[str, int]:
         links[Link(_here.me, _here.me)] = Moved(in_place)
         _here.in_place.bytes = 0
     return with_moved(counters, links)
+
+
+def fetch_files(files: Sequence[JobFile], root: str) -> str:
+    """Bring what the job opens to this host, once for all its workers and jobs, and lay it out for this job. Where that
+    is. Raises ResourceError."""
+    from mapreduce.dataflow.job_files import keep_here, lay_out
+
+    others, kept = _others, Path(root).parent / ".files"
+    if others is None:
+        raise InternalError("files are to be fetched, and nobody said from where")
+    keep_here(files, kept, lambda file, offset, size: others.read(TRACKER, file.offered_as, offset, size))
+    folder = Path(root, JOB, "files")
+    lay_out(files, folder, lambda file: str(kept / file.digest))
+    return str(folder)
 
 
 class OthersWhenNeeded:

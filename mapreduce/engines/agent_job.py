@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from mapreduce.dataflow.attempt import Spec, run_attempt
 from mapreduce.dataflow.monitor import Monitor
-from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job
+from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job, use_folder
 from mapreduce.dataflow.results import AttemptResult
-from mapreduce.engines.agent_data import Reach, end_attempt, reach_others
+from mapreduce.engines.agent_data import Reach, end_attempt, fetch_files, reach_others
 from mapreduce.engines.scratch import CACHES
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format
@@ -41,6 +41,9 @@ def unpack(package: AgentPackage) -> JobContext:
     context = unpack_job(packed)
     if package.reach is not None:
         reach_others(package.root, package.reach, context.folder)
+    if context.files:
+        context.files_folder = fetch_files(context.files, package.root)
+        use_folder(context.files_folder)
     context.format = with_own_cache(context.format, package.root)
     # What a host loses with its power is made again elsewhere; what is to last rests with the tracker.
     return replace(context, root=package.root, durable=False)

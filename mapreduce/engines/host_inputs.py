@@ -125,6 +125,13 @@ class ClusterInputs:
     def withdraw(self, files: Iterable[InputFile]) -> None:
         self._server.folders.withdraw_files(offered_as(path) for path in _ours(files))
 
+    def offer_files(self, files: Mapping[str, str]) -> None:
+        """What jobs open besides their input, by the names under which hosts ask for them."""
+        self._server.folders.offer_files(files)
+
+    def withdraw_files(self, names: Iterable[str]) -> None:
+        self._server.folders.withdraw_files(names)
+
     def close(self) -> None:
         """A second call is harmless."""
         forget_host_files(self._inputs)

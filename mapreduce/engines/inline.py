@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from mapreduce.dataflow.attempt import run_attempt
@@ -72,9 +73,19 @@ class InlineExecutor:
     def _run(self, waiting: _Waiting) -> Report:
         monitor = Monitor()
         try:
-            result = self._run_attempt(self._context, waiting.attempt, waiting.spec, monitor)
+            with _in_folder(self._context):
+                result = self._run_attempt(self._context, waiting.attempt, waiting.spec, monitor)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) or quit_debugger(error):
                 raise
             return Failed(ONLY, waiting.attempt, describe(error, monitor, skip_frames=1))
         return Finished(ONLY, waiting.attempt, result)
+
+
+def _in_folder(context: Any) -> AbstractContextManager[None]:
+    """Where the job finds its further files: for as long as it runs, as this process is the caller's."""
+    if not getattr(context, "files_folder", ""):
+        return nullcontext()
+    from mapreduce.dataflow.job_files import in_folder
+
+    return in_folder(context.files_folder)

@@ -1,8 +1,8 @@
 """Which modules go with a job to other hosts? Its own, and those of the user's that these import.
 
-They are found twice: by what is loaded (`job_reach`), and by the import statements in their texts, because a module that
-is imported within a function is loaded only when that runs, and then elsewhere. What is installed is not carried, except
-for the package that holds the job: hosts have the same libraries, as they have the same Python.
+They are found twice: by what is loaded (`job_reach`), and by the import statements in their texts, because a module
+that is imported within a function is loaded only when that runs, and then elsewhere. What is installed is not carried,
+except for the package that holds the job: hosts have the same libraries, as they have the same Python.
 """
 
 from __future__ import annotations

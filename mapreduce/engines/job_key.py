@@ -78,6 +78,8 @@ def _parts(context: JobContext) -> Iterator[str | bytes]:
     yield _digest_of(state)
     yield from _named_files(state)
     yield repr(context.format)
+    if context.files:
+        yield " ".join(f"{file.name} {file.digest}" for file in context.files)
     yield f"{settings.block_bytes} {settings.memory_bytes} {settings.skip_bad_records}"
     if isinstance(job, Fold):
         yield "fold"

@@ -297,8 +297,8 @@ class Prepared:
         if self.context.files:
             from mapreduce.dataflow.job_files import lay_out
 
-            self.context.files_folder = os.path.join(self.context.root, JOB, "files")
-            lay_out(self.context.files, Path(self.context.files_folder).absolute(), lambda file: file.path)
+            self.context.files_folder = os.path.abspath(os.path.join(self.context.root, JOB, "files"))
+            lay_out(self.context.files, Path(self.context.files_folder), lambda file: file.path)
         if self.context.settings.incremental:
             from mapreduce.engines.incremental import reuse_kept
 
