@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import os
 import selectors
-import struct
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import zmq
 
 from mapreduce.errors import WireError
+from mapreduce.wire.admission import Context, Socket
 from mapreduce.wire.messages import Frame
-
-Context = zmq.Context[zmq.Socket[bytes]]
-Socket = zmq.Socket[bytes]
 
 HANDSHAKE_SECONDS = 10.0
 """A handshake takes two round trips and one answer of the listener's loop. Who needs longer is not trying."""
@@ -30,13 +27,6 @@ HEARTBEAT_SECONDS = 1.0
 SILENCE_SECONDS = 5.0
 """libzmq's own heartbeats: they end a connection whose other end has gone without a word. What the layers above say and
 expect in their own heartbeats is theirs."""
-
-_EVENT = struct.Struct("=HI")
-
-
-class Event(NamedTuple):
-    kind: int
-    value: int
 
 
 class Port:
@@ -57,15 +47,6 @@ class Port:
         socket.heartbeat_ivl = round(HEARTBEAT_SECONDS * 1000)
         socket.heartbeat_timeout = socket.heartbeat_ttl = round(SILENCE_SECONDS * 1000)
 
-    def _open_monitor(self, events: int) -> None:
-        where = f"inproc://monitor-{id(self)}"
-        self.socket.monitor(where, events)
-        self._monitor = self._context.socket(zmq.PAIR)
-        self._monitor.linger = 0
-        self._monitor.rcvhwm = 0  # a full one would stop libzmq's own thread; an event is small and brings no data
-        self._monitor.connect(where)
-        self._watch(self.socket, self._monitor)
-
     def _watch(self, *sockets: Socket) -> None:
         for each in sockets:
             self._selector.register(each.FD, selectors.EVENT_READ)
@@ -73,16 +54,6 @@ class Port:
     def fileno(self) -> int:
         """A descriptor that is readable when `receive` has something to do; for a selector of the caller's."""
         return self._selector.fileno()
-
-    def _events(self) -> list[Event]:
-        """What libzmq has told of connections since the last look."""
-        found: list[Event] = []
-        while True:
-            try:
-                frames = self._monitor.recv_multipart(zmq.DONTWAIT)
-            except zmq.Again:
-                return found
-            found.append(Event(*_EVENT.unpack(frames[0])))
 
     def _await(self, look: Callable[[], bool], timeout_seconds: float) -> None:
         """Return when `look` is satisfied, or the time is over."""
@@ -124,13 +95,10 @@ class Port:
         else:
             self._bell.clear()
 
-    def _close(self, linger_seconds: float, *others: Socket) -> None:
+    def _close(self, linger_seconds: float) -> None:
         self.closed = True
         self._selector.close()
         self._bell.close()
-        self.socket.disable_monitor()
-        for each in (self._monitor, *others):
-            each.close(linger=0)
         self.socket.close(linger=round(linger_seconds * 1000))
 
     def __enter__(self) -> Self:

@@ -29,20 +29,11 @@ import zmq
 
 from mapreduce.errors import ResourceError, WireError
 from mapreduce.settings import MiB
-from mapreduce.wire.admission import (
-    FAILURES,
-    VISITS,
-    Admission,
-    Door,
-    Visitors,
-    address_of,
-    allow_connections,
-    open_client,
-    open_server,
-)
+from mapreduce.wire.admission import Context, open_client, open_server
+from mapreduce.wire.gate import FAILURES, Gate, open_monitor, read_events
 from mapreduce.wire.keys import ClusterKey, parse_address, resolve
 from mapreduce.wire.messages import Kind, Message, Refused, decode_message, encode_message
-from mapreduce.wire.port import SILENCE_SECONDS, Context, Port
+from mapreduce.wire.port import SILENCE_SECONDS, Port
 
 _log = logging.getLogger(__name__)
 
@@ -65,10 +56,6 @@ BATCH_MESSAGES = 256
 
 DROPPED_PEERS = 4096
 """So many are remembered. One that is forgotten and speaks again is refused again."""
-
-BACKLOG = 1024
-"""Connections that the system has made and nobody has accepted: a thousand agents may come at once. So many may also
-come in after the door was shut, so it is at most half of what there is room for."""
 
 _CLIENT_EVENTS = sum(FAILURES) | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
@@ -97,17 +84,13 @@ class Listener(Port):
         wanted = parse_address(address)
         host = wanted.host if wanted.host == "*" else resolve(wanted.host)[0]
         context: Context = zmq.Context()
-        self._admission = Admission(context, key.public)
         super().__init__(context, open_server(context, zmq.ROUTER, key), max_message_bytes, queue_messages)
         self.socket.router_mandatory = 1  # a peer that is gone is told of, not passed over in silence
         # ROUTER_HANDOVER stays off: nobody takes the name of another
         self.socket.ipv6 = int(":" in host)
-        self._open_monitor(VISITS | zmq.EVENT_LISTENING)
-        self._watch(self._admission.socket)
-        self._visitors = Visitors(address_of)
-        self._door: Door | None = None
-        self._most_connections = max_connections or allow_connections()
-        self.socket.backlog = min(BACKLOG, self._most_connections // 2)
+        self._gate = Gate(context, self.socket, key, max_connections)
+        self._watch(self.socket, *self._gate.sockets)
+        self.address = wanted.endpoint
         self._dropped: OrderedDict[PeerId, None] = OrderedDict()
         try:
             self.socket.bind(wanted.endpoint if host == "*" else type(wanted)(host, wanted.port).endpoint)
@@ -123,12 +106,12 @@ class Listener(Port):
     @property
     def connections(self) -> int:
         """Open now, of members and of those who have not proved anything yet."""
-        return self._visitors.connections
+        return self._gate.connections
 
     @property
     def strangers(self) -> int:
         """Connections so far that were not let in."""
-        return self._visitors.strangers
+        return self._gate.strangers
 
     def receive(self, timeout_seconds: float) -> list[tuple[PeerId, Message]]:
         """What peers said, in the order of each; waits for the first message, but not longer than that."""
@@ -151,15 +134,13 @@ class Listener(Port):
     def close(self) -> None:
         """What is queued has half a second to leave."""
         if not self.closed:
-            if self._door is not None:
-                self._door.close()
-            self._close(LINGER_SECONDS, self._admission.socket)
+            self._gate.close()
+            self._close(LINGER_SECONDS)
             self._context.term()
 
     def _look(self, found: list[tuple[PeerId, Message]]) -> bool:
         """Take what is there; whether that was anything for the layer above."""
-        self._admission.serve()
-        self._look_at_visitors()
+        self._gate.serve(self.address)
         for _ in range(BATCH_MESSAGES):
             frames = self._receive_frames()
             if frames is None:
@@ -181,18 +162,6 @@ class Listener(Port):
         _log.warning("a peer of %s was refused: %s", self.address, error)
         self.send(peer, Message(Kind.REFUSED, body=Refused(str(error)).encode()))
         self.drop(peer)
-
-    def _look_at_visitors(self) -> None:
-        for event in self._events():
-            if event.kind == zmq.EVENT_LISTENING:
-                self._door = Door(event.value, self._most_connections)
-            else:
-                self._visitors.hear(event.kind, event.value)
-        if self._door is not None:
-            self._door.look(self._visitors.connections)
-        line = self._visitors.line()
-        if line is not None:
-            _log.warning("%s did not let in: %s; %d so far", self.address, line, self._visitors.strangers)
 
 
 class Connection(Port):
@@ -227,7 +196,8 @@ class Connection(Port):
         self.socket.reconnect_ivl_max = round(RECONNECT_MAX_SECONDS * 1000)
         self.socket.connect_timeout = round(SILENCE_SECONDS * 1000)
         self.socket.ipv6 = int(":" in resolve(wanted.host)[0])
-        self._open_monitor(_CLIENT_EVENTS)
+        self._monitor = open_monitor(used, self.socket, _CLIENT_EVENTS)
+        self._watch(self.socket, self._monitor)
         self.socket.connect(self.address)
 
     def receive(self, timeout_seconds: float) -> list[Message]:
@@ -251,13 +221,15 @@ class Connection(Port):
     def close(self) -> None:
         """What is queued has half a second to leave, if it is connected."""
         if not self.closed:
+            self.socket.disable_monitor()
+            self._monitor.close(linger=0)
             self._close(LINGER_SECONDS if self.connected else 0)
             if self._owns_context:
                 self._context.term()
 
     def _look(self, found: list[Message]) -> bool:
         changed = False
-        for event in self._events():
+        for event in read_events(self._monitor):
             changed = True
             if event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.sessions += 1

@@ -22,7 +22,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from mapreduce.wire import port
-from mapreduce.wire.admission import DOMAIN, Visitors, answer
+from mapreduce.wire.admission import DOMAIN, answer
+from mapreduce.wire.gate import Visitors
 from mapreduce.wire.keys import ClusterKey
 from mapreduce.wire.messages import MAGIC, VERSION, Kind, Message, Refused, encode_message
 from mapreduce.wire.transport import Connection, Listener

@@ -13,8 +13,8 @@ import pytest
 from mapreduce.errors import ResourceError, UsageError, WireError
 from mapreduce.ids import AttemptId, TaskId
 from mapreduce.wire import transport
+from mapreduce.wire.admission import Context
 from mapreduce.wire.messages import Kind, Message
-from mapreduce.wire.port import Context
 from mapreduce.wire.transport import BATCH_MESSAGES, Connection, Listener, PeerId
 from tests.wire.meetings import HEARTBEAT, KEY, assert_serves, connect, heard_by, messages, until
 
