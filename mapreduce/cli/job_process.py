@@ -1,4 +1,4 @@
-"""What is the process that a tracker starts for a job? `python -m mapreduce.cli.job_process FOLDER WORKERS`.
+"""What is the process that a tracker starts for a job? `... -m mapreduce.cli.job_process FOLDER WORKERS [LISTEN KEY]`.
 
 It runs the job and says on standard error, which is the job's log, what `mapreduce run` would say. Its exit code is
 that of the command.
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     control = take_control()
     die_with_parent()
     configure(0)
-    place = Place(Path(arguments[0]), int(arguments[1]))
+    place = Place(Path(arguments[0]), int(arguments[1]), *arguments[2:])
     try:
         run_kept_job(place, control, Observers([LineReporter(sys.stderr), Summaries()]))
     except KeyboardInterrupt:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mapreduce.cli.engine_options import POSITIVE
 from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mapreduce.service.server import ClusterPlace
 
 LOOPBACK = "127.0.0.1"
 
@@ -17,7 +23,12 @@ LOOPBACK = "127.0.0.1"
 @click.option("--listen", metavar="ADDRESS", default=LOOPBACK, help="Where to listen. Default: 127.0.0.1:7077.")
 @click.option("--key", metavar="FILE", help="The cluster's key. Default: where `mapreduce keys` puts it.")
 @click.option("--state", metavar="DIR", help="Where jobs are kept. Default: ~/.local/state/mapreduce/tracker.")
-@click.option("--workers", type=POSITIVE, metavar="N", help="Workers on this host. Default: the CPUs available.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Workers on this host; 0: those of agents that join. Default: the CPUs available.",
+)
 @click.option(
     "--policy", type=click.Choice(("fifo", "fair")), default="fifo", help="How jobs share the workers. Default: fifo."
 )
@@ -56,7 +67,7 @@ def tracker_command(
     from mapreduce.service.shares import Sharing
     from mapreduce.service.state import StateFolder
     from mapreduce.settings import available_cpus
-    from mapreduce.wire.keys import check_address, parse_address
+    from mapreduce.wire.keys import check_address, default_key_path, parse_address
     from mapreduce.wire.transport import Listener
 
     set_verbosity(verbosity)
@@ -65,7 +76,10 @@ def tracker_command(
     secret = check_address(str(address), Path(key) if key else None)
     folder = StateFolder(Path(state).absolute() if state else default_state_folder())
     service = Service(
-        folder, JobQueue(Sharing(policy), Limits(max_jobs, max_queued, max_workers)), workers or available_cpus()
+        folder,
+        JobQueue(Sharing(policy), Limits(max_jobs, max_queued, max_workers)),
+        available_cpus() if workers is None else workers,
+        cluster=_place_in(address.host, key or str(default_key_path())) if workers == 0 else None,
     )
     try:
         listener = Listener(str(address), secret)
@@ -73,12 +87,33 @@ def tracker_command(
             service.restore()
             if not quiet:
                 where = listener.address.removeprefix("tcp://")
-                say(f"tracker at {where}, {service.workers} workers, state in {folder.root}")
+                have = f"{service.workers} workers" if service.workers else f"workers of `mapreduce agent {where}`"
+                say(f"tracker at {where}, {have}, state in {folder.root}")
             service.run(listener, Desk(service, listener, os.uname().nodename))
         finally:
             listener.close()
     finally:
         service.close()
+
+
+def _place_in(host: str, key: str) -> Callable[[int], ClusterPlace]:
+    """Chooses where the process of a job listens: at the port of an earlier one, if that is still free."""
+    from mapreduce.service.server import ClusterPlace
+
+    def place(port: int) -> ClusterPlace:
+        import socket
+
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                probe.bind((host, 0))
+            found = int(probe.getsockname()[1])
+        return ClusterPlace(f"[{host}]:{found}" if ":" in host else f"{host}:{found}", found, key)
+
+    return place
 
 
 def default_state_folder() -> Path:

@@ -53,6 +53,7 @@ from mapreduce.tracker.executor import (
 )
 from mapreduce.wire.bundles import bundled, unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
+from mapreduce.wire.questions import decode_page
 
 _log = logging.getLogger(__name__)
 
@@ -151,6 +152,9 @@ class Agent:
         self._unsent: deque[Message] = deque()  # bundles of them that the line did not take
         self._state = State.ASKING
         self._line_sessions = 0
+        self.lend: Callable[[dict[str, str]], None] | None = None
+        """Takes the jobs of a tracker that stays, by number, and where each listens; see `lender`."""
+
         self.line = connect()
 
     # --- the loop
@@ -238,7 +242,10 @@ class Agent:
 
     def _end_session(self, why: str) -> None:
         """Let go of what runs: somebody else will be told to run it."""
-        _log.warning("%s; what runs here is ended", why)
+        if self._job:
+            _log.warning("%s; what runs here is ended", why)
+        else:
+            _log.info("%s", why)
         self._state = State.OVER
         self._end_job()
 
@@ -271,6 +278,9 @@ class Agent:
                 self._end_session("the tracker said goodbye")
                 if not self._habits.stays:
                     self.stop("the tracker has ended")
+            case Kind.LEND:
+                if self.lend is not None:
+                    self.lend({str(job): str(where) for job, where in decode_page(message.body).words.items()})
             case Kind.FORGET:
                 self._forget(bytes(message.body[0]).decode())
             case Kind.PLACES:

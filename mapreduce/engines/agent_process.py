@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mapreduce import __version__
-from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK
+from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK, WARM_UP
 from mapreduce.engines.scratch import Scratch
 from mapreduce.errors import UsageError
 from mapreduce.settings import available_cpus
@@ -62,7 +62,7 @@ def serve(options: AgentOptions, key: ClusterKey) -> None:
         scratch = Scratch(options.scratch)
         until_end.callback(scratch.close)
         # Before the first thread: workers are forked then, which takes 2 ms each.
-        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up="mapreduce.dataflow.warm_up:rows")
+        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up=WARM_UP)
         pool = Pool(workers, memory_bytes=options.memory_bytes, entry=entry)
         until_end.callback(pool.close)
         _serve(options, key, scratch, pool, workers)
@@ -72,7 +72,8 @@ def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool,
     from mapreduce.engines.agent import Agent, Habits
     from mapreduce.engines.agent_data import AgentData
     from mapreduce.engines.hosts import own_address_towards
-    from mapreduce.wire.keys import parse_address
+    from mapreduce.engines.lender import Lender, agent_command
+    from mapreduce.wire.keys import encode_key, parse_address
     from mapreduce.wire.messages import Hello
     from mapreduce.wire.transport import Connection
 
@@ -92,6 +93,9 @@ def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool,
     )
     habits = Habits(options.keep_seconds, stays=not options.with_stdin, memory_bytes=options.memory_bytes)
     agent = Agent(lambda: Connection(options.tracker, key), pool, scratch, hello, habits, data=data)
+    command = agent_command(workers, hello.host, options.memory_bytes, options.offers)
+    lender = Lender(command, encode_key(key).encode(), scratch.folder)
+    agent.lend = lender.keep
     with _signals(agent.stop):
         try:
             while agent.step():
@@ -104,6 +108,7 @@ def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool,
         finally:
             agent.line.close()
             data.close()
+            lender.close()
 
 
 @contextmanager

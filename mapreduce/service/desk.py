@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 import secrets
 import sys
+import time
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,6 +23,8 @@ from typing import Any
 
 from mapreduce import __version__
 from mapreduce.errors import MapReduceError, UsageError, WireError
+from mapreduce.service.hosts import Hosts
+from mapreduce.service.queue import SlotsChanged
 from mapreduce.service.server import Service
 from mapreduce.service.state import ENDED, LOG, OUTCOME, OUTPUT, JobRecord, KeptJob
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
@@ -46,11 +49,15 @@ class Desk:
         self._name = name
         self._epoch = secrets.randbits(63)
         self._known: set[PeerId] = set()
+        self._hosts = Hosts(listener.send, self._host_changed, self._epoch)
 
     def handle(self, peer: PeerId, message: Message) -> None:
         """Answer one message. Whatever a client sends costs no more than its answer."""
         if message.kind == Kind.HELLO:
             self._greet(peer, message)
+            return
+        if peer in self._hosts:
+            self._hosts.hear(peer, message, time.monotonic())
             return
         if message.kind == Kind.BYE:
             self._known.discard(peer)
@@ -71,6 +78,13 @@ class Desk:
             kind, answer, blob = Kind.FAILURE, {"reason": f"the question makes no sense: {error!r}", "code": 2}, b""
         self._send(peer, Message(kind, worker=message.worker, body=encode_page(answer, blob)))
 
+    def look(self) -> None:
+        """See to the hosts, a few times a second."""
+        self._hosts.look(self._service.lent, time.monotonic())
+
+    def _host_changed(self, name: str, slots: int) -> None:
+        self._service.tell(SlotsChanged(time.monotonic(), name, slots, gone=True))
+
     def _send(self, peer: PeerId, message: Message) -> None:
         if not self._listener.send(peer, message):
             self._known.discard(peer)
@@ -81,8 +95,11 @@ class Desk:
             reason = reason_to_refuse(hello, __version__, PYTHON)
         except WireError as error:
             reason, hello = str(error), None
+        if reason is None and hello is not None and hello.role == "agent" and not self._service.workers:
+            self._hosts.join(peer, hello, time.monotonic())
+            return
         if reason is None and hello is not None and hello.role != "client":
-            reason = "this tracker lends the workers of its own host alone (it was started with --workers)"
+            reason = "this tracker has workers of its own; start it with --workers 0 for agents to join"
         if reason is not None or hello is None:
             _log.warning("refused: %s", reason)
             self._send(peer, Message(Kind.REFUSED, body=Refused(reason or "").encode()))

@@ -24,12 +24,13 @@ LINE_BYTES = 1 << 16
 class JobProcess:
     """The process of one job. Raises ResourceError if it can't be started."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(self, folder: Path, workers: int, *cluster: str) -> None:
+        """`cluster`: where it listens for agents, and the file of their key; without, it has workers here."""
         ours, theirs = socket.socketpair()
         try:
             with open(folder / LOG, "ab") as log:
                 self._popen: subprocess.Popen[bytes] = subprocess.Popen(
-                    [sys.executable, "-m", MODULE, str(folder), str(workers)],
+                    [sys.executable, "-m", MODULE, str(folder), str(workers), *cluster],
                     stdin=theirs.fileno(),
                     stdout=log,
                     stderr=log,

@@ -49,10 +49,13 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a job runs: on how many workers of this machine at the most."""
+    """Where a job runs: on how many workers of this machine at the most; or, where it is told to `listen`, on those of
+    the agents that join there, who hold the key in the file `key`."""
 
     folder: Path
     workers: int
+    listen: str = ""
+    key: str = ""
 
 
 class Control:
@@ -100,11 +103,16 @@ class LeasedEngine(Engine):
     """An engine that uses as many of its workers as the tracker lends it."""
 
     def __init__(self, place: Place, control: Control, memory: int | None) -> None:
-        super().__init__(workers=place.workers, memory=memory)
+        if place.listen:
+            super().__init__("cluster", memory=memory, listen=place.listen, key=place.key)
+        else:
+            super().__init__(workers=place.workers, memory=memory)
         self._control = control
 
     def _executor(self, prepared: Prepared) -> Executor:
-        return LeasedExecutor(super()._executor(prepared), self._control.leases, self._control.give_back, _here)
+        executor = super()._executor(prepared)
+        host_of = getattr(executor, "host_of", _here)
+        return LeasedExecutor(executor, self._control.leases, self._control.give_back, host_of)
 
 
 def _here(_: WorkerId) -> str:

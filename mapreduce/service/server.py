@@ -20,7 +20,7 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from mapreduce.errors import ResourceError
 from mapreduce.service.jobs import JobState
@@ -60,6 +60,15 @@ class Door(Protocol):
     """What answers clients; see `service.desk`."""
 
     def handle(self, peer: PeerId, message: Message) -> None: ...
+    def look(self) -> None: ...
+
+
+class ClusterPlace(NamedTuple):
+    """Where the process of a job listens for agents, and the file of their key."""
+
+    address: str
+    port: int
+    key: str
 
 
 class Service:
@@ -71,6 +80,7 @@ class Service:
         queue: JobQueue,
         workers: int,
         *,
+        cluster: Callable[[int], ClusterPlace] | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
         start: Callable[..., JobProcess] = JobProcess,
@@ -78,6 +88,9 @@ class Service:
         self.state = state
         self.queue = queue
         self.workers = workers
+        self.lends_to: dict[int, str] = {}  # jobs that agents may join, and where they listen
+        self._at_hosts: dict[int, set[str]] = {}  # where they had slots
+        self._cluster = cluster
         self.jobs: dict[int, KeptJob] = {}
         self.tokens: dict[str, int] = {}
         self._clock = clock
@@ -113,6 +126,7 @@ class Service:
                 for peer, message in listener.receive(0):
                     door.handle(peer, message)
                 self.look()
+                door.look()
                 self._selector.select(self._patience())
 
     def close(self) -> None:
@@ -174,6 +188,16 @@ class Service:
         _log.info("job %d (%s) was submitted", number, record.name)
         return number
 
+    def lent(self, host: str) -> dict[str, str]:
+        """The jobs that a host lends to, and where each listens; of those that will go on another time, nothing."""
+        jobs = {}
+        for number, kept in self.jobs.items():
+            if kept.status.state.ended or not kept.status.starts:
+                continue
+            here = number in self.lends_to and host in self._at_hosts.get(number, ())
+            jobs[str(number)] = self.lends_to[number] if here else ""
+        return jobs
+
     def kill(self, number: int) -> None:
         """Harmless for a job that has ended."""
         self.tell(KillAsked(self._clock(), number))
@@ -199,6 +223,7 @@ class Service:
             case Lease(job, host, slots):
                 process = self._processes.get(job)
                 if process is not None:
+                    self._at_hosts.setdefault(job, set()).add(host)
                     process.lend(host, slots)
             case StopJob(job, at_once):
                 process = self._processes.get(job)
@@ -211,7 +236,13 @@ class Service:
         folder = self.state.folder(number)
         (folder / ENDED).unlink(missing_ok=True)
         try:
-            process = self._start(folder, self.workers)
+            if self._cluster is None:
+                process = self._start(folder, self.workers)
+            else:
+                place = self._cluster(self.jobs[number].status.port)
+                process = self._start(folder, sum(self.queue.slots().values()), place.address, place.key)
+                self.lends_to[number] = place.address
+                self._note(number, replace(self.jobs[number].status, port=place.port))
         except ResourceError as error:
             _log.warning("job %d: %s", number, error)
             self._unstarted.append(JobDied(self._clock(), number, str(error)))
@@ -233,6 +264,8 @@ class Service:
         self._note(number, replace(status, state=state, reason=reason))
         _log.info("job %d (%s) is %s%s", number, self.jobs[number].record.name, state.value, reason and f": {reason}")
         if state.ended:
+            self.lends_to.pop(number, None)
+            self._at_hosts.pop(number, None)
             for old in self.state.forget_old(sorted(self.jobs.values(), key=lambda job: job.record.number)):
                 del self.tokens[self.jobs.pop(old).record.token]
 

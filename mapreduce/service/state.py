@@ -75,6 +75,7 @@ class JobStatus:
     ended_at: float = 0.0
     exit_code: int | None = None
     starts: int = 0
+    port: int = 0  # at which its process listens for agents: they look for it there after a restart
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class Kind(IntEnum):
     WAIT = 45  # client -> tracker: tell me when it ends
     ENDED = 46  # tracker -> client: it ended, and how
     KILL = 47  # client -> tracker: end this job
+    LEND = 49  # tracker that stays -> agent: the jobs to lend to, and where each listens (a page)
     FAILURE = 48  # tracker -> client: your request can't be met, and why
 
 

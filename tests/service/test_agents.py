@@ -1,0 +1,37 @@
+"""Does a tracker that stays run jobs on agents that join it?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from tests.service.trackers import Tracker, digest_of, lines_of, wait_for
+
+
+def test_two_agents_and_a_tracker_that_is_killed(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("".join(f"{number}\n" for number in range(60)))
+    trace = tmp_path / "trace"
+    with Tracker(tmp_path, "--workers", "0") as tracker:
+        agents = [
+            tracker.begin("agent", tracker.address, "--workers", 1, "--name", name, "--scratch", tmp_path / name)
+            for name in "ab"
+        ]
+        try:
+            options = ("--set", f"trace={trace}", "--set", "seconds=0.1", "--split-size", "8")
+            job = tracker.run("jobs.py:Counted", lines, "-o", tmp_path / "out", *options)
+            wait_for(lambda: len(lines_of(trace)) > 15)
+            tracker.kill()
+            tracker.start()
+            said = job.communicate(timeout=40)[1]
+            assert job.returncode == 0, said
+            often = Counter(lines_of(trace))
+            assert len(often) == 60
+            assert sum(often.values()) < 60 + 12  # what was done lies on the agents, and is not done again
+            assert tracker.call("run", "wordcount", lines, "-o", tmp_path / "here").returncode == 0
+            assert digest_of(tmp_path / "out") == digest_of(tmp_path / "here")
+        finally:
+            for agent in agents:
+                agent.terminate()
+            for agent in agents:
+                agent.communicate(timeout=20)
