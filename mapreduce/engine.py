@@ -337,6 +337,7 @@ class Engine:
 
             return InlineExecutor(prepared.context, run_attempt)
         if self._cluster is not None:
+            self.workers = self._cluster.worker_count()  # so far
             return self._cluster.executor(prepared)
         from mapreduce.engines.local import LocalExecutor
 

@@ -5,6 +5,7 @@ The package was made on another host. Only workers open it, never the agent.
 
 from __future__ import annotations
 
+import importlib
 import os
 import pickle
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from mapreduce.dataflow.attempt import Spec, run_attempt
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job, use_folder
 from mapreduce.dataflow.results import AttemptResult
+from mapreduce.dataflow.warm_up import rows
 from mapreduce.engines.agent_data import Reach, end_attempt, fetch_files, reach_others
 from mapreduce.engines.scratch import CACHES
 from mapreduce.errors import UsageError
@@ -21,6 +23,7 @@ from mapreduce.ids import AttemptId
 
 UNPACK = "mapreduce.engines.agent_job:unpack"
 RUN_ATTEMPT = "mapreduce.engines.agent_job:run"
+WARM_UP = "mapreduce.engines.agent_job:warm_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,13 @@ def unpack(package: AgentPackage) -> JobContext:
     context.format = with_own_cache(context.format, package.root)
     # What a host loses with its power is made again elsewhere; what is to last rests with the tracker.
     return replace(context, root=package.root, durable=False)
+
+
+def warm_up() -> None:
+    """What the first attempts will need, loaded while the agent looks for its tracker."""
+    importlib.import_module("mapreduce.wire.data_client")
+    importlib.import_module("mapreduce.dataflow.reduce_task")
+    rows()
 
 
 def with_own_cache(format: Format, root: str) -> Format:

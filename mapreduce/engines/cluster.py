@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import pickle
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -48,12 +49,20 @@ class ClusterExecutor:
     runs_here = False
 
     def __init__(
-        self, hub: Hub, begin: Begin, package: JobPackage, last_stage: int, carrier: Carrier | None = None
+        self,
+        hub: Hub,
+        begin: Begin,
+        package: JobPackage,
+        last_stage: int,
+        carrier: Carrier | None = None,
+        tell: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self._hub = hub
         self._carrier = carrier
         self._last_stage = last_stage
         self.moved: dict[Link, Moved] = {}
+        self._tell = tell
+        self._done: Counter[str] = Counter()  # tasks by host
         self._record = HostRecord()
         self._hosts: dict[WorkerId, str] = {}
         self._unsent: list[Report] = []
@@ -99,9 +108,21 @@ class ClusterExecutor:
     def close(self) -> None:
         if self._open:
             self._open = False
+            if self._hosts:
+                self._tell(self._by_host())
             self._hub.close_job(self._job)
             if self._carrier is not None:
                 self._carrier.close()
+
+    def _by_host(self) -> str:
+        """What each host did, for the summary."""
+        found = []
+        for host in sorted(set(self._hosts.values())):
+            workers = sum(name == host for name in self._hosts.values())
+            what = f"{host} {self._done[host]:,} tasks ({workers} workers)".replace("(1 workers)", "(1 worker)")
+            why = "lost" if not self._hub.is_here(host) else "avoided" if host in self._avoided else ""
+            found.append(f"{what}, {why}" if why else what)
+        return "by host: " + "; ".join(found)
 
     # --- reports
 
@@ -130,6 +151,7 @@ class ClusterExecutor:
         return [report]
 
     def _finished(self, report: Finished) -> list[Report]:
+        self._done[self._hosts[report.worker]] += 1
         counters, links = without_moved(report.result.counters)
         self.moved = add_links(self.moved, links)
         report = report._replace(result=replace(report.result, counters=counters))

@@ -77,6 +77,7 @@ class Cluster:
     def __init__(self, options: ClusterOptions) -> None:
         options.check()
         self._resources = ExitStack()
+        self._asked = 0  # workers of the hosts that were named, where it was said how many
         try:
             self._open(options, options.specs())
         except BaseException:
@@ -116,6 +117,7 @@ class Cluster:
         self._resources.callback(agents.close)
         for spec in specs:
             host = towards[spec.target]
+            self._asked += spec.workers or options.workers or 0
             counted = replace(spec, workers=spec.workers or options.workers)
             agents.begin(counted, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", key, options.ssh)
         if not options.listen:
@@ -135,8 +137,8 @@ class Cluster:
         )
 
     def worker_count(self) -> int:
-        """How many workers are there or have been announced."""
-        return max(self.hub.worker_count(), sum(agent.hello.workers for agent in self.hub.agents()))
+        """How many workers are there or have been announced, so far."""
+        return max(self._asked, sum(agent.hello.workers for agent in self.hub.agents()))
 
     def executor(self, prepared: Prepared) -> ClusterExecutor:
         """An executor for one job."""
@@ -147,7 +149,7 @@ class Cluster:
         self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
         package = replace(pack_job(context), sources=(), carried=code_of(context.job))
-        return ClusterExecutor(self.hub, begin, package, prepared.plan.last_stage, carrier)
+        return ClusterExecutor(self.hub, begin, package, prepared.plan.last_stage, carrier, prepared.notes.append)
 
     def finder(self, prepared: Prepared) -> Callable[[str], bool]:
         """Says whether a host still has an output of an earlier run of this job. Hosts that are about to come back are
