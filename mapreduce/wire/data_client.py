@@ -34,7 +34,7 @@ from mapreduce.storage.host_store import HEAD_BYTES, TAIL_BYTES, Place
 from mapreduce.wire.data_messages import PIECE_BYTES, SUM_BYTES, Ask, Question, Tell
 from mapreduce.wire.data_peer import Asked, Call, Peer
 from mapreduce.wire.data_range import MOST_WINDOW, Held, Range, Wanted, choose_window
-from mapreduce.wire.traffic import Link, Links, Moved, encode_links
+from mapreduce.wire.traffic import Link, Moved
 
 if TYPE_CHECKING:
     from mapreduce.wire.keys import ClusterKey
@@ -188,13 +188,6 @@ class DataClient:
             offset, size = answer.offset, answer.file_bytes
             digest.update(f"{offset} {answer.checksum};".encode())
         return digest.hexdigest()
-
-    def tell_moved(self, job: str, links: Links) -> None:
-        """Tell our own host what was moved for a job; what can't be told is lost."""
-        if links and self.me in self._places:
-            self._number += 1
-            question = Question(Ask.TALLY, self._number, job, extra=encode_links(links))
-            self._peer(self.me).tell(question)
 
     def take_moved(self) -> dict[Link, Moved]:
         """What was moved since the last call."""

@@ -6,7 +6,6 @@ and a body. Nothing here is pickled.
     reader -> host    READ    path             bytes of a file from an offset, at most a piece; TAIL counts from its end
                       LIST    path             the files of a folder
                       WHERE   name of a host   where that host's data is served
-                      TALLY   a job, figures   what this reader has moved; no answer
                       SUM     path             the checksum of a piece of a file, without its bytes
     host -> reader    PIECE   the bytes        with the file's size and version, and a checksum if that was asked for
                       NAMES   JSON             [path, size] of each file
@@ -36,8 +35,6 @@ SUM_BYTES = 8 << 20
 """The most of which one answer tells the checksum: nobody else is answered meanwhile, for some 5 ms."""
 
 PATH_BYTES = 4096
-TALLY_BYTES = 48 << 10
-"""The longest body of a question."""
 
 _QUESTION = struct.Struct("<4sBBHQqQ")  # magic, kind, flags, 0, number, offset, size
 _ANSWER = struct.Struct("<4sBBHQQQQI")  # magic, kind, flags, errno, number, offset, size and version of file, checksum
@@ -53,8 +50,7 @@ class Ask(IntEnum):
     READ = 1
     LIST = 2
     WHERE = 3
-    TALLY = 4
-    SUM = 5
+    SUM = 4
 
 
 class Tell(IntEnum):
@@ -72,7 +68,7 @@ TAIL = 2
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`number` comes back with the answer. `text` is a path, a job or a host; `offset` of a TAIL counts back from the
+    """`number` comes back with the answer. `text` is a path or a host; `offset` of a TAIL counts back from the
     end of the file."""
 
     kind: Ask
@@ -82,7 +78,6 @@ class Question:
     size: int = 0
     checked: bool = False
     tail: bool = False
-    extra: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,31 +97,27 @@ class Answer:
 def encode_question(question: Question) -> list[bytes]:
     flags = (CHECKED if question.checked else 0) | (TAIL if question.tail else 0)
     head = _QUESTION.pack(MAGIC, question.kind, flags, 0, question.number, question.offset, question.size)
-    frames = [head, question.text.encode()]
-    return [*frames, question.extra] if question.extra else frames
+    return [head, question.text.encode()]
 
 
 def decode_question(frames: list[bytes]) -> Question:
     """The inverse of `encode_question`. Raises DataError for anything else."""
-    if len(frames) not in (2, 3) or len(frames[0]) != _QUESTION.size:
+    if len(frames) != 2 or len(frames[0]) != _QUESTION.size:
         raise DataError("a question of another form")
     magic, kind, flags, zero, number, offset, size = _QUESTION.unpack(frames[0])
     if magic != MAGIC or zero or flags & ~(CHECKED | TAIL) or kind not in _ASKS or offset < 0:
         raise DataError("a question of another version")
-    if not 0 < len(frames[1]) <= PATH_BYTES or (len(frames) == 3) != (kind == Ask.TALLY):
+    if not 0 < len(frames[1]) <= PATH_BYTES:
         raise DataError("a question of another form")
     if kind == Ask.SUM and not 0 < size <= SUM_BYTES:
         raise DataError(f"a question for the checksum of {size} bytes, of at most {SUM_BYTES}")
     if kind == Ask.READ and not 0 <= size <= PIECE_BYTES:
         raise DataError(f"a question for {size} bytes, of at most {PIECE_BYTES}")
-    if len(frames) == 3 and len(frames[2]) > TALLY_BYTES:
-        raise DataError("a tally that is too long")
     try:
         text = frames[1].decode()
     except UnicodeDecodeError:
         raise DataError("a path that is no UTF-8") from None
-    extra = frames[2] if len(frames) == 3 else b""
-    return Question(Ask(kind), number, text, offset, size, bool(flags & CHECKED), bool(flags & TAIL), extra)
+    return Question(Ask(kind), number, text, offset, size, bool(flags & CHECKED), bool(flags & TAIL))
 
 
 def encode_answer(answer: Answer) -> bytes:

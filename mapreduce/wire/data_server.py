@@ -28,7 +28,7 @@ from zlib import crc32
 
 import zmq
 
-from mapreduce.wire.admission import Admission, open_server
+from mapreduce.wire.admission import open_server
 from mapreduce.wire.data_messages import (
     PIECE_BYTES,
     Answer,
@@ -39,8 +39,8 @@ from mapreduce.wire.data_messages import (
     decode_question,
     encode_answer,
 )
+from mapreduce.wire.gate import Gate
 from mapreduce.wire.shared_folders import SharedFolders
-from mapreduce.wire.traffic import Traffic, decode_links
 
 if TYPE_CHECKING:
     from mapreduce.wire.keys import ClusterKey
@@ -54,7 +54,7 @@ READER_UNSENT_BYTES = 4 << 20
 READER_QUESTIONS = 4096
 """Waiting questions of one reader; a `DataClient` never has so many. The rest is answered with an error."""
 
-QUESTION_BYTES = 64 << 10
+QUESTION_BYTES = 8 << 10
 """A longer frame ends its connection."""
 
 AT_ONCE = 16
@@ -91,7 +91,6 @@ class DataServer:
     ) -> None:
         """`key` None is for measurements alone: then anybody may read."""
         self.folders = SharedFolders()
-        self.traffic = Traffic()
         self.places: dict[str, str] = {}
         self._unsent_most = unsent_bytes
         self._unsent_bytes = 0
@@ -99,14 +98,14 @@ class DataServer:
         self._readers: dict[bytes, _Reader] = {}
         self._told: set[bytes] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=2)
-        self._guard = None if key is None else Admission(self._context, key.public)
         self._socket = self._context.socket(zmq.ROUTER) if key is None else open_server(self._context, zmq.ROUTER, key)
+        self._gate = None if key is None else Gate(self._context, self._socket, key)
         try:
             _configure(self._socket)
             self._socket.setsockopt(zmq.IPV6, "[" in address)
             self._socket.bind(address)
         except zmq.ZMQError as error:
-            self._context.destroy(linger=0)
+            self._destroy()
             raise OSError(error.errno, f"can't listen at {address}: {error.strerror}") from None
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
         self._ear, self._bell = os.pipe()
@@ -150,19 +149,25 @@ class DataServer:
         except Exception:
             _log.exception("the data server ended: other hosts can't read what lies here")
         finally:
-            self._context.destroy(linger=0)
+            self._destroy()
+
+    def _destroy(self) -> None:
+        if self._gate is not None:
+            self._gate.close()
+        self._context.destroy(linger=0)
 
     def _serve(self) -> None:
         poller = zmq.Poller()
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._ear, zmq.POLLIN)
-        if self._guard is not None:
-            poller.register(self._guard.socket, zmq.POLLIN)
+        if self._gate is not None:
+            for each in self._gate.sockets:
+                poller.register(each, zmq.POLLIN)
         timeout: float | None = None
         while not self._closed:
             ready = dict(poller.poll(None if timeout is None else int(1000 * timeout)))
-            if self._guard is not None and self._guard.socket in ready:
-                self._guard.serve()
+            if self._gate is not None and any(each in ready for each in self._gate.sockets):
+                self._gate.serve(self.address)
             if self._socket in ready:
                 self._take()
             timeout = self._answer()
@@ -181,18 +186,9 @@ class DataServer:
                     self._told.add(sender)
                     _log.warning("a reader sent %s; it gets no answer", error)
                 continue
-            if question.kind is Ask.TALLY:
-                self._enter(question)
-                continue
             reader = self._readers.setdefault(sender, _Reader())
             if len(reader.questions) < READER_QUESTIONS:
                 reader.questions.append(question)
-
-    def _enter(self, question: Question) -> None:
-        try:
-            self.traffic.add(question.text, decode_links(question.extra))
-        except ValueError as error:
-            _log.warning("a tally that can't be read: %s", error)
 
     def _answer(self) -> float | None:
         """Answer some questions, readers in turn. After how many seconds to come again: None is when asked."""

@@ -1,19 +1,16 @@
 """How much was moved, over which links, in which way, and how long was it waited for?
 
-Whoever reads counts. A worker tells its host now and then, the host tells the tracker at the end of the job, and the
-summary has a line of it.
+Whoever reads counts. A worker's figures travel with the result of the attempt that read, as counters of a name that no
+job can give; the executor takes them out again, and the summary has a line of the sum.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MOST_JOBS = 256
-MOST_LINKS = 100_000
-"""What a host remembers; figures beyond that are left out. 300 hosts have so many links."""
+_MARK = "\0moved\0"
 
 NAMED_LINKS = 3
 """The sentence names so many, the busiest first."""
@@ -53,20 +50,28 @@ def add_links(*tallies: Links) -> dict[Link, Moved]:
     return total
 
 
-def encode_links(links: Links) -> bytes:
-    """As JSON: [source, reader, bytes, seconds] of each."""
-    return json.dumps(
-        [[*link, moved.bytes, round(moved.seconds, 6)] for link, moved in links.items()], separators=(",", ":")
-    ).encode()
+def with_moved(counters: Mapping[str, int], links: Links) -> dict[str, int]:
+    """The counters of an attempt, and with them what it moved; `without_moved` is the inverse."""
+    found = dict(counters)
+    for link, moved in links.items():
+        name = f"{_MARK}{link.source}\0{link.reader}\0"
+        found[name + "bytes"] = moved.bytes
+        found[name + "us"] = round(moved.seconds * 1e6)
+    return found
 
 
-def decode_links(data: bytes) -> dict[Link, Moved]:
-    """The inverse of `encode_links`. Raises ValueError for anything else."""
-    try:
-        rows = json.loads(data)
-        return {Link(str(a), str(b)): Moved(int(size), float(seconds)) for a, b, size, seconds in rows}
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise ValueError(f"no figures of links: {error}") from None
+def without_moved(counters: Mapping[str, int]) -> tuple[dict[str, int], dict[Link, Moved]]:
+    """The counters that are the job's, and what was moved."""
+    own: dict[str, int] = {}
+    links: dict[Link, Moved] = {}
+    for name, number in counters.items():
+        if not name.startswith(_MARK):
+            own[name] = number
+            continue
+        source, reader, unit = name.removeprefix(_MARK).split("\0")
+        moved = Moved(bytes=number) if unit == "bytes" else Moved(seconds=number / 1e6)
+        links = add_links(links, {Link(source, reader): moved})
+    return own, links
 
 
 def moved_sentence(links: Links) -> str:
@@ -94,25 +99,3 @@ def _size(number: int) -> str:
         if number >= unit:
             return f"{number / unit:.1f} {name}"
     return f"{number} B"
-
-
-class Traffic:
-    """A host's figures by job, as its readers told them. One thread adds, another takes."""
-
-    def __init__(self) -> None:
-        self._jobs: dict[str, list[Links]] = {}
-
-    def add(self, job: str, links: Links) -> None:
-        tallies = self._jobs.get(job)
-        if tallies is None:
-            if len(self._jobs) >= MOST_JOBS:
-                return
-            tallies = self._jobs[job] = []
-        tallies.append(links)
-        if len(tallies) > 64:
-            total = add_links(*tallies)
-            tallies[:] = [total] if len(total) <= MOST_LINKS else []
-
-    def take(self, job: str) -> dict[Link, Moved]:
-        """All that was told of this job, which is forgotten with that."""
-        return add_links(*self._jobs.pop(job, []))
