@@ -22,7 +22,9 @@ __all__ = ["hosts", "network_of_hosts"]
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest, hosts: Network, tmp_path: Path) -> Cluster:
-    return Cluster(hosts, tmp_path, is_shared=request.param == "shared")
+    """`apart`: no host sees another's files. `shared`: all see a folder, in which input and output lie."""
+    is_shared = request.param == "shared"
+    return Cluster(hosts, tmp_path, is_shared=is_shared, has_input_apart=not is_shared)
 
 
 PLACES = ["apart"]

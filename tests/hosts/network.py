@@ -264,7 +264,13 @@ class Network:
                 if stream is not None:
                     stream.close()
         self.processes.clear()
+        self.unmount()
         self.mend()
+
+    def unmount(self) -> None:
+        """The disks of the hosts are as they were."""
+        while self.mounts:
+            _run("umount", "--lazy", self.mounts.pop())
 
 
 @contextmanager
@@ -315,8 +321,7 @@ def _remove(net: Network) -> None:
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 stream.close()
-    for mount in net.mounts:
-        _run("umount", "--lazy", mount)
+    net.unmount()
     for name in (net.switch, *(host.namespace for host in net)):
         if name in there:
             _remove_namespace(name)
