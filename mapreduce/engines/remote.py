@@ -22,7 +22,7 @@ import mapreduce.errors as errors
 from mapreduce.engines.submission import Returned, pack_submission
 from mapreduce.errors import InternalError, MapReduceError, ResourceError, UsageError
 from mapreduce.result import Result
-from mapreduce.storage.job_folder import GOES_ON
+from mapreduce.storage.job_folder import GOES_ON, LEFT_BEHIND
 from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 
 if TYPE_CHECKING:
@@ -331,5 +331,6 @@ def _error_of(ended: dict[str, Any], folder: Path, observer: Observer | None) ->
     error.failure = failure
     _tell_outcomes(outcomes, observer)
     for note in notes:
-        error.add_note(note)
+        if not (ended["kept"] and note.startswith(LEFT_BEHIND)):  # what was the tracker's own goes
+            error.add_note(note)
     return error

@@ -35,3 +35,28 @@ def test_two_agents_and_a_tracker_that_is_killed(tmp_path: Path) -> None:
                 agent.terminate()
             for agent in agents:
                 agent.communicate(timeout=20)
+
+
+def test_two_jobs_share_the_agents_and_one_agent_dies(tmp_path: Path) -> None:
+    lines = tmp_path / "lines.txt"
+    lines.write_text("".join(f"{number}\n" for number in range(40)))
+    with Tracker(tmp_path, "--workers", "0", "--policy", "fair") as tracker:
+        agents = {name: tracker.begin("agent", tracker.address, "--workers", 2, "--name", name) for name in "ab"}
+        try:
+            jobs = []
+            for name in ("first", "second"):
+                trace = tmp_path / f"{name}.trace"
+                options = ("--set", f"trace={trace}", "--set", "seconds=0.1", "--split-size", "8")
+                jobs.append(tracker.run("jobs.py:Counted", lines, "-o", tmp_path / name, *options))
+                wait_for(lambda trace=trace: lines_of(trace))
+            wait_for(lambda: [job["slots"] for job in tracker.jobs()] == [2, 2])
+            agents["b"].kill()
+            for job in jobs:
+                said = job.communicate(timeout=40)[1]
+                assert job.returncode == 0, said
+            assert digest_of(tmp_path / "first") == digest_of(tmp_path / "second") != {}
+        finally:
+            for agent in agents.values():
+                agent.terminate()
+            for agent in agents.values():
+                agent.communicate(timeout=20)
