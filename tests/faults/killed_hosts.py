@@ -62,7 +62,7 @@ def each_record(net: Network, victim: str, step: int = 1) -> Iterator[int]:
     """The records at which it was killed."""
     for record in range(1, MOST_RECORDS, step):
         with tempfile.TemporaryDirectory(prefix="mapreduce-hosts-") as folder:
-            if not killed_at(Cluster(net, Path(folder), is_shared=True), victim, record):
+            if not killed_at(Cluster(net, Path(folder), has_input_apart=True), victim, record):
                 return
             yield record
 
