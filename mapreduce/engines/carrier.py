@@ -22,6 +22,7 @@ from mapreduce.storage.store import explained, open_store
 
 if TYPE_CHECKING:
     from mapreduce.wire.data_client import DataClient
+    from mapreduce.wire.traffic import Links
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class PartCarrier:
         self._arrived: deque[tuple[AttemptId, Failure | None]] = deque()
         self._stopped = False
         self._thread: threading.Thread | None = None
+        self.moved: Links = {}  # what came, once it is closed
 
     def fetch(self, attempt: AttemptId, hosts: Sequence[str], paths: Sequence[str]) -> None:
         if self._thread is None:
@@ -74,6 +76,7 @@ class PartCarrier:
                 with suppress(_StoppedError):
                     self._arrived.append((attempt, self._bring(client, hosts, paths)))
         finally:
+            self.moved = client.take_moved()
             client.close()
 
     def _bring(self, client: DataClient, hosts: Sequence[str], paths: Sequence[str]) -> Failure | None:

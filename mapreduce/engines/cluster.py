@@ -23,14 +23,17 @@ from mapreduce.engines.meeting import Begin
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.paths import JobPaths
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, Ready, Report
-from mapreduce.wire.traffic import Link, Moved, add_links, without_moved
+from mapreduce.wire.traffic import Link, Links, Moved, add_links, moved_sentence, without_moved
 from mapreduce.workers.failures import describe
 
 _log = logging.getLogger(__name__)
 
 
 class Carrier(Protocol):
-    """Brings files of other hosts here, in the background."""
+    """Brings files of other hosts here, in the background. `moved` is what came, once it is closed."""
+
+    @property
+    def moved(self) -> Links: ...
 
     def fetch(self, attempt: AttemptId, hosts: Sequence[str], paths: Sequence[str]) -> None:
         """Begin to bring files and folders that an attempt left, from one of these hosts to the job's folder here."""
@@ -113,6 +116,9 @@ class ClusterExecutor:
             self._hub.close_job(self._job)
             if self._carrier is not None:
                 self._carrier.close()
+                self.moved = add_links(self.moved, self._carrier.moved)
+            if sentence := moved_sentence(self.moved):
+                self._tell(sentence)
 
     def _by_host(self) -> str:
         """What each host did, for the summary."""
