@@ -16,6 +16,7 @@ import logging
 import secrets
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from difflib import get_close_matches
 from pathlib import Path
@@ -35,6 +36,10 @@ from mapreduce.wire.transport import Listener, PeerId
 _log = logging.getLogger(__name__)
 
 NAME_CHARS = 200
+
+KNOWN_CLIENTS = 4096
+"""One that is forgotten is told to say hello again, and does."""
+
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 SHOWN_JOBS = 5
 Blob = bytes
@@ -48,7 +53,7 @@ class Desk:
         self._listener = listener
         self._name = name
         self._epoch = secrets.randbits(63)
-        self._known: set[PeerId] = set()
+        self._known: OrderedDict[PeerId, None] = OrderedDict()
         self._hosts = Hosts(listener.send, self._host_changed, self._epoch)
 
     def handle(self, peer: PeerId, message: Message) -> None:
@@ -60,7 +65,7 @@ class Desk:
             self._hosts.hear(peer, message, time.monotonic())
             return
         if message.kind == Kind.BYE:
-            self._known.discard(peer)
+            self._known.pop(peer, None)
             return
         if peer not in self._known:
             self._send(peer, Message(Kind.REFUSED, body=Refused("say hello first", again=True).encode()))
@@ -87,7 +92,7 @@ class Desk:
 
     def _send(self, peer: PeerId, message: Message) -> None:
         if not self._listener.send(peer, message):
-            self._known.discard(peer)
+            self._known.pop(peer, None)
 
     def _greet(self, peer: PeerId, message: Message) -> None:
         try:
@@ -104,7 +109,9 @@ class Desk:
             _log.warning("refused: %s", reason)
             self._send(peer, Message(Kind.REFUSED, body=Refused(reason or "").encode()))
             return
-        self._known.add(peer)
+        self._known[peer] = None
+        if len(self._known) > KNOWN_CLIENTS:
+            self._known.popitem(last=False)
         welcome = Welcome(hello.session, self._epoch, self._name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
         self._send(peer, Message(Kind.WELCOME, body=welcome.encode()))
 

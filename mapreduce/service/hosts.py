@@ -21,6 +21,10 @@ AWAY_SECONDS = 2.0
 """A tracker that has not looked for so long can't tell that a host was silent."""
 
 
+MOST_WORKERS = 4096
+"""Of a host: more is a mistake, and would cost the tracker time."""
+
+
 @dataclass(slots=True)
 class Host:
     """A host that has joined."""
@@ -57,7 +61,7 @@ class Hosts:
             host = Host(peer, self._free_name(hello.host), hello, now)
             self._hosts[peer] = host
             _log.info("host %s joined, with %d workers", host.name, hello.workers)
-            self._changed(host.name, hello.workers)
+            self._changed(host.name, min(hello.workers, MOST_WORKERS))
         welcome = Welcome(hello.session, self._epoch, host.name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
         self._send(peer, Message(Kind.WELCOME, body=welcome.encode()))
 
