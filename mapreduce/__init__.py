@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     )
     from mapreduce.formats.base import cell
     from mapreduce.job import Chain, Fold, Job, Named
+    from mapreduce.kernels.slices import Slices
     from mapreduce.reducers import (
         Collect,
         Count,
@@ -93,6 +94,7 @@ _WHERE = {
     ),
     "formats.base": ("cell",),
     "job": ("Chain", "Fold", "Job", "Named"),
+    "kernels.slices": ("Slices",),
     "reducers": (
         "Collect", "Count", "CountDistinct", "Identity", "Max", "Mean", "Min", "Monoid", "Quantiles", "Reducer",
         "Streaming", "Sum", "TopK",
@@ -108,10 +110,10 @@ __all__ = [
     "Chain", "Collect", "Count", "CountDistinct", "Counters", "Dataset", "EmptyInputError", "Engine", "Fold",
     "Identity", "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean",
     "Min", "Monoid", "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result",
-    "Settings", "Streaming", "Sum", "TopK", "UsageError", "WireError", "WorkerMemoryError", "assign_nearest", "cell",
-    "count_words", "fixed_column", "from_arrays", "from_records", "near", "nearest", "number_column", "prefixes", "read",
-    "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text",
-    "read_tsv", "read_whole", "run", "union",
+    "Settings", "Slices", "Streaming", "Sum", "TopK", "UsageError", "WireError", "WorkerMemoryError",
+    "assign_nearest", "cell", "count_words", "fixed_column", "from_arrays", "from_records", "near", "nearest",
+    "number_column", "prefixes", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm",
+    "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "run", "union",
 ]  # fmt: skip
 
 

@@ -27,7 +27,8 @@ COMPILE_SECONDS = 120
 
 def kernels_for(job: Any, format: Format) -> tuple[str, ...]:
     """Groups of kernels that a job on this format may call."""
-    wanted: tuple[str, ...] = {"csv": ("csv",), "tsv": ("csv",), "fixed": ("records",)}.get(format.name, ())
+    table = ("csv", "decimals")
+    wanted: tuple[str, ...] = {"csv": table, "tsv": table, "fixed": ("records",)}.get(format.name, ())
     if hasattr(job, "map_block"):
         wanted += ("hashes", "groups") + (("words",) if format.name == "text" else ())
     return wanted + tuple(getattr(job, "kernels", ()))

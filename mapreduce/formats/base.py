@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from mapreduce.kernels.slices import Slices
+
 
 @dataclass(frozen=True, slots=True)
 class InputFile:
@@ -132,6 +134,22 @@ class Block(ABC):
     def y(self) -> np.ndarray[Any, Any]:
         """The target, (rows,) float64. Raises UsageError when the dataset names no target."""
         raise InputError(f"{type(self).__name__} has no target column; read the input as CSV, Parquet, npy or libsvm")
+
+    def exact(self, *, target: bool = True) -> Slices:
+        """[X y] (X without `target`) as exact numbers, for sums that do not round: text as the decimals that it is,
+        floats as the binary fractions that they are. Raises InputError for NaN and infinity, naming the place."""
+        import numpy as np
+
+        from mapreduce.kernels.slices import Slices
+
+        X = self.X.toarray() if hasattr(self.X, "toarray") else self.X
+        rows = np.column_stack([X, self.y]) if target else X
+        if not np.isfinite(rows).all():
+            row, column = np.argwhere(~np.isfinite(rows))[0].tolist()
+            names = getattr(self, "_features", None) or range(X.shape[1])
+            name = "the target" if column == X.shape[1] else f"column {names[column]!r}"
+            raise InputError(f"{self.place(row)}: {name} holds {rows[row, column]}; drop or fill such rows first")
+        return Slices.of(rows)
 
 
 class Format(ABC):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mapreduce.errors import InputError, UsageError
+from mapreduce.errors import InputError, InternalError, UsageError
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import Column, arrow_types
 from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_spans
@@ -18,6 +18,8 @@ from mapreduce.formats.lines import LineBlock, Lines, Span
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+    from mapreduce.kernels.slices import Slices
 
 ARROW_BLOCK_BYTES = (1 << 31) - 1
 
@@ -78,6 +80,52 @@ class CsvBlock(LineBlock):
         if self._target is None:
             raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
         return _read_only(self._numbers()[:, -1].copy())
+
+    def exact(self, *, target: bool = True) -> Slices:
+        """[X y] as the decimals in the text, never by way of a float."""
+        wanted = [*self._features, *([self._target] if target and self._target is not None else [])]
+        data = self._utf8()
+        if _suits_kernel(data, self._schema):
+            from mapreduce.kernels.csv_decimals import parse_csv_decimals
+
+            indices = [self._schema.index(name) for name in wanted]
+            found = parse_csv_decimals(data, ord(self._schema.dialect.delimiter), len(self._schema.columns), indices)
+            if found is not None:
+                self._length = len(found)
+                return found
+        return self._exact_cells(wanted)
+
+    def _exact_cells(self, wanted: Sequence[str]) -> Slices:
+        """By way of the row lane: slower, and with an error that names the place."""
+        from mapreduce.kernels.csv_decimals import decimals_by_library
+        from mapreduce.kernels.slices import to_decimal
+
+        columns = self._schema.select(wanted, "string")
+        cells = self._cells(columns)
+        try:
+            return decimals_by_library(cells, len(self))
+        except ValueError:
+            pass
+        for index, row in enumerate(zip(*cells, strict=True)):
+            for column, cell in zip(columns, row, strict=True):
+                try:
+                    to_decimal(cell)
+                except ValueError:
+                    self._refuse_inexact(index, column, cell)
+        raise InternalError(f"{self.place(0)}: cells that are numbers one by one are none together")
+
+    def _refuse_inexact(self, index: int, column: Column, cell: str) -> NoReturn:
+        if cell in self._schema.nulls:
+            raise InputError(
+                f"{self.place(index)}: column {column.name!r} has no value there; X and y take numbers only: fill or "
+                f"drop such rows first, or name other features"
+            )
+        try:
+            value = CONVERTERS["float"](cell)
+        except ValueError:
+            self._refuse_value(index, Column(column.name, "float"), cell)
+        role = "the target" if column.name == self._target else "column"
+        raise InputError(f"{self.place(index)}: {role} {column.name!r} holds {value}; drop or fill such rows first")
 
     def place(self, index: int) -> str:
         return self._lines.line_place(self.spans[index].start)

@@ -51,6 +51,9 @@ class Selection(Block):
     def y(self) -> Any:
         return _read_only(self.block.y[self.rows])
 
+    def exact(self, *, target: bool = True) -> Any:
+        return self.block.exact(target=target).select(self.rows)
+
 
 def _read_only(rows: Any) -> Any:
     flags = getattr(rows, "flags", None)  # a sparse matrix has none

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from mapreduce.kernels.slices import Slices
+
 
 class Tagged(NamedTuple):
     """A record of a tagged dataset: whose it is, and what it is."""
@@ -117,6 +119,9 @@ class TaggedBlock(Block):
     @property
     def y(self) -> np.ndarray[Any, Any]:
         return self.block.y
+
+    def exact(self, *, target: bool = True) -> Slices:
+        return self.block.exact(target=target)
 
 
 def _member_number(file: InputFile) -> int:

@@ -11,6 +11,7 @@ _STRING_TABLE = {"move_words": "QqQq", "list_words": "QqqLL", "copy_words": "QqB
 GROUPS: dict[str, dict[str, str]] = {
     "words": {"add_words": "BqqQLBLQLB", **_STRING_TABLE},
     "csv": {"parse_rows": "BqqqqLLL", "count_lines": "Bq"},
+    "decimals": {"parse_decimals": "BqqqqLL"},
     "groups": {
         "number_ints": "LqqQLLiL",
         "move_ints": "QqQq",

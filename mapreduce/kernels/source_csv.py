@@ -114,8 +114,9 @@ def rounded(digits, power):
 
 
 @inlined
-def float_at(data, at):
-    """(end, value) of a plain decimal at data[at:]; end is -1 where it is not plain."""
+def plain_decimal(data, at):
+    """(end, negative, digits as an integer, decimals among them) of a number of at most 18 digits at data[at:]; end is
+    -1 where it is not plain."""
     negative = data[at] == MINUS
     at += negative
     whole, value = digits_at(data, at)
@@ -133,15 +134,24 @@ def float_at(data, at):
         value = value * INT_POWERS[fraction] + low
     digits = whole + fraction
     if whole == 8 or digits > 18 or digits == 0:  # 8 digits before the point may go on
+        return -1, negative, value, fraction
+    return at, negative, value, fraction
+
+
+@inlined
+def float_at(data, at):
+    """(end, value) of a plain decimal at data[at:]; end is -1 where it is not plain."""
+    end, negative, value, fraction = plain_decimal(data, at)
+    if end < 0:
         return -1, 0.0
     number = 0.0
-    if digits <= 15:  # below 2^53
+    if value < 10**15:  # below 2^53
         number = np.float64(value) / POWERS[fraction]
     elif value != 0:
         exact, number = rounded(value, -fraction)
         if not exact:
             return -1, 0.0
-    return at, -number if negative else number
+    return end, -number if negative else number
 
 
 @inlined
@@ -253,8 +263,9 @@ def list_cell(data, at, end, state, listed, column):
 
 
 @inlined
-def slow_float(data, at, end):
-    """(True, value) of spaces, sign, digits, point, digits, exponent, spaces where that is exact; else (False, 0)."""
+def slow_decimal(data, at, end):
+    """(True, negative, digits, power of ten) of spaces, sign, digits, point, digits, exponent, spaces where at most 18
+    digits count; else False first."""
     if at < end and data[at] == QUOTE:
         at += 1
         end -= 1
@@ -274,7 +285,7 @@ def slow_float(data, at, end):
         if 48 <= byte <= 57:
             digits += 1
             if value >= 10**17:
-                return False, 0.0
+                return False, False, 0, 0
             value = value * 10 + (byte - 48)
             power -= point
         elif byte == POINT and not point:
@@ -283,24 +294,33 @@ def slow_float(data, at, end):
             break
         at += 1
     if digits == 0:
-        return False, 0.0
+        return False, False, 0, 0
     if at < end:
         if data[at] | 32 != 101 or at + 1 >= end:
-            return False, 0.0
+            return False, False, 0, 0
         at += 1
         down = data[at] == MINUS
         if data[at] == MINUS or data[at] == PLUS:
             at += 1
         exponent = 0
         if at >= end or end - at > 3:
-            return False, 0.0
+            return False, False, 0, 0
         while at < end:
             byte = np.int64(data[at])
             if byte < 48 or byte > 57:
-                return False, 0.0
+                return False, False, 0, 0
             exponent = exponent * 10 + (byte - 48)
             at += 1
         power += -exponent if down else exponent
+    return True, negative, value, power
+
+
+@inlined
+def slow_float(data, at, end):
+    """(True, value) of a number that `slow_decimal` reads, where that is exact; else (False, 0)."""
+    plain, negative, value, power = slow_decimal(data, at, end)
+    if not plain:
+        return False, 0.0
     number = 0.0
     if value != 0:
         exact, number = rounded(value, power)

@@ -293,6 +293,9 @@ class CachedBlock(Block):
     def y(self) -> Any:
         return self._get("y")
 
+    def exact(self, *, target: bool = True) -> Any:
+        return self._made().exact(target=target)  # not kept: it is asked for once
+
 
 @dataclass(frozen=True, slots=True)
 class CachedFormat(Format):

@@ -1,0 +1,106 @@
+"""What exact numbers are in the wanted columns of CSV rows? Slices of integers over a power of ten, from the digits.
+
+The compiled path is here. Its room (decimals and slices a column) is guessed from what earlier blocks of such columns
+needed; where a block needs more it is parsed once more. Room decides no answer: the same numbers are the same numbers
+in any number of slices. `decimals_by_library` gives them without a compiler, or where the loop gives up.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mapreduce.kernels.load import kernels_of
+from mapreduce.kernels.memory import seen
+from mapreduce.kernels.slices import Slices, to_decimal
+
+_OUT, _COUNT, _SCALE, _SCALE_SEEN, _COUNT_SEEN, _PLAN = range(6)  # as in source_decimals.py
+_MOST_SLICES = 7  # 128 bits
+_MOST_DECIMALS = 400
+
+Room = list[list[int]]
+"""[slices, decimals] a column."""
+
+_rooms: dict[tuple[Any, ...], Room] = {}
+_MOST_ROOMS = 64
+
+
+def parse_csv_decimals(data: Any, delimiter: int, columns_in_row: int, wanted: Sequence[int]) -> Slices | None:
+    """The wanted columns, by the compiled loop or not at all: None where it is not there, or met anything but plain
+    numbers of at most 18 digits that share a range of 128 bits in their column."""
+    kernels = kernels_of("decimals")
+    lines = kernels_of("csv")
+    if kernels is None or lines is None:
+        return None
+    key = (columns_in_row, *wanted)
+    room = [list(each) for each in _rooms.get(key, [[1, 0]] * len(wanted))]
+    with seen(data) as span:
+        rows = lines["count_lines"](span.address, span.size) + 1
+        while True:
+            matrix, plan = _plan(rows, columns_in_row, wanted, room)
+            state = np.array([0, rows, matrix.shape[1]], np.int64)
+            at = kernels["parse_decimals"](
+                span.address, 0, span.size, delimiter, columns_in_row, plan.ctypes.data, state.ctypes.data
+            )
+            if at < 0:
+                return None
+            if not _widen(room, plan[list(wanted)]):
+                break
+            if any(slices > _MOST_SLICES or decimals > _MOST_DECIMALS for slices, decimals in room):
+                return None
+    if len(_rooms) >= _MOST_ROOMS:
+        _rooms.clear()
+    _rooms[key] = room
+    counts = tuple(slices for slices, _ in room)
+    decimals = tuple(decimals for _, decimals in room)
+    return Slices(matrix[: int(state[0])], counts, decimals, decimals)
+
+
+class _Spare(threading.local):
+    """Memory of this thread's last block: used again once nobody else holds it, for memory that was touched before is
+    much faster."""
+
+    memory: Any = None
+
+    def take(self, rows: int, width: int) -> Any:
+        needed = rows * width
+        if self.memory is not None and (sys.getrefcount(self.memory) > 2 or len(self.memory) < needed):
+            self.memory = None
+        if self.memory is None:
+            self.memory = np.empty(needed + needed // 4)
+        return self.memory[:needed].reshape(rows, width)
+
+
+_spare = _Spare()
+
+
+def _plan(rows: int, columns: int, wanted: Sequence[int], room: Room) -> tuple[Any, Any]:
+    matrix = _spare.take(rows, 1 + sum(slices for slices, _ in room))
+    matrix[:, 0] = 1
+    plan = np.zeros((columns, _PLAN), np.int64)
+    at = matrix.ctypes.data + 8
+    for column, (slices, decimals) in zip(wanted, room, strict=True):
+        plan[column] = (at, slices, decimals, decimals, slices)
+        at += 8 * slices
+    return matrix, plan
+
+
+def _widen(room: Room, plan: Any) -> bool:
+    """Make room for what the loop has seen; whether there was too little."""
+    grown = False
+    for own, row in zip(room, plan.tolist(), strict=True):
+        more = max(0, row[_SCALE_SEEN] - own[1])
+        if more:
+            grown, own[1] = True, own[1] + more
+        if row[_COUNT_SEEN] > own[0]:
+            grown, own[0] = True, row[_COUNT_SEEN]
+    return grown
+
+
+def decimals_by_library(cells: Sequence[Sequence[str]], rows: int) -> Slices:
+    """Columns of cells of text as the decimals that they are. Raises ValueError where one is no finite number."""
+    return Slices.of_columns([[to_decimal(cell) for cell in column] for column in cells], rows)
