@@ -1,17 +1,18 @@
 """Least squares: theta minimises sum (y - b - theta'x)^2, and needs one pass over the data.
 
-    map     block   -> n, means and centred scatter of [X y]
-    reduce  a, b    -> of both together
-    finish  theta solves S_xx theta = S_xy,  b = mean(y) - theta'mean(x)
+    map     block   -> sum [1 x y][1 x y]', exact
+    reduce  a, b    -> a + b
+    finish  theta solves S_xx theta = S_xy,  b = mean(y) - theta'mean(x)    (sums/least_squares.py)
 
-The sums are centred before they are squared, and merged by Chan, Golub and LeVeque's formula: with d = m_b - m_a,
+The sums do not round: text counts as the decimals that it is, floats as the binary fractions that they are. So the
+model has the same bits however the rows were cut and whoever added them, and its coefficients are correctly rounded.
 
-    m = m_a + d n_b / n        S = S_a + S_b + d d' n_a n_b / n
-
-Raw sums of squares would lose as many digits as the mean exceeds the standard deviation.
+`sums="float"` is the way of floats, for very many columns: centred before they are squared, and merged by Chan, Golub
+and LeVeque's formula, with d = m_b - m_a: m = m_a + d n_b / n, S = S_a + S_b + d d' n_a n_b / n. Raw sums of squares
+would lose as many digits as the mean exceeds the standard deviation.
 
 Sources: C.-T. Chu et al., Map-Reduce for Machine Learning on Multicore, NIPS 2006, section 3; T. Chan, G. Golub and
-R. LeVeque, Algorithms for Computing the Sample Variance, 1983.
+R. LeVeque, Algorithms for Computing the Sample Variance, 1983; see algorithms/sums for the exact sums.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ import numpy as np
 import mapreduce as mr
 from algorithms.estimator import Estimator, RegressionMetrics
 from algorithms.rows import Array, matrix_of, no_rows, target_of
+from algorithms.sums import ExactGram
+from algorithms.sums.least_squares import Fit, fit
 
 COLLINEAR = 1e-12
 """Smallest eigenvalue of the correlation matrix, against its largest, at which columns count as collinear: below, fewer
@@ -76,36 +79,96 @@ class LeastSquares(mr.Fold):
         raise no_rows()
 
 
+class ExactLeastSquares(mr.Fold):
+    """The exact sums of all rows; with a `degree` those of the powers of each column too."""
+
+    def __init__(self, degree: int = 1) -> None:
+        self.degree = degree
+
+    def map(self, block: Any) -> ExactGram:
+        Z = block.exact()
+        return ExactGram.of(Z if self.degree == 1 else with_powers(Z, self.degree))
+
+    def reduce(self, a: ExactGram, b: ExactGram) -> ExactGram:
+        return a + b
+
+    def zero(self) -> ExactGram:
+        raise no_rows()
+
+
+def with_powers(Z: mr.Slices, degree: int) -> mr.Slices:
+    """[X y] with x, x^2, ..., x^degree in the place of each x, formed exactly."""
+    X, y = Z.pick(range(Z.columns - 1)), Z.pick([Z.columns - 1])
+    powers = [X]
+    for _ in range(degree - 1):
+        powers.append(powers[-1].times(X))
+    beside = powers[0]
+    for power in powers[1:]:
+        beside = beside.beside(power)
+    order = [power * X.columns + j for j in range(X.columns) for power in range(degree)]
+    return beside.pick(order).beside(y)
+
+
 class LinearRegression(Estimator):
     """Ordinary least squares, with `alpha` > 0 ridge regression: + alpha |theta|^2, the intercept not penalised.
 
     alpha: weight of the penalty
     fit_intercept: whether b is learned; else it is 0
+    sums: 'exact' for the same, correctly rounded bits on any machine; 'float' where columns are very many
+    degree: highest power of each column that is a term of its own; needs exact sums
 
-    Learned are coef_ (features,), intercept_, n_ (rows), r2_, and sigma_, the standard deviation of the residuals
-    (nan where no degree of freedom is left). Without an intercept r2_ compares with 0 instead of the mean, as in R.
+    Learned are coef_ (terms,), intercept_, n_ (rows), r2_, sigma_, the standard deviation of the residuals (nan where
+    no degree of freedom is left), std_error_ and intercept_error_, and condition_, that of the columns' correlations.
+    Without an intercept r2_ compares with 0 instead of the mean, as in R.
     """
 
     name: ClassVar[str] = "linear_regression"
     kind: ClassVar[str] = "regressor"
-    learned: ClassVar[tuple[str, ...]] = ("coef_", "intercept_", "n_", "r2_", "sigma_")
+    learned: ClassVar[tuple[str, ...]] = (
+        "coef_", "intercept_", "n_", "r2_", "sigma_", "std_error_", "intercept_error_", "condition_",
+    )  # fmt: skip
 
     coef_: Array
     intercept_: float
     n_: int
     r2_: float
     sigma_: float
+    std_error_: Array
+    intercept_error_: float
+    condition_: float
 
-    def __init__(self, alpha: float = 0.0, fit_intercept: bool = True) -> None:
+    def __init__(self, alpha: float = 0.0, fit_intercept: bool = True, sums: str = "exact", degree: int = 1) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
+        self.sums = sums
+        self.degree = degree
 
     def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
         if not self.alpha >= 0:
             raise mr.UsageError(f"alpha is {self.alpha}; it must be 0 or more")
+        if self.sums not in ("exact", "float"):
+            raise mr.UsageError(f"sums is {self.sums!r}; choose 'exact' or 'float'")
+        if self.degree < 1 or (self.degree > 1 and self.sums != "exact"):
+            raise mr.UsageError(f"degree is {self.degree}; it must be at least 1, and above 1 needs sums='exact'")
+        if self.sums == "exact":
+            gram = engine.run(ExactLeastSquares(self.degree), dataset, observer=observer).value
+            self.feature_names_ = names.of((gram.columns - 1) // self.degree)
+            self._take(fit(gram, self.term_names_, self.alpha, fit_intercept=self.fit_intercept))
+            return
         sums = engine.run(LeastSquares(names.known), dataset, observer=observer).value
         self.feature_names_ = names.of(len(sums.mean) - 1)
         self._solve(sums)
+
+    @property
+    def term_names_(self) -> list[str]:
+        """Names of the coefficients: those of the features, and x^2 for a square."""
+        powers = ["", *(f"^{power}" for power in range(2, self.degree + 1))]
+        return [name + power for name in self.feature_names_ for power in powers]
+
+    def _take(self, found: Fit) -> None:
+        self.coef_, self.intercept_, self.n_ = found.coef, found.intercept, found.rows
+        self.r2_, self.sigma_, self.condition_ = found.r2, found.sigma, found.condition
+        self.std_error_, self.intercept_error_ = found.std_error, found.intercept_error
 
     def _solve(self, sums: GramSums) -> None:
         scatter, mean, rows = sums.scatter, sums.mean, sums.rows
@@ -122,6 +185,13 @@ class LinearRegression(Estimator):
         self.n_ = rows
         self.r2_ = float(1 - residual / yy) if yy > 0 else float("nan")
         self.sigma_ = float(np.sqrt(residual / free)) if free > 0 else float("nan")
+        penalised = xx + self.alpha * np.eye(len(xx))
+        inverse = np.linalg.inv(penalised)
+        self.std_error_ = self.sigma_ * np.sqrt(np.diag(inverse))
+        around = 1 / rows + mean[:-1] @ inverse @ mean[:-1]
+        self.intercept_error_ = self.sigma_ * float(np.sqrt(around)) if self.fit_intercept else float("nan")
+        scale = np.sqrt(np.outer(np.diag(penalised), np.diag(penalised)))
+        self.condition_ = float(np.linalg.norm(penalised / scale, 1) * np.linalg.norm(inverse * scale, 1))
 
     def _check_determined(self, sums: GramSums) -> None:
         """Raise InputError where no rows or no variation determine the coefficients."""
@@ -141,7 +211,11 @@ class LinearRegression(Estimator):
 
     def predict(self, X: Any) -> Array:
         """X (rows, features) times theta, plus the intercept: (rows,)."""
-        return np.asarray(self._rows(X) @ self.coef_ + self.intercept_)
+        X = self._rows(X)
+        if self.degree > 1:
+            X = X.toarray() if hasattr(X, "toarray") else X
+            X = (X[:, :, None] ** np.arange(1, self.degree + 1)).reshape(len(X), -1)
+        return np.asarray(X @ self.coef_ + self.intercept_)
 
     def metrics(self) -> mr.Fold:
         return RegressionMetrics(self)
@@ -153,11 +227,14 @@ class LinearRegression(Estimator):
 
     def figures(self) -> dict[str, Any]:
         return {
-            "coef": dict(zip(self.feature_names_, self.coef_.tolist(), strict=True)),
+            "coef": dict(zip(self.term_names_, self.coef_.tolist(), strict=True)),
             "intercept": self.intercept_,
+            "std_error": dict(zip(self.term_names_, self.std_error_.tolist(), strict=True)),
+            "intercept_error": self.intercept_error_,
             "n": self.n_,
             "r2": self.r2_,
             "sigma": self.sigma_,
+            "condition": self.condition_,
         }
 
 

@@ -1,0 +1,178 @@
+"""What follows from the exact Gram of [1 X y]? Coefficients, their errors and the fit's figures, correctly rounded.
+
+    centred   n S = n Z'Z - (Z'1)(1'Z), integers                  theta solves (S_xx + alpha I) theta = S_xy
+    residual  RSS = S_yy - 2 theta'S_xy + theta'S_xx theta        b = mean(y) - theta'mean(x)
+    errors    se = sigma sqrt(diag S_xx^-1),  sigma^2 = RSS / (n - unknowns)
+
+All is computed with integers and fractions, and rounded once, at the end. So the condition of the problem costs no
+digits: what it costs a float solver is told as `condition`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+import mapreduce as mr
+from algorithms.rows import Array, no_rows
+from algorithms.sums.equations import Dependent, Integers, Solution, solve, to_root
+from algorithms.sums.numbers import to_float
+from algorithms.sums.states import ExactGram
+
+NAUGHT = Fraction(1, 1 << 150)
+"""Where a solution was iterated, numbers so small against their parts are 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A least-squares fit. Errors are nan where no degree of freedom is left, or a penalty makes them meaningless."""
+
+    coef: Array
+    intercept: float
+    std_error: Array
+    intercept_error: float
+    rows: int
+    rss: float
+    r2: float
+    sigma: float
+    condition: float
+    """Of the matrix of correlations, in the 1-norm: as many digits as it has, a float solver of these equations loses."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Equations:
+    """S_xx, S_xy, S_yy as integers: those of columns c_j x_j and c_y y, times `times`."""
+
+    xx: Integers
+    xy: Integers
+    yy: int
+    penalty: Integers  # what alpha adds to the diagonal
+    units: list[int]  # c_j, c_y last
+    times: Fraction
+    mean: list[Fraction]  # of columns as they are, y last; zeros without an intercept
+
+
+def fit(gram: ExactGram, names: Sequence[str], alpha: float = 0.0, *, fit_intercept: bool = True) -> Fit:
+    """Raises InputError where rows do not determine the coefficients, naming the columns."""
+    if not gram.rows:
+        raise no_rows()
+    unknowns = gram.columns - 1 + int(fit_intercept)
+    if not alpha and gram.rows < unknowns:
+        raise mr.InputError(
+            f"the input has {gram.rows} rows, too few to determine {unknowns} coefficients; "
+            "take more rows or fewer columns (--features), or set alpha"
+        )
+    equations = _equations(gram, Fraction(str(alpha)), fit_intercept)
+    if not alpha:
+        _check_varying(equations, names, fit_intercept)
+    size = len(equations.xx)
+    sides = np.hstack([equations.xy[:, None], np.diag([1] * size).astype(object)])
+    found = solve(equations.xx + np.diag(equations.penalty), sides)
+    if isinstance(found, Dependent):
+        raise _collinear(found, names)
+    return _fit(gram, equations, found, unknowns, fit_intercept)
+
+
+def _equations(gram: ExactGram, alpha: Fraction, fit_intercept: bool) -> _Equations:
+    full = gram.matrix()
+    size = len(full)
+    weight = full[0][0]
+    units = [full[0][j].denominator for j in range(1, size)]
+    rows = [[full[i][j] * units[i - 1] * units[j - 1] for j in range(1, size)] for i in range(1, size)]
+    times = Fraction(1)
+    if fit_intercept:
+        sums = [full[0][j] * units[j - 1] for j in range(1, size)]
+        rows = [[weight * rows[i][j] - sums[i] * sums[j] for j in range(size - 1)] for i in range(size - 1)]
+        times = weight
+    penalty = [alpha * times * unit * unit for unit in units[:-1]]
+    common = math.lcm(*(value.denominator for row in rows for value in row), *(value.denominator for value in penalty))
+    times *= common
+    S = np.array([[int(value * common) for value in row] for row in rows], object)
+    return _Equations(
+        xx=S[:-1, :-1],
+        xy=S[:-1, -1],
+        yy=int(S[-1, -1]),
+        penalty=np.array([int(value * common) for value in penalty], object),
+        units=units,
+        times=times,
+        mean=[full[0][j] / weight if fit_intercept else Fraction(0) for j in range(1, size)],
+    )
+
+
+def _check_varying(equations: _Equations, names: Sequence[str], fit_intercept: bool) -> None:
+    for name, value in zip(names, np.diag(equations.xx), strict=True):
+        if not value and fit_intercept:
+            raise mr.InputError(
+                f"column {name!r} is constant, so its coefficient is not determined; leave it out (--features), or set "
+                "alpha"
+            )
+        if not value:
+            raise mr.InputError(f"column {name!r} is zero throughout; leave it out (--features)")
+
+
+def _collinear(found: Dependent, names: Sequence[str]) -> mr.InputError:
+    involved = [names[number] for number, weight in enumerate(found.weights) if weight] + [names[found.column]]
+    return mr.InputError(
+        f"columns {', '.join(map(repr, involved))} are collinear, so their coefficients are not determined; "
+        "leave one out (--features), or set alpha"
+    )
+
+
+def _fit(gram: ExactGram, equations: _Equations, found: Solution, unknowns: int, fit_intercept: bool) -> Fit:
+    units, times, mean = equations.units, equations.times, equations.mean
+    scaled = found.numerators[:, 0]  # theta over c_y / c_j, times the denominator
+    theta = [Fraction(int(v) * c, found.denominator * units[-1]) for v, c in zip(scaled, units[:-1], strict=True)]
+    if not found.exact:
+        theta = _without_naught(theta, equations)
+    intercept = mean[-1] - sum((t * m for t, m in zip(theta, mean[:-1], strict=True)), Fraction(0))
+    det = found.denominator
+    square = equations.yy * det * det - 2 * det * int(scaled @ equations.xy) + int(scaled @ equations.xx.dot(scaled))
+    relative = Fraction(square, equations.yy * det * det) if equations.yy else Fraction(0)  # RSS / S_yy
+    if not found.exact and relative < NAUGHT:
+        relative = Fraction(0)
+    total = Fraction(equations.yy, units[-1] ** 2) / times
+    rss = relative * total
+    free = gram.rows - unknowns
+    variance = rss / free if free > 0 else None
+    inverse = found.numerators[:, 1:]
+    spread = [Fraction(int(inverse[j, j]), det) * times * units[j] ** 2 for j in range(len(theta))]
+    error_b = math.nan
+    if variance is not None and fit_intercept:
+        m = [value * unit for value, unit in zip(mean[:-1], units, strict=False)]
+        around = sum((m[i] * m[j] * int(inverse[i, j]) for i in range(len(m)) for j in range(len(m))), Fraction(0))
+        error_b = to_root(variance * (1 / Fraction(gram.matrix()[0][0]) + around * times / det))
+    return Fit(
+        coef=np.array([to_float(value) for value in theta]),
+        intercept=to_float(intercept) if fit_intercept else 0.0,
+        std_error=np.array([math.nan if variance is None else to_root(variance * value) for value in spread]),
+        intercept_error=error_b,
+        rows=gram.rows,
+        rss=to_float(rss),
+        r2=to_float(1 - relative) if equations.yy else math.nan,
+        sigma=math.nan if variance is None else to_root(variance),
+        condition=_condition(equations, inverse, det),
+    )
+
+
+def _without_naught(theta: list[Fraction], equations: _Equations) -> list[Fraction]:
+    """Coefficients that are 0 but for what the iteration left."""
+    if not equations.yy:
+        return [Fraction(0)] * len(theta)
+    limits = [
+        NAUGHT**2 * Fraction(equations.yy * unit**2, int(A) * equations.units[-1] ** 2)
+        for A, unit in zip(np.diag(equations.xx), equations.units, strict=False)
+    ]
+    return [Fraction(0) if value * value < limit else value for value, limit in zip(theta, limits, strict=True)]
+
+
+def _condition(equations: _Equations, inverse: Integers, det: int) -> float:
+    A = equations.xx + np.diag(equations.penalty)
+    root = [to_root(Fraction(int(value))) for value in np.diag(A)]
+    size = range(len(root))
+    norm = max(sum(abs(to_float(Fraction(int(A[i, j])))) / root[i] / root[j] for i in size) for j in size)
+    other = max(sum(abs(to_float(Fraction(int(inverse[i, j]), det))) * root[i] * root[j] for i in size) for j in size)
+    return norm * other
