@@ -24,7 +24,7 @@ from mapreduce.engines.agent_data import serve_data
 from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
-from mapreduce.engines.hosts import HostAgents, HostSpec, own_address_towards, parse_hosts
+from mapreduce.engines.hosts import HostAgents, HostSpec, name_for_ssh, own_address_towards, parse_hosts
 from mapreduce.engines.hub import TRACKER, Hub
 from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
@@ -212,9 +212,21 @@ def _choose_address(listen: str, specs: Sequence[HostSpec]) -> tuple[str, dict[s
 
     if listen:
         asked = parse_address(listen, default_port=0)
-        everywhere = asked.host in ("*", "0.0.0.0", "::")
-        towards = {spec.target: own_address_towards(spec.name) if everywhere else asked.host for spec in specs}
-        return str(asked), towards
-    towards = {spec.target: own_address_towards(spec.name) for spec in specs}
+        if asked.host not in ("*", "0.0.0.0", "::"):
+            return str(asked), {spec.target: asked.host for spec in specs}
+        return str(asked), _ways_to_us(specs)
+    towards = _ways_to_us(specs)
     ours = set(towards.values())
     return f"tcp://{ours.pop() if len(ours) == 1 else '0.0.0.0'}:*", towards
+
+
+def _ways_to_us(specs: Sequence[HostSpec]) -> dict[str, str]:
+    """By which of our addresses each host reaches us. An agent on this machine goes where others can reach it, too."""
+    towards: dict[str, str] = {}
+    for spec in specs:
+        try:
+            towards[spec.target] = own_address_towards(spec.name)
+        except UsageError:
+            towards[spec.target] = own_address_towards(name_for_ssh(spec.target))
+    others = [address for spec in specs if not spec.is_local for address in (towards[spec.target],)]
+    return {spec.target: others[0] if others and spec.is_local else towards[spec.target] for spec in specs}

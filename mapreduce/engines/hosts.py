@@ -97,7 +97,17 @@ def own_address_towards(host: str) -> str:
             probe.connect(address)  # sends nothing
             return str(probe.getsockname()[0])
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"--hosts: there is no way to {host!r}: {error}") from None
+        raise UsageError(f"there is no way to {host!r}: {error}") from None
+
+
+def name_for_ssh(target: str) -> str:
+    """The host that ssh means by a name, which may be one of the user's own configuration alone; else the name."""
+    with suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run(["ssh", "-G", "--", target], capture_output=True, text=True, timeout=5, check=True)
+        for line in done.stdout.splitlines():
+            if line.startswith("hostname "):
+                return line.removeprefix("hostname ")
+    return target
 
 
 class HostAgents:

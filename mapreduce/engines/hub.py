@@ -47,8 +47,9 @@ from mapreduce.engines.meeting import (
     decode_pid,
     decode_progress,
 )
-from mapreduce.errors import WireError
+from mapreduce.errors import UsageError, WireError
 from mapreduce.ids import AttemptId, WorkerId
+from mapreduce.settings import MiB
 from mapreduce.tracker.executor import (
     Cancelled,
     Failed,
@@ -63,7 +64,7 @@ from mapreduce.tracker.executor import (
 )
 from mapreduce.wire.bundles import bundled, unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
-from mapreduce.wire.transport import PeerId
+from mapreduce.wire.transport import MAX_MESSAGE_BYTES, PeerId
 
 _log = logging.getLogger(__name__)
 
@@ -83,6 +84,8 @@ NONSENSE = (WireError, ValueError, TypeError, LookupError, AttributeError, struc
 
 TRACKER = "tracker"
 """The name of our own host, for those who read data here."""
+
+PACKAGE_BYTES = MAX_MESSAGE_BYTES - MiB
 
 _NAME = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -219,7 +222,12 @@ class Hub:
     # --- what an executor does with it
 
     def open_job(self, begin: Begin, package: bytes) -> int:
-        """Begin a job on all agents, and on those that come later. Its number."""
+        """Begin a job on all agents, and on those that come later. Its number. Raises UsageError if it is too large."""
+        if len(package) > PACKAGE_BYTES:
+            raise UsageError(
+                f"the job is {len(package) / 1e6:,.0f} MB, and at most {PACKAGE_BYTES / 1e6:,.0f} MB are sent to other "
+                "hosts; have it read large data from a file, in setup()"
+            )
         with self._lock:
             job = JobBook(self._next_job, begin, package, attended_at=self._clock())
             self._next_job += 1

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mapreduce.engines.cluster_start import _choose_address
 from mapreduce.engines.hosts import HostSpec, own_address_towards, parse_hosts
 from mapreduce.errors import UsageError
 
@@ -58,3 +59,21 @@ def test_where_hosts_reach_us() -> None:
     assert own_address_towards("localhost") == own_address_towards("127.0.0.1") == "127.0.0.1"
     with pytest.raises(UsageError, match="no way to"):
         own_address_towards("no-such-host.invalid")
+
+
+def test_an_agent_here_goes_where_others_can_reach_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ways = {"localhost": "127.0.0.1", "b": "10.0.0.7", "c": "10.1.0.7"}
+    monkeypatch.setattr("mapreduce.engines.cluster_start.own_address_towards", ways.__getitem__)
+    assert _choose_address("", parse_hosts("localhost:1,localhost:1")) == (
+        "tcp://127.0.0.1:*",
+        {"localhost": "127.0.0.1"},
+    )
+    assert _choose_address("", parse_hosts("localhost,b")) == (
+        "tcp://10.0.0.7:*",
+        dict.fromkeys(("localhost", "b"), "10.0.0.7"),
+    )
+    address, towards = _choose_address("", parse_hosts("localhost,b,c"))
+    assert address == "tcp://0.0.0.0:*"
+    assert towards == {"localhost": "10.0.0.7", "b": "10.0.0.7", "c": "10.1.0.7"}
+    address, towards = _choose_address("10.9.9.9:7077", parse_hosts("localhost,b"))
+    assert (address, set(towards.values())) == ("tcp://10.9.9.9:7077", {"10.9.9.9"})

@@ -10,6 +10,7 @@ from mapreduce import __version__
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
 from mapreduce.engines.hub import PYTHON, Hub
 from mapreduce.engines.meeting import Begin, encode_failure, encode_finished, encode_lost, encode_pid
+from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.executor import Failed, Finished, Lost, NoWorkers, OutputsGone, Ready, Report
 from mapreduce.wire.bundles import unbundled
@@ -310,6 +311,12 @@ def test_closing_a_job_waits_for_what_runs_but_not_for_ever() -> None:
     scene.hub.close_job(scene.job)
     assert 1 < scene.wire.time - before < 5
     scene.hub.close_job(scene.job)
+
+
+def test_a_job_that_is_too_large_is_refused_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapreduce.engines.hub.PACKAGE_BYTES", 1000)
+    with pytest.raises(UsageError, match="read large data from a file"):
+        Scene().hub.open_job(Begin("job-2"), b"x" * 1001)
 
 
 def test_goodbye_to_all() -> None:
