@@ -83,6 +83,10 @@ class CsvBlock(LineBlock):
 
     def exact(self, *, target: bool = True) -> Slices:
         """[X y] as the decimals in the text, never by way of a float."""
+        if not self._features:
+            raise InputError(f"{self._lines.file.path}: no numeric column to serve as a feature")
+        if target and self._target is None:
+            raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
         wanted = [*self._features, *([self._target] if target and self._target is not None else [])]
         data = self._utf8()
         if _suits_kernel(data, self._schema):
