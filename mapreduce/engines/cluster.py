@@ -211,7 +211,7 @@ class ClusterExecutor:
                 for seat in agent.seats.values():
                     for attempt in seat.attempts:
                         self._hub.cancel(self._job, attempt, seat.id)
-                    reports.append(Lost(seat.id, reason))
+                    reports.append(Lost(seat.id, reason, withdrawn=True))
         return reports
 
     def _lost_inputs(self, spec: Any) -> tuple[TaskId, ...]:
