@@ -41,6 +41,7 @@ from mapreduce.wire.data_messages import (
 )
 from mapreduce.wire.gate import Gate
 from mapreduce.wire.shared_folders import SharedFolders
+from mapreduce.workers.process import keep_freed_memory
 
 if TYPE_CHECKING:
     from mapreduce.wire.keys import ClusterKey
@@ -110,6 +111,7 @@ class DataServer:
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
         self._ear, self._bell = os.pipe()
         self._closed = False
+        keep_freed_memory()  # pieces come and go: 570 MB/s without encryption became 1,400
         self._thread = threading.Thread(target=self._run, name="data server", daemon=True)
         self._thread.start()
 

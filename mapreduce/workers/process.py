@@ -363,7 +363,7 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != parent:
             kill_own_group()
-    _keep_freed_memory()
+    keep_freed_memory()
 
 
 def kill_own_group() -> None:
@@ -377,7 +377,7 @@ KEPT_BYTES = 64 << 20
 ALWAYS_MAPPED_BYTES = 32 << 20  # glibc's own greatest value
 
 
-def _keep_freed_memory() -> None:
+def keep_freed_memory() -> None:
     """Have the C library keep some freed memory for the next array, not give it back: touching fresh pages is the
     dearest thing on virtual machines (mean by key of 200 MB: 184,000 page faults became 65,000)."""
     if sys.platform.startswith("linux"):
