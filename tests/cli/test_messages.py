@@ -96,7 +96,7 @@ MISTAKES = {
     "runn wordcount words.txt": "no command 'runn'; did you mean 'run'?\ntry: mapreduce -h",
     "run": "JOB is missing" + HELP,
     "run wordcount": "INPUT... is missing" + HELP,
-    "run wordcount words.txt --memroy 1G": "no option --memroy; did you mean --memory?" + HELP,
+    "run wordcount words.txt --memroy 1G": "no option --memroy; did you mean --memory or --key?" + HELP,
     "run wordcount words.txt --workers 0": (
         "Invalid value for '--workers': '0' is not a whole number from 1 on" + HELP
     ),

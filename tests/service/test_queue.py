@@ -277,7 +277,8 @@ class World:
     def check(self) -> None:
         for host, slots in self.slots.items():
             used = sum(each.get(host, 0) for each in self.used.values())
-            shrunk = sum(each.get(host, 0) for each in self.allowed.values())
+            lasting = [job for job in self.allowed if self.queue.state(job) is JobState.RUNNING]
+            shrunk = sum(self.allowed[job].get(host, 0) for job in lasting)  # who is being stopped is asked for nothing
             assert shrunk <= slots, "more slots are lent than there are"
             if used > slots:  # only because the host lends less than it did
                 assert used > shrunk
