@@ -18,7 +18,8 @@ from mapreduce.dataflow.package import JobPackage
 from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
-from mapreduce.engines.hub import Hub, place_of
+from mapreduce.engines.hub import Hub
+from mapreduce.engines.hub_books import place_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.paths import JobPaths

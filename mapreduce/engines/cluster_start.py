@@ -25,7 +25,8 @@ from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
 from mapreduce.engines.hosts import HostAgents, HostSpec, name_for_ssh, own_address_towards, parse_hosts
-from mapreduce.engines.hub import TRACKER, Hub
+from mapreduce.engines.hub import Hub
+from mapreduce.engines.hub_books import TRACKER
 from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError

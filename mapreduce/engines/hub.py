@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-import re
 import secrets
 import struct
 import sys
@@ -30,19 +29,25 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from mapreduce import __version__
 from mapreduce.dataflow.results import Failure
+from mapreduce.engines.hub_books import (
+    TRACKER,
+    AgentBook,
+    JobBook,
+    Seat,
+    choose_name,
+    ending_of,
+    place_of,
+)
 from mapreduce.engines.meeting import (
     AWAY_SECONDS,
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
     Begin,
     Places,
-    decode_failure,
-    decode_finished,
     decode_lost,
     decode_pid,
     decode_progress,
@@ -51,9 +56,6 @@ from mapreduce.errors import UsageError, WireError
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.settings import MiB
 from mapreduce.tracker.executor import (
-    Cancelled,
-    Failed,
-    Finished,
     LogLines,
     Lost,
     NoWorkers,
@@ -82,12 +84,7 @@ PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NONSENSE = (WireError, ValueError, TypeError, LookupError, AttributeError, struct.error, pickle.PickleError, EOFError)
 """What decoding raises for a body that is not what its kind says."""
 
-TRACKER = "tracker"
-"""The name of our own host, for those who read data here."""
-
 PACKAGE_BYTES = MAX_MESSAGE_BYTES - MiB
-
-_NAME = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class Wire(Protocol):
@@ -97,46 +94,6 @@ class Wire(Protocol):
     def send(self, peer: PeerId, message: Message) -> object: ...  # false if it was not taken
     def drop(self, peer: PeerId) -> None: ...
     def close(self) -> None: ...
-
-
-@dataclass(slots=True)
-class AgentBook:
-    """What the hub knows of one agent, in one session."""
-
-    peer: PeerId
-    name: str
-    hello: Hello
-    heard_at: float
-    told_at: float
-    seats: dict[int, Seat] = field(default_factory=dict)  # by the agent's own numbers
-    job: int = 0  # that it works for; 0: none
-    why_no_workers: str = ""
-
-
-@dataclass(slots=True)
-class Seat:
-    """A worker of an agent."""
-
-    id: WorkerId
-    agent: AgentBook
-    number: int  # by which the agent knows it
-    pid: int
-    attempts: list[AttemptId] = field(default_factory=list)  # the first runs, the next waits there
-
-
-@dataclass(slots=True)
-class JobBook:
-    """A job that runs, and what is to be told of it."""
-
-    number: int
-    begin: Begin
-    package: bytes
-    reports: list[Report] = field(default_factory=list)
-    attended_at: float = 0.0  # when it last had a worker
-    gone: set[str] = field(default_factory=set)  # names of hosts that were lost
-
-    def message(self) -> Message:
-        return Message(Kind.BEGIN, self.number, body=(*self.begin.encode(), self.package))
 
 
 class Hub:
@@ -377,7 +334,7 @@ class Hub:
 
     def _enter(self, peer: PeerId, hello: Hello) -> AgentBook:
         now = self._clock()
-        agent = AgentBook(peer, self._free_name(hello.host), hello, now, now)
+        agent = AgentBook(peer, choose_name(hello.host, {each.name for each in self._agents.values()}), hello, now, now)
         self._agents[peer] = agent
         _log.info("host %s joined, with %d workers", agent.name, hello.workers)
         for job in self._jobs.values():
@@ -394,14 +351,6 @@ class Hub:
         self.told_places(places)
         message = Message(Kind.PLACES, body=Places(tuple(places), tuple(places.values())).encode())
         self._outbox += [(agent, message) for agent in self._agents.values()]
-
-    def _free_name(self, wished: str) -> str:
-        """Two agents on one host are told apart."""
-        wished = _NAME.sub("-", wished) or "host"
-        taken = {TRACKER, *(agent.name for agent in self._agents.values())}
-        if wished not in taken:
-            return wished
-        return next(name for number in range(2, len(taken) + 3) if (name := f"{wished}.{number}") not in taken)
 
     def _allot(self, agent: AgentBook) -> None:
         """Give an agent without a job to the one that runs."""
@@ -475,20 +424,10 @@ class Hub:
         if message.kind == Kind.PROGRESS:
             report = Progress(decode_progress(body, seat.id, seat.pid, attempt))
         else:
-            report = self._ending(seat, attempt, message)
+            report = ending_of(seat.id, attempt, message)
             seat.attempts.remove(attempt)
         if job is not None:  # else it is just ending
             job.reports.append(report)
-
-    def _ending(self, seat: Seat, attempt: AttemptId, message: Message) -> Report:
-        match message.kind:
-            case Kind.FINISHED:
-                return Finished(seat.id, attempt, decode_finished(message.body))
-            case Kind.FAILED:
-                return Failed(seat.id, attempt, decode_failure(message.body))
-            case Kind.CANCELLED:
-                return Cancelled(seat.id, attempt)
-        raise ValueError(f"not for a tracker: {message.kind.name}")
 
     def _unseat(self, seat: Seat, reason: str, failure: Failure | None) -> None:
         del self._seats[seat.id]
@@ -512,8 +451,3 @@ class Hub:
             job.reports.append(NoWorkers(why))
         elif now - job.attended_at >= self._lonely_seconds:
             job.reports.append(NoWorkers(f"no host has been connected for {self._lonely_seconds:g} s"))
-
-
-def place_of(host: str) -> str:
-    """What paths of outputs begin with that lie on a host."""
-    return f"@{host}/"
