@@ -6,6 +6,7 @@ One for each cluster: it is asked when a dataset names `data:` paths, and offers
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from mapreduce.wire.data_server import DataServer
 
 LOOK_SECONDS = 0.05
+
+SETTLE_SECONDS = 2.0
+"""Agents that are begun by hand have all joined when none has come for so long. A file that only a later one offers is
+not found: which agents were asked stands in the log."""
+
+_log = logging.getLogger(__name__)
 
 
 class ClusterInputs:
@@ -43,6 +50,7 @@ class ClusterInputs:
         self._wait_seconds = wait_seconds
         self._connect = connect
         self._made: DataClient | None = None
+        self._settled = False
         self._inputs = HostInputs(TRACKER, (), self, self)
         self.use()
 
@@ -85,6 +93,7 @@ class ClusterInputs:
         for agent in self._hub.agents():
             for number in range(len(agent.hello.data)):
                 found.setdefault(agent.name, []).extend(self._listing(agent.name, number, folder))
+        _log.info("inputs are looked for on %s", ", ".join(found) or "no host")
         return found
 
     def content_hash(self, host: str, file: Listed) -> str:
@@ -106,6 +115,8 @@ class ClusterInputs:
 
     def _wait_for_hosts(self) -> None:
         deadline = time.monotonic() + self._wait_seconds
+        if not self._expected and not self._settled:
+            self._wait_until_settled()
         while len(agents := self._hub.agents()) < self._expected:
             if time.monotonic() > deadline:
                 there = ", ".join(agent.name for agent in agents) or "none"
@@ -114,6 +125,14 @@ class ClusterInputs:
                     "which inputs there are"
                 )
             time.sleep(LOOK_SECONDS)
+
+    def _wait_until_settled(self) -> None:
+        agents, since = -1, time.monotonic()
+        while time.monotonic() < since + SETTLE_SECONDS:
+            if len(self._hub.agents()) != agents:
+                agents, since = len(self._hub.agents()), time.monotonic()
+            time.sleep(LOOK_SECONDS)
+        self._settled = True
 
     # --- what we offer
 
