@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from mapreduce.formats.base import cell
     from mapreduce.job import Chain, Fold, Job, Named
     from mapreduce.kernels.slices import Slices
+    from mapreduce.laws import Verdict, check_job_laws, check_laws
     from mapreduce.reducers import (
         Collect,
         Count,
@@ -99,6 +100,7 @@ _WHERE = {
         "Collect", "Count", "CountDistinct", "Identity", "Max", "Mean", "Min", "Monoid", "Quantiles", "Reducer",
         "Streaming", "Sum", "TopK",
     ),
+    "laws": ("Verdict", "check_job_laws", "check_laws"),
     "result": ("Result",),
     "settings": ("Settings",),
     "tracker.observer": ("Observer",),
@@ -110,10 +112,10 @@ __all__ = [
     "Chain", "Collect", "Count", "CountDistinct", "Counters", "Dataset", "EmptyInputError", "Engine", "Fold",
     "Identity", "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean",
     "Min", "Monoid", "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result",
-    "Settings", "Slices", "Streaming", "Sum", "TopK", "UsageError", "WireError", "WorkerMemoryError",
-    "assign_nearest", "cell", "count_words", "fixed_column", "from_arrays", "from_records", "near", "nearest",
-    "number_column", "prefixes", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm",
-    "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "run", "union",
+    "Settings", "Slices", "Streaming", "Sum", "TopK", "UsageError", "Verdict", "WireError", "WorkerMemoryError",
+    "assign_nearest", "cell", "check_job_laws", "check_laws", "count_words", "fixed_column", "from_arrays",
+    "from_records", "near", "nearest", "number_column", "prefixes", "read", "read_arrow", "read_csv", "read_fixed",
+    "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "run", "union",
 ]  # fmt: skip
 
 

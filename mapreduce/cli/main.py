@@ -25,6 +25,7 @@ COMMANDS = {
     "fit": "mapreduce.cli.model_commands:fit_command",
     "predict": "mapreduce.cli.model_commands:predict_command",
     "evaluate": "mapreduce.cli.model_commands:evaluate_command",
+    "check": "mapreduce.cli.check_command:check_command",
     "stream": "mapreduce.cli.stream_command:stream_command",
     "clean": "mapreduce.cli.clean_command:clean_command",
     "history": "mapreduce.cli.history_command:history_command",
