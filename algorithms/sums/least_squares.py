@@ -40,7 +40,7 @@ class Fit:
     r2: float
     sigma: float
     condition: float
-    """Of the matrix of correlations, in the 1-norm: its digits are those that a float solver of these equations loses."""
+    """Of the matrix of correlations, in the 1-norm: a float solver of these equations loses its digits."""
 
 
 @dataclass(frozen=True, slots=True)

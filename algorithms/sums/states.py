@@ -352,8 +352,13 @@ def _labelled(entries: Mapping[Any, bytes]) -> bytes:
     """Labels by their JSON text, in its order: a canonical form of a mapping."""
     import json
 
-    named = sorted((json.dumps(label).encode(), body) for label, body in entries.items())
+    named = sorted((json.dumps(_plain(label)).encode(), body) for label, body in entries.items())
     return b"".join(len(part).to_bytes(4, "little") + part for entry in named for part in entry)
+
+
+def _plain(label: Any) -> Any:
+    """Equal labels are one: 1, 1.0 and True; 0.0 and -0.0."""
+    return int(label) if isinstance(label, bool) or (isinstance(label, float) and label.is_integer()) else label
 
 
 def _read_labelled(data: bytes) -> dict[Any, bytes]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mapreduce.kernels.load import kernels_of
+from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import seen
 from mapreduce.kernels.slices import Slices, to_decimal
 
@@ -37,14 +37,29 @@ def parse_csv_decimals(data: Any, delimiter: int, columns_in_row: int, wanted: S
     if kernels is None or lines is None:
         return None
     key = (columns_in_row, *wanted)
-    room = [list(each) for each in _rooms.get(key, [[1, 0]] * len(wanted))]
+    room = _rooms.pop(key, None)
+    found = None if room is None else _parse(kernels, lines, data, delimiter, columns_in_row, wanted, room)
+    if found is None:  # room for other files' numbers may be too wide for these
+        room = [[1, 0] for _ in wanted]
+        found = _parse(kernels, lines, data, delimiter, columns_in_row, wanted, room)
+    if found is not None and room is not None:
+        if len(_rooms) >= _MOST_ROOMS:
+            _rooms.clear()
+        _rooms[key] = room
+    return found
+
+
+def _parse(
+    kernels: Kernels, lines: Kernels, data: Any, delimiter: int, columns: int, wanted: Sequence[int], room: Room
+) -> Slices | None:
+    """Parse until there is room enough; `room` grows."""
     with seen(data) as span:
         rows = lines["count_lines"](span.address, span.size) + 1
         while True:
-            matrix, plan = _plan(rows, columns_in_row, wanted, room)
+            matrix, plan = _plan(rows, columns, wanted, room)
             state = np.array([0, rows, matrix.shape[1]], np.int64)
             at = kernels["parse_decimals"](
-                span.address, 0, span.size, delimiter, columns_in_row, plan.ctypes.data, state.ctypes.data
+                span.address, 0, span.size, delimiter, columns, plan.ctypes.data, state.ctypes.data
             )
             if at < 0:
                 return None
@@ -52,9 +67,6 @@ def parse_csv_decimals(data: Any, delimiter: int, columns_in_row: int, wanted: S
                 break
             if any(slices > _MOST_SLICES or decimals > _MOST_DECIMALS for slices, decimals in room):
                 return None
-    if len(_rooms) >= _MOST_ROOMS:
-        _rooms.clear()
-    _rooms[key] = room
     counts = tuple(slices for slices, _ in room)
     decimals = tuple(decimals for _, decimals in room)
     return Slices(matrix[: int(state[0])], counts, decimals, decimals)
@@ -93,9 +105,8 @@ def _widen(room: Room, plan: Any) -> bool:
     """Make room for what the loop has seen; whether there was too little."""
     grown = False
     for own, row in zip(room, plan.tolist(), strict=True):
-        more = max(0, row[_SCALE_SEEN] - own[1])
-        if more:
-            grown, own[1] = True, own[1] + more
+        if row[_SCALE_SEEN] > own[1]:
+            grown, own[1] = True, row[_SCALE_SEEN]
         if row[_COUNT_SEEN] > own[0]:
             grown, own[0] = True, row[_COUNT_SEEN]
     return grown
