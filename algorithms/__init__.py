@@ -16,6 +16,7 @@ JOBS: dict[str, str] = {
     "histogram": "algorithms.histogram:Histogram",
     "join": "algorithms.join:Join",
     "mean_by_key": "algorithms.mean_by_key:MeanByKey",
+    "summary": "algorithms.summary:Summary",
 }
 
 ESTIMATORS: dict[str, str] = {

@@ -135,6 +135,11 @@ class Block(ABC):
         """The target, (rows,) float64. Raises UsageError when the dataset names no target."""
         raise InputError(f"{type(self).__name__} has no target column; read the input as CSV, Parquet, npy or libsvm")
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """Names of X's columns; None where they have none."""
+        return None
+
     def exact(self, *, target: bool = True) -> Slices:
         """[X y] (X without `target`) as exact numbers, for sums that do not round: text as the decimals that it is,
         floats as the binary fractions that they are. Raises InputError for NaN and infinity, naming the place."""
@@ -146,7 +151,7 @@ class Block(ABC):
         rows = np.column_stack([X, self.y]) if target else X
         if not np.isfinite(rows).all():
             row, column = np.argwhere(~np.isfinite(rows))[0].tolist()
-            names = getattr(self, "_features", None) or range(X.shape[1])
+            names = self.feature_names or range(X.shape[1])
             name = "the target" if column == X.shape[1] else f"column {names[column]!r}"
             raise InputError(f"{self.place(row)}: {name} holds {rows[row, column]}; drop or fill such rows first")
         return Slices.of(rows)

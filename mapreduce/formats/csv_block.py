@@ -81,6 +81,10 @@ class CsvBlock(LineBlock):
             raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
         return _read_only(self._numbers()[:, -1].copy())
 
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self._features
+
     def exact(self, *, target: bool = True) -> Slices:
         """[X y] as the decimals in the text, never by way of a float."""
         if not self._features:

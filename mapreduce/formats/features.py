@@ -168,6 +168,10 @@ class ArrowBlock(Block):
         return self._batch
 
     @property
+    def feature_names(self) -> tuple[str, ...]:
+        return self._features
+
+    @property
     def X(self) -> np.ndarray[Any, Any]:
         if not self._features:
             kinds = [(field.name, str(field.type)) for field in self._batch.schema]

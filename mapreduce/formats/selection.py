@@ -51,6 +51,10 @@ class Selection(Block):
     def y(self) -> Any:
         return _read_only(self.block.y[self.rows])
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.block.feature_names
+
     def exact(self, *, target: bool = True) -> Any:
         return self.block.exact(target=target).select(self.rows)
 

@@ -120,6 +120,10 @@ class TaggedBlock(Block):
     def y(self) -> np.ndarray[Any, Any]:
         return self.block.y
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.block.feature_names
+
     def exact(self, *, target: bool = True) -> Slices:
         return self.block.exact(target=target)
 

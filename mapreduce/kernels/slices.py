@@ -35,6 +35,8 @@ WIDTH = 20
 ROWS = 1 << 15
 """Rows of one product: 2^15 * 2^19 * 2^19 = 2^53."""
 HALF, MASK = 1 << (WIDTH - 1), (1 << WIDTH) - 1
+CACHED_ROWS = 1024
+"""Rows cut at a time, so that they stay in the processor's cache."""
 FAR = 900
 """Bits between the largest and the smallest number of a column up to which floats are cut as floats: beyond, scaling
 would lose denormals, and Python's integers do the work."""
@@ -95,22 +97,20 @@ class Slices:
         low = np.where(np.isfinite(smallest), low, top)
         if ((top - low) > FAR).any() or (top < -FAR).any():
             return cls.of_columns([values[:, j].tolist() for j in range(columns)], rows)
-        rest = np.ldexp(values, (WIDTH - 1 - top).astype(np.int32))
-        cut: list[Floats] = []  # the highest first
-        while True:
-            piece = np.rint(rest)
-            cut.append(piece)
-            rest = rest - piece
-            if not rest.any():
-                break
-            rest *= 1 << WIDTH
-        counts = [max((t + 1 for t in range(len(cut)) if cut[t][:, j].any()), default=0) for j in range(columns)]
-        pieces = [
-            np.column_stack([cut[t][:, j] for t in reversed(range(count))]) if count else np.zeros((rows, 0))
-            for j, count in enumerate(counts)
-        ]
-        twos = [WIDTH * count - 1 - int(top[j]) if count else 0 for j, count in enumerate(counts)]
-        return cls._join(rows, pieces, twos, [0] * columns)
+        top_first = _cut_floats(values, (WIDTH - 1 - top).astype(np.int32))
+        most = top_first.shape[2]
+        used = top_first.any(axis=0)  # (columns, slices), the highest first
+        counts = [int(most - np.argmax(row[::-1])) if row.any() else 0 for row in used]
+        matrix = np.ones((rows, 1 + sum(counts)))
+        first = 1
+        if min(counts) == most:
+            matrix[:, 1:].reshape(rows, columns, most)[:] = top_first[:, :, ::-1]
+        else:
+            for j, count in enumerate(counts):
+                matrix[:, first : first + count] = top_first[:, j, :count][:, ::-1]
+                first += count
+        twos = tuple(WIDTH * count - 1 - int(top[j]) if count else 0 for j, count in enumerate(counts))
+        return cls(matrix, tuple(counts), twos, (0,) * columns)
 
     @classmethod
     def _join(cls, rows: int, pieces: Sequence[Floats], twos: Sequence[int], fives: Sequence[int]) -> Self:
@@ -175,6 +175,29 @@ class Slices:
                 raw[:] = 0
         parts.append(_gather(raw, self.counts, other.counts))
         return reduce(add, parts)
+
+
+def _cut_floats(values: Floats, shift: np.ndarray[Any, np.dtype[np.int32]]) -> Floats:
+    """Slices (rows, columns, slices) of floats that `shift` scales below 2^19, the highest first."""
+    factor = np.ldexp(1.0, shift)
+    parts: list[list[Floats]] = []
+    for start in range(0, len(values), CACHED_ROWS):
+        rest = values[start : start + CACHED_ROWS] * factor
+        part = []
+        while True:
+            piece = np.rint(rest)
+            part.append(piece)
+            rest -= piece
+            if not rest.any():
+                break
+            rest *= 1 << WIDTH
+        parts.append(part)
+    out = np.zeros((*values.shape, max(map(len, parts))))
+    for number, part in enumerate(parts):
+        start = number * CACHED_ROWS
+        for t, piece in enumerate(part):
+            out[start : start + CACHED_ROWS, :, t] = piece
+    return out
 
 
 def _gather(raw: np.ndarray[Any, np.dtype[np.int64]], left: Sequence[int], right: Sequence[int]) -> Objects:

@@ -293,6 +293,10 @@ class CachedBlock(Block):
     def y(self) -> Any:
         return self._get("y")
 
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self._made().feature_names
+
     def exact(self, *, target: bool = True) -> Any:
         return self._made().exact(target=target)  # not kept: it is asked for once
 

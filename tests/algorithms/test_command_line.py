@@ -55,7 +55,8 @@ def dataset_of(job: Any, paths: list[str]) -> mr.Dataset:
 
 
 def test_every_job_is_run_here() -> None:
-    assert list(RUNS) == list(algorithms.JOBS)
+    keyed = [name for name, target in algorithms.JOBS.items() if not issubclass(class_of(target), mr.Fold)]
+    assert list(RUNS) == keyed
 
 
 @pytest.mark.parametrize("name", RUNS)
