@@ -8,39 +8,28 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 from __future__ import annotations
 
 import logging
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from mapreduce.dataflow.package import pack_job
-from mapreduce.engines.failing import error_of
-from mapreduce.engines.prepare import RECORDS, MadeFrom, Prepared, prepare
-from mapreduce.engines.warm import compile_kernels, warm_up_for
 from mapreduce.errors import UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
-from mapreduce.result import Result
-from mapreduce.settings import Settings, available_cpus, settings_from
-from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
-from mapreduce.tracker.driver import run_job
-from mapreduce.tracker.observer import Observer
-from mapreduce.tracker.policy import policy_of
+from mapreduce.settings import available_cpus, settings_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from mapreduce.dataset import Dataset
     from mapreduce.engines.cluster_start import Cluster
     from mapreduce.engines.remote import TrackerClient
+    from mapreduce.engines.runs import Runs
     from mapreduce.engines.steps import Steps
-    from mapreduce.engines.watching import HistoryEntry
-    from mapreduce.tracker.executor import Executor
-    from mapreduce.tracker.policy import Policy
+    from mapreduce.result import Result
+    from mapreduce.tracker.observer import Observer
     from mapreduce.workers.pool import Pool
     from mapreduce.workers.process import Start
 
@@ -109,8 +98,7 @@ class Engine:
         self._pool: Pool | None = None
         self._cache_folder: Path | None = None
         self._steps: Steps | None = None
-        self._jobs = 0
-        self._fit: HistoryEntry | None = None  # of the steps at hand
+        self._runs: Runs | None = None
 
     def run(
         self,
@@ -142,19 +130,13 @@ class Engine:
             from mapreduce.engines.chaos import check_chaos
 
             check_chaos(asked, self.kind)
-        with ExitStack() as until_done:
-            if dataset.reads_stdin:
-                folder = make_temporary_folder("stdin")
-                until_done.callback(remove_temporary_folder, folder)
-                dataset = dataset.spooled(folder)
-            if isinstance(job, Chain):
-                return self._run_chain(job, dataset, asked, output, observer, started)
-            if self._steps is not None and output is None and isinstance(job, Fold):
-                once = replace(asked, fresh=False)
-                return self._steps.run(
-                    job, dataset, once, lambda where: self._run_one(job, dataset, once, where, observer, started)
-                )
-            return self._run_one(job, dataset, asked, output, observer, started)
+        self._runs = runs = self._runs or self._make_runs()
+        self._start_workers(job)  # which are forked with all that is loaded by now
+        runs.workers, runs.pool, runs.cluster, runs.steps = self.workers, self._pool, self._cluster, self._steps
+        try:
+            return runs.run(job, dataset, asked, output, observer, started)
+        finally:
+            self.workers = runs.workers
 
     def _run_on_tracker(
         self,
@@ -177,96 +159,13 @@ class Engine:
         """A line of the log of a job that runs on a tracker."""
         logger.info("%s", line)
 
-    def _run_chain(
-        self,
-        chain: Chain,
-        dataset: Dataset,
-        settings: Settings,
-        output: str | Path | None,
-        observer: Observer | None,
-        started: float,
-    ) -> Result:
-        """Run the jobs of a chain; only the last writes to `output`, in the chain's name and for the chain's input.
-
-        With an output the others write to folders of its `_job`, as jobs with outputs of their own: so a chain that was
-        stopped goes on with the job that it had come to.
-        """
-        from mapreduce.dataset import from_records
-
-        *first, last = chain.jobs()
-        between = replace(settings, output_format=RECORDS, sort=False, fresh=False)
-        if self.kind == "cluster":  # which may know where the input is
-            self._start_workers(last)
-        made_from = MadeFrom(chain, dataset.plan(settings.split_bytes, lasting=settings.incremental))
-
-        results: list[Result] = []
-
-        def run_first(folder_of: Callable[[int], Path | None]) -> Dataset:
-            found = dataset
-            for number, job in enumerate(first):
-                results.append(self._run_one(job, found, between, folder_of(number), observer, started))
-                found = results[-1].dataset()
-            return found
-
-        if output is None:
-            result = self._run_one(last, run_first(lambda _: None), settings, None, observer, started)
-            if settings.skip_bad_records:
-                result._before = tuple(results)
-            return result
-        whole = prepare(last, from_records([]), settings, output, self._next_job_id(), made_from)
-
-        def prepare_last() -> Prepared:
-            whole.tell_steps(len(first) + 1)
-            found = run_first(whole.step_folder)
-            prepared = prepare(last, found, settings, output, self._next_job_id(), made_from)
-            prepared.take_over(whole)
-            if settings.skip_bad_records:
-                from mapreduce.dataflow.skipped_records import keep_skipped
-
-                for number in range(len(first)):
-                    keep_skipped(whole.step_folder(number), output, number + 1)
-            return prepared
-
-        return self._see_through(whole, prepare_last, observer, started)
-
-    def _run_one(
-        self,
-        job: Job | Fold,
-        dataset: Dataset,
-        settings: Settings,
-        output: str | Path | None,
-        observer: Observer | None,
-        started: float,
-    ) -> Result:
-        self._start_workers(job)
-        prepared = prepare(job, dataset, settings, output, self._next_job_id())
-        return self._see_through(prepared, lambda: prepared, observer, started)
-
-    def _see_through(
-        self, claimed: Prepared, ready: Callable[[], Prepared], observer: Observer | None, started: float
-    ) -> Result:
-        """Claim the folder of a job, run what is `ready` then, and leave nothing behind that nobody will need."""
-        prepared = claimed
-        try:
-            result = claimed.already_complete() or claimed.claim()
-            if result is None:
-                prepared = ready()
-                result = self._run_prepared(prepared, observer or Observer())
-        except BaseException as error:
-            claimed.abandon(error)
-            raise
-        finally:
-            prepared.close()
-            claimed.close()
-        result.timings = replace(result.timings, seconds=time.monotonic() - started)
-        return result
-
     def cache(self, dataset: Dataset) -> Dataset:
         """The dataset, parsed at most once: who reads a block first leaves it for the next, in files that workers
         map into memory. The cache goes when the engine is closed. Jobs of a tracker have none: they read the files."""
         if self._tracker_address is not None:
             return dataset
         from mapreduce.storage.block_cache import CachedFormat, forget_mapped
+        from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 
         if self._cache_folder is None:
             self._cache_folder = make_temporary_folder("cache")
@@ -300,13 +199,10 @@ class Engine:
             yield
             steps.finish()
         except BaseException as error:
-            if self._fit is not None:
-                self._fit.end_by(error)
+            steps.fail(error)
             raise
         finally:
-            if self._fit is not None:
-                self._fit.close()
-            self._fit = self._steps = None
+            self._steps = None
             steps.close()
 
     def close(self) -> None:
@@ -325,35 +221,16 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _next_job_id(self) -> str:
-        self._jobs += 1
-        return f"job-{self._jobs}"
+    def _make_runs(self) -> Runs:
+        """Who sees jobs through."""
+        from mapreduce.engines.runs import Runs
 
-    def _executor(self, prepared: Prepared) -> Executor:
-        """An executor of this engine's kind for one job; the pool behind it is kept."""
-        if self.kind == "inline":
-            from mapreduce.dataflow.attempt import run_attempt
-            from mapreduce.engines.inline import InlineExecutor
+        return Runs(self.kind)
 
-            return InlineExecutor(prepared.context, run_attempt)
-        if self._cluster is not None:
-            self.workers = self._cluster.worker_count()  # so far
-            return self._cluster.executor(prepared)
-        from mapreduce.engines.local import LocalExecutor
-
-        assert self._pool is not None
-        settings = prepared.context.settings
-        executor = LocalExecutor(self._pool, pack_job(prepared.context), settings.memory_bytes)
-        if not settings.chaos:
-            return executor
-        from mapreduce.engines.chaos import ChaosExecutor, parse_chaos
-
-        chaos = parse_chaos(settings.chaos, prepared.context.job_id)
-        return ChaosExecutor(executor, self._pool, chaos, prepared.context.root, prepared.notes.append)
-
-    def _start_workers(self, job: Job | Fold) -> None:
+    def _start_workers(self, job: Job | Fold | Chain) -> None:
         """Start the workers if they are not there yet: they load what the job will need while it is planned."""
         if self.kind == "local" and self._pool is None:
+            from mapreduce.dataflow.warm_up import warm_up_for
             from mapreduce.workers.pool import Pool
             from mapreduce.workers.process import Entry
 
@@ -368,59 +245,6 @@ class Engine:
             self.workers = self._cluster.worker_count()
         if self._cluster is not None:
             self._cluster.use()
-
-    def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
-        """Who is told of everything: the caller's observer, the logs beside the output, and the user's history."""
-        from mapreduce.engines.watching import with_logs
-
-        root = Path(prepared.context.root)
-        if self._steps is not None and (prepared.temporary or self._steps.root in root.parents):
-            folder: Path | None = self._steps.root  # a step's own folder goes with the step
-        else:
-            folder = None if prepared.temporary else root
-        return with_logs(prepared, observer, folder, self._entry_of(prepared))
-
-    def _entry_of(self, prepared: Prepared) -> Observer | None:
-        """Who enters the job in the history: each that has an output folder, all steps of a fit as one."""
-        from mapreduce.engines.watching import HistoryEntry
-
-        name = type(prepared.made_from.job).__name__
-        if self._steps is not None:
-            self._fit = self._fit or HistoryEntry(name, sys.argv, self._steps.root, several=True)
-            return self._fit
-        return None if prepared.temporary else HistoryEntry(name, sys.argv, Path(prepared.context.root))
-
-    def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
-        if self._cluster is not None:
-            prepared.elsewhere = self._cluster.finder(prepared)
-        prepared.go_on()
-        compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
-        executor = self._executor(prepared)
-        prepared.start_hashing()
-        try:
-            outcome = run_job(
-                prepared.plan,
-                prepared.work,
-                executor,
-                observer=self._watched(prepared, observer),
-                journal=prepared.keeper or prepared.journal,
-                past=prepared.past,
-                sources=prepared.work.sources(),
-                first_attempt=prepared.first_attempt,
-                settings=prepared.context.settings,
-                policy=_policy_of(prepared),
-                input_bytes=prepared.context.input_bytes,
-                workers=self.workers,
-                notes=prepared.notes,
-                check=prepared.work.check,
-            )
-        finally:
-            executor.close()
-        if self._cluster is not None and (outcome.succeeded or prepared.temporary):
-            self._cluster.forget(prepared)
-        if not outcome.succeeded:
-            raise error_of(outcome)
-        return prepared.finish(outcome)
 
 
 def run(
@@ -439,13 +263,3 @@ def run(
         return engine.run(job, dataset, output=output, observer=observer, **settings)
     with Engine(engine, workers=workers, memory=memory) as made:
         return made.run(job, dataset, output=output, observer=observer, **settings)
-
-
-def _policy_of(prepared: Prepared) -> Policy:
-    settings = prepared.context.settings
-    policy = policy_of(settings)
-    if not settings.chaos:
-        return policy
-    from mapreduce.engines.chaos import chaos_policy
-
-    return chaos_policy(policy, prepared.plan)

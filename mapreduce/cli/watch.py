@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mapreduce.cli.engine_options import EngineOptions
     from mapreduce.dataset import Dataset
     from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.runs import Runs
     from mapreduce.job import Chain, Fold, Job
     from mapreduce.report.summary import JobSummary
     from mapreduce.result import Result
@@ -61,12 +62,13 @@ class WatchedEngine(Engine):
         if not self._quiet:
             say(line)
 
-    def _watched(self, prepared: Prepared, observer: Observer) -> Observer:
-        watched = super()._watched(prepared, observer)
-        return watched if self._trace is None else Observers([watched, self._trace.log_of(prepared)])
+    def _make_runs(self) -> Runs:
+        from mapreduce.cli.watched_runs import WatchedRuns
 
-    def _entry_of(self, prepared: Prepared) -> Observer:
-        """All that a command runs is one entry."""
+        return WatchedRuns(self.kind, trace=self._trace, enter=self._enter)
+
+    def _enter(self, prepared: Prepared) -> Observer:
+        """All that a command runs is one entry of the history."""
         if self._history is None:
             name = type(prepared.made_from.job).__name__
             self._history = HistoryEntry(name, ["mapreduce", *sys.argv[1:]], self._output, several=True)

@@ -7,6 +7,18 @@ Nothing is compiled here, and nothing that fails to load matters: the attempt th
 from __future__ import annotations
 
 import importlib
+from typing import Any
+
+from mapreduce.job import Chain, Fold
+
+
+def warm_up_for(job: Any) -> str:
+    """The name of the function below that suits a job (of a chain, its first)."""
+    if isinstance(job, Chain):
+        return warm_up_for(job.jobs()[0])
+    if isinstance(job, Fold):
+        return f"{__name__}:folds"
+    return f"{__name__}:{'columns' if hasattr(job, 'map_block') else 'rows'}"
 
 
 def rows() -> None:

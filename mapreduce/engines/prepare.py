@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.dataflow.fold_task import load_output
 from mapreduce.dataflow.job_work import JobWork, choose_sampled, is_map_only
 from mapreduce.dataflow.package import JobContext
 from mapreduce.errors import InternalError, UsageError
@@ -350,6 +349,8 @@ class Prepared:
             result.splits, result.reused_splits = len(self.work.splits), len(self.keeper.reused)
         is_fold = isinstance(self.context.job, Fold)
         if is_fold:
+            from mapreduce.dataflow.fold_task import load_output
+
             (output,) = outcome.outputs.values()
             result.value = load_output(self.context.root, output)
         if self.temporary:

@@ -32,6 +32,7 @@ from mapreduce.storage.store import open_store, write_whole
 if TYPE_CHECKING:
     from mapreduce.dataflow.origin import Origin
     from mapreduce.dataset import Dataset
+    from mapreduce.engines.watching import HistoryEntry
     from mapreduce.job import Fold
     from mapreduce.settings import Settings
 
@@ -58,6 +59,8 @@ class Steps:
         if (fresh and FRESH not in self._store.files(f"{JOB}/{STEPS}")) or not Path(root, JOB, STEPS).is_dir():
             for log in (EVENTS, LOG, OLD_LOG, REPORT):  # of another fit
                 self._store.remove(log)
+        self.entry: HistoryEntry | None = None
+        """All steps are one entry of the history."""
         self._follows = True  # what is kept belongs to this fit, as far as it has come
         if fresh and FRESH not in self._store.files(f"{JOB}/{STEPS}"):
             self._store.remove(f"{JOB}/{STEPS}")
@@ -92,8 +95,15 @@ class Steps:
         """The model is there: nothing is kept any more."""
         self._folder.remove_job_files()
 
+    def fail(self, error: BaseException) -> None:
+        """The fit ends by this exception; what is kept stays."""
+        if self.entry is not None:
+            self.entry.end_by(error)
+
     def close(self) -> None:
         """Let go of the folder. A second call is harmless."""
+        if self.entry is not None:
+            self.entry.close()
         self._folder.release()
 
     @property

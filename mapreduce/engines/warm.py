@@ -12,9 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from mapreduce import kernels
 from mapreduce.formats.base import Format
-from mapreduce.job import Fold
 from mapreduce.settings import MiB
 
 logger = logging.getLogger(__name__)
@@ -36,7 +34,11 @@ def kernels_for(job: Any, format: Format) -> tuple[str, ...]:
 
 def compile_kernels(job: Any, format: Format, input_bytes: int) -> None:
     """See that the kernels of a large job are there. Never fails: without them the answer is the same."""
-    if input_bytes < COMPILE_FROM_BYTES or not kernels.kernels_wanted():
+    if input_bytes < COMPILE_FROM_BYTES:
+        return
+    from mapreduce import kernels
+
+    if not kernels.kernels_wanted():
         return
     missing = [group for group in kernels_for(job, format) if not kernels.is_stored(group)]
     if not missing:
@@ -56,10 +58,3 @@ def compile_kernels(job: Any, format: Format, input_bytes: int) -> None:
         return
     for line in (done.stdout + done.stderr).splitlines():
         logger.debug("%s", line)
-
-
-def warm_up_for(job: Any) -> str:
-    """What a worker loads, while the job is being planned, because its first attempt will need it."""
-    if isinstance(job, Fold):
-        return "mapreduce.dataflow.warm_up:folds"
-    return f"mapreduce.dataflow.warm_up:{'columns' if hasattr(job, 'map_block') else 'rows'}"

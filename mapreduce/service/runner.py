@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.engine import Engine
+from mapreduce.engines.runs import Runs
 from mapreduce.engines.submission import Submission, open_submission, pack_returned
 from mapreduce.errors import MapReduceError, ResourceError
 from mapreduce.service.leased import LeasedExecutor
@@ -109,10 +110,21 @@ class LeasedEngine(Engine):
             super().__init__(workers=place.workers, memory=memory)
         self._control = control
 
-    def _executor(self, prepared: Prepared) -> Executor:
-        executor = super()._executor(prepared)
+    def _make_runs(self) -> Runs:
+        runs = LeasedRuns(self.kind)
+        runs.control = self._control
+        return runs
+
+
+class LeasedRuns(Runs):
+    """Jobs whose driver sees only the workers that are lent."""
+
+    control: Control
+
+    def executor(self, prepared: Prepared) -> Executor:
+        executor = super().executor(prepared)
         host_of = getattr(executor, "host_of", _here)
-        return LeasedExecutor(executor, self._control.leases, self._control.give_back, host_of)
+        return LeasedExecutor(executor, self.control.leases, self.control.give_back, host_of)
 
 
 def _here(_: WorkerId) -> str:

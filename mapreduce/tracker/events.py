@@ -67,8 +67,8 @@ class AttemptCancelled:
 @dataclass(frozen=True, slots=True)
 class WorkerLost:
     """The worker died or was given up; nothing more comes from it. `reason` names signal or exit code and memory,
-    `place` the input that it was reading. `failure` is that of the attempt which it ran, if more is known of it. A worker
-    that was `withdrawn` left by order: what it held runs elsewhere, and nobody is to blame."""
+    `place` the input that it was reading. `failure` is that of the attempt which it ran, if more is known of it. A
+    worker that was `withdrawn` left by order: what it held runs elsewhere, and nobody is to blame."""
 
     time: float
     worker: WorkerId

@@ -73,8 +73,8 @@ class Progress(NamedTuple):
 
 class Lost(NamedTuple):
     """The worker died or was given up. `running` is the attempt that it was at, if any, and `failure` how that
-    ended, where more is known than the reason; those queued went with it. `withdrawn`: nothing went wrong, the worker is
-    needed elsewhere."""
+    ended, where more is known than the reason; those queued went with it. `withdrawn`: nothing went wrong, the worker
+    is needed elsewhere."""
 
     worker: WorkerId
     reason: str

@@ -43,7 +43,7 @@ def test_page(hosts: Network, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "data", hosts["tracker"].home / "data")  # nobody else sees it
     blocks = [block for block in read_blocks(PAGE) if block.hosts]
     assert len(blocks) >= 4
-    sums = set()
+    sums: set[str] = set()
     for block in blocks:
         for name in block.hosts:
             if block.in_background:

@@ -107,7 +107,10 @@ def test_replay_of_a_real_job(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         ("--backups always", "'--backups'"),
         ("--fold --reduces 3", "--reduces does not go with --fold"),
         ("--preset osdi", "'--preset'"),
-        ("--preset million --crash 1", "--crash does not go with --preset, which takes --hosts, --seed and those of the network"),
+        (
+            "--preset million --crash 1",
+            "--crash does not go with --preset, which takes --hosts, --seed and those of the network",
+        ),
         ("--preset million --from out", "give one of them"),
         ("--from nowhere", "no event log nowhere"),
         ("--hostes 3", "no option --hostes; did you mean --hosts"),
