@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from mapreduce.kernels.slices import Slices
+
 NUMERIC_TYPES = frozenset(
     ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "halffloat", "float", "double"]
 )  # as str(pa.DataType) words them; decimal128(p, s) and its kin count too
@@ -124,6 +126,25 @@ def _float64(batch: pa.RecordBatch, name: str, place: Callable[[int], str] | Non
     return column.cast(pa.float64(), safe=False)
 
 
+def _is_float(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_floating(kind))
+
+
+def _exact_values(column: pa.Array, name: str, place: Callable[[int], str]) -> Any:
+    import numpy as np
+    import pyarrow as pa
+
+    if pa.types.is_decimal(column.type):
+        return np.array(column.to_pylist(), object)
+    values = column.to_numpy(zero_copy_only=False)
+    if _is_float(column.type) and not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise InputError(f"{place(row)}: column {name!r} holds {values[row]}; drop or fill such rows first")
+    return values
+
+
 class ArrowBlock(Block):
     """A batch of rows of one file, whose first is the file's row `first_row`: records are dicts by column name."""
 
@@ -177,6 +198,21 @@ class ArrowBlock(Block):
             kinds = [(field.name, str(field.type)) for field in self._batch.schema]
             choose_features(kinds, None, self._target)  # raises: a format always resolves the features that exist
         return numeric_matrix(self._batch, self._features, self.place)
+
+    def exact(self, *, target: bool = True) -> Slices:
+        """Decimals and integers as they are, however wide; floats as the binary fractions that they are."""
+        from mapreduce.kernels.slices import Slices
+
+        names = [*self._features, *([self._target] if target and self._target is not None else [])]
+        kinds = {name: self._batch.schema.field(name).type for name in names}
+        if all(_is_float(kind) for kind in kinds.values()) or (target and self._target is None):
+            return super().exact(target=target)
+        numeric_matrix(self._batch, names, self.place)  # names the place of a null
+        parts = [Slices.of(_exact_values(self._batch.column(name), name, self.place)) for name in names]
+        together = parts[0]
+        for part in parts[1:]:
+            together = together.beside(part)
+        return together
 
     @property
     def y(self) -> np.ndarray[Any, Any]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from scipy.sparse import csr_matrix
 
+    from mapreduce.kernels.slices import Slices
+
 SCAN_BYTES = 1 << 20
 
 
@@ -103,6 +105,37 @@ class LibsvmBlock(LineBlock):
     @property
     def y(self) -> np.ndarray[Any, Any]:
         return self._arrays().labels
+
+    def exact(self, *, target: bool = True) -> Slices:
+        """[X y] as the decimals in the text: each line written out as a CSV row, which the compiled loop reads."""
+        import numpy as np
+
+        X, y = self.X, self.y
+        if not np.isfinite(y).all():
+            row = int(np.argmin(np.isfinite(y)))
+            raise InputError(f"{self.place(row)}: the target holds {y[row]}; drop or fill such rows first")
+        if not np.isfinite(X.data).all():
+            row = int(np.searchsorted(X.indptr, int(np.argmin(np.isfinite(X.data))), "right")) - 1
+            raise InputError(f"{self.place(row)}: a feature is no finite number; drop or fill such rows first")
+        from mapreduce.kernels.csv_decimals import decimals_by_library, parse_csv_decimals
+
+        rows = [self._cells(line, X.shape[1], target) for line in self.data.split(b"\n") if point_text(line)]
+        width = X.shape[1] + int(target)
+        text = b"\n".join(map(b",".join, rows)) + b"\n"
+        found = parse_csv_decimals(text, ord(","), width, range(width))
+        if found is None:
+            cells = [[cell.decode() for cell in column] for column in zip(*rows, strict=True)]
+            found = decimals_by_library(cells, len(rows))
+        return found
+
+    def _cells(self, line: bytes, features: int, target: bool) -> list[bytes]:
+        label, *pairs = point_text(line).split()
+        cells = [b"0"] * features + ([label] if target else [])
+        for pair in pairs:
+            if not pair.startswith(b"qid:"):
+                index, _, number = pair.partition(b":")
+                cells[int(index) - self._first_index] = number
+        return cells
 
     @property
     def qids(self) -> list[int | None]:

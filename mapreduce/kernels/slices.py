@@ -99,7 +99,7 @@ class Slices:
             return cls.of_columns([values[:, j].tolist() for j in range(columns)], rows)
         top_first = _cut_floats(values, (WIDTH - 1 - top).astype(np.int32))
         most = top_first.shape[2]
-        used = top_first.any(axis=0)  # (columns, slices), the highest first
+        used = np.asarray(top_first.any(axis=0))  # (columns, slices), the highest first
         counts = [int(most - np.argmax(row[::-1])) if row.any() else 0 for row in used]
         matrix = np.ones((rows, 1 + sum(counts)))
         first = 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
+from algorithms.linear_regression import ExactLeastSquares
 from mapreduce.kernels.csv_decimals import decimals_by_library, parse_csv_decimals
 from mapreduce.kernels.load import available
 
@@ -82,3 +84,39 @@ def test_blocks_of_files(kernels: str, tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_is_no_number_is_named(cell: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(mr.InputError, match=said):
         exact_block(tmp_path / "t.csv", f"a,y\n1,2\n{cell},3\n", target="y", types={"a": "float"})
+
+
+def test_formats_that_hold_decimals_give_the_same_sums(datadir: Path, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [line.split(",") for line in (datadir / "norris.csv").read_text().split()[1:]]  # y, x
+    columns = {name: pa.array([Decimal(row[j]) for row in rows], pa.decimal128(18, 4)) for j, name in enumerate("yx")}
+    pq.write_table(pa.table(columns), tmp_path / "norris.parquet")
+    (tmp_path / "norris.libsvm").write_text("".join(f"{y} 1:{x}\n" for y, x in rows))
+    datasets = [
+        mr.read_csv(datadir / "norris.csv", target="y"),
+        mr.read_parquet(tmp_path / "norris.parquet", target="y"),
+        mr.read_libsvm(tmp_path / "norris.libsvm"),
+    ]
+    assert len({mr.run(ExactLeastSquares(), each, engine="inline").value.digest() for each in datasets}) == 1
+
+
+def test_wide_integers_of_a_table_are_exact(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    pq.write_table(pa.table({"x": [2**60 + 1, -3], "y": [0.5, 0.25]}), tmp_path / "wide.parquet")
+    planned = mr.read_parquet(tmp_path / "wide.parquet", target="y").resolved().plan()
+    blocks = [block for split in planned.splits for block in planned.format.read_blocks(split, 1 << 20)]
+    assert [row for block in blocks for row in numbers(block.exact())] == [[2**60 + 1, Fraction(1, 2)], [-3, Fraction(1, 4)]]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [("rows.libsvm", "1 1:2\n3 1:nan\n", mr.read_libsvm), ("rows.libsvm", "1 1:2\ninf 1:3\n", mr.read_libsvm)],
+)
+def test_sparse_rows_name_the_place(name: str, text: str, read: Callable[..., mr.Dataset], tmp_path: Path) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(mr.InputError, match="line 2"):
+        mr.run(ExactLeastSquares(), read(tmp_path / name), engine="inline")
