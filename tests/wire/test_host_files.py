@@ -246,6 +246,7 @@ def test_formats_that_map_files_read_them_from_other_hosts(registered: Hosts, fo
     assert rows == 100
 
 
-def test_without_hosts_the_name_is_explained() -> None:
+def test_without_hosts_the_name_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mapreduce.formats.inputs._host_files", [])  # other tests may have a cluster open
     with pytest.raises(UsageError, match=r"data:x lies on hosts of a cluster; name these with --hosts .* ./data:x"):
         find_files(["data:x"])
