@@ -25,6 +25,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.estimator import Estimator, RegressionMetrics
+from algorithms.inference import inference
 from algorithms.rows import Array, matrix_of, no_rows, target_of
 from algorithms.sums import ExactGram
 from algorithms.sums.least_squares import Fit, fit
@@ -126,6 +127,7 @@ class LinearRegression(Estimator):
     kind: ClassVar[str] = "regressor"
     learned: ClassVar[tuple[str, ...]] = (
         "coef_", "intercept_", "n_", "r2_", "sigma_", "std_error_", "intercept_error_", "condition_",
+        "adjusted_r2_", "f_", "rss_",
     )  # fmt: skip
 
     coef_: Array
@@ -136,6 +138,9 @@ class LinearRegression(Estimator):
     std_error_: Array
     intercept_error_: float
     condition_: float
+    adjusted_r2_: float
+    f_: float
+    rss_: float
 
     def __init__(self, alpha: float = 0.0, fit_intercept: bool = True, sums: str = "exact", degree: int = 1) -> None:
         self.alpha = alpha
@@ -169,6 +174,7 @@ class LinearRegression(Estimator):
         self.coef_, self.intercept_, self.n_ = found.coef, found.intercept, found.rows
         self.r2_, self.sigma_, self.condition_ = found.r2, found.sigma, found.condition
         self.std_error_, self.intercept_error_ = found.std_error, found.intercept_error
+        self.adjusted_r2_, self.f_, self.rss_ = found.adjusted_r2, found.f, found.rss
 
     def _solve(self, sums: GramSums) -> None:
         scatter, mean, rows = sums.scatter, sums.mean, sums.rows
@@ -187,9 +193,15 @@ class LinearRegression(Estimator):
         self.sigma_ = float(np.sqrt(residual / free)) if free > 0 else float("nan")
         penalised = xx + self.alpha * np.eye(len(xx))
         inverse = np.linalg.inv(penalised)
-        self.std_error_ = self.sigma_ * np.sqrt(np.diag(inverse))
+        blur = float("nan") if self.alpha else self.sigma_  # a penalty makes classical errors meaningless
+        self.std_error_ = blur * np.sqrt(np.diag(inverse))
         around = 1 / rows + mean[:-1] @ inverse @ mean[:-1]
-        self.intercept_error_ = self.sigma_ * float(np.sqrt(around)) if self.fit_intercept else float("nan")
+        self.intercept_error_ = blur * float(np.sqrt(around)) if self.fit_intercept else float("nan")
+        self.rss_ = residual
+        share = residual / yy if yy > 0 and free > 0 else float("nan")
+        self.adjusted_r2_ = float(1 - share * (rows - int(self.fit_intercept)) / max(free, 1))
+        explained = (1 - share) / len(theta)
+        self.f_ = float(explained / (share / free)) if share > 0 and not self.alpha else float("nan")
         scale = np.sqrt(np.outer(np.diag(penalised), np.diag(penalised)))
         self.condition_ = float(np.linalg.norm(penalised / scale, 1) * np.linalg.norm(inverse * scale, 1))
 
@@ -233,9 +245,22 @@ class LinearRegression(Estimator):
             "intercept_error": self.intercept_error_,
             "n": self.n_,
             "r2": self.r2_,
+            "adjusted_r2": self.adjusted_r2_,
             "sigma": self.sigma_,
             "condition": self.condition_,
+            **self._inference(),
         }
+
+    def _inference(self) -> dict[str, Any]:
+        return inference(
+            [*self.term_names_, "intercept"],
+            [*self.coef_.tolist(), self.intercept_],
+            [*self.std_error_.tolist(), self.intercept_error_],
+            rows=self.n_,
+            free=self.n_ - len(self.coef_) - int(self.fit_intercept),
+            rss=self.rss_,
+            f=self.f_,
+        )
 
 
 def solve(A: Array, b: Array, names: Sequence[str]) -> Array:

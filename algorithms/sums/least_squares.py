@@ -38,6 +38,8 @@ class Fit:
     rows: int
     rss: float
     r2: float
+    adjusted_r2: float
+    f: float
     sigma: float
     condition: float
     """Of the matrix of correlations, in the 1-norm: a float solver of these equations loses its digits."""
@@ -74,7 +76,7 @@ def fit(gram: ExactGram, names: Sequence[str], alpha: float = 0.0, *, fit_interc
     found = solve(equations.xx + np.diag(equations.penalty), sides)
     if isinstance(found, Dependent):
         raise _collinear(found, names)
-    return _fit(gram, equations, found, unknowns, fit_intercept)
+    return _fit(gram, equations, found, unknowns, has_errors=not alpha, fit_intercept=fit_intercept)
 
 
 def _equations(gram: ExactGram, alpha: Fraction, fit_intercept: bool) -> _Equations:
@@ -122,7 +124,9 @@ def _collinear(found: Dependent, names: Sequence[str]) -> mr.InputError:
     )
 
 
-def _fit(gram: ExactGram, equations: _Equations, found: Solution, unknowns: int, fit_intercept: bool) -> Fit:
+def _fit(
+    gram: ExactGram, equations: _Equations, found: Solution, unknowns: int, *, has_errors: bool, fit_intercept: bool
+) -> Fit:
     units, times, mean = equations.units, equations.times, equations.mean
     scaled = found.numerators[:, 0]  # theta over c_y / c_j, times the denominator
     theta = [Fraction(int(v) * c, found.denominator * units[-1]) for v, c in zip(scaled, units[:-1], strict=True)]
@@ -141,21 +145,33 @@ def _fit(gram: ExactGram, equations: _Equations, found: Solution, unknowns: int,
     inverse = found.numerators[:, 1:]
     spread = [Fraction(int(inverse[j, j]), det) * times * units[j] ** 2 for j in range(len(theta))]
     error_b = math.nan
-    if variance is not None and fit_intercept:
+    errors = variance if has_errors else None
+    if errors is not None and fit_intercept:
         m = [value * unit for value, unit in zip(mean[:-1], units, strict=False)]
         around = sum((m[i] * m[j] * int(inverse[i, j]) for i in range(len(m)) for j in range(len(m))), Fraction(0))
-        error_b = to_root(variance * (1 / Fraction(gram.matrix()[0][0]) + around * times / det))
+        error_b = to_root(errors * (1 / Fraction(gram.matrix()[0][0]) + around * times / det))
     return Fit(
         coef=np.array([to_float(value) for value in theta]),
         intercept=to_float(intercept) if fit_intercept else 0.0,
-        std_error=np.array([math.nan if variance is None else to_root(variance * value) for value in spread]),
+        std_error=np.array([math.nan if errors is None else to_root(errors * value) for value in spread]),
         intercept_error=error_b,
         rows=gram.rows,
         rss=to_float(rss),
         r2=to_float(1 - relative) if equations.yy else math.nan,
+        adjusted_r2=to_float(1 - relative * (gram.rows - int(fit_intercept)) / free)
+        if equations.yy and free > 0
+        else math.nan,
+        f=_f(relative, len(theta), free) if equations.yy and has_errors else math.nan,
         sigma=math.nan if variance is None else to_root(variance),
         condition=_condition(equations, inverse, det),
     )
+
+
+def _f(relative: Fraction, terms: int, free: int) -> float:
+    """F of the hypothesis that all coefficients but the intercept are 0."""
+    if free <= 0:
+        return math.nan
+    return to_float((1 - relative) / terms / (relative / free)) if relative else math.inf
 
 
 def _without_naught(theta: list[Fraction], equations: _Equations) -> list[Fraction]:

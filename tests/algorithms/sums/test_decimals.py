@@ -109,7 +109,10 @@ def test_wide_integers_of_a_table_are_exact(tmp_path: Path) -> None:
     pq.write_table(pa.table({"x": [2**60 + 1, -3], "y": [0.5, 0.25]}), tmp_path / "wide.parquet")
     planned = mr.read_parquet(tmp_path / "wide.parquet", target="y").resolved().plan()
     blocks = [block for split in planned.splits for block in planned.format.read_blocks(split, 1 << 20)]
-    assert [row for block in blocks for row in numbers(block.exact())] == [[2**60 + 1, Fraction(1, 2)], [-3, Fraction(1, 4)]]
+    assert [row for block in blocks for row in numbers(block.exact())] == [
+        [2**60 + 1, Fraction(1, 2)],
+        [-3, Fraction(1, 4)],
+    ]
 
 
 @pytest.mark.parametrize(
