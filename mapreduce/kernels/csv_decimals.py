@@ -7,9 +7,11 @@ in any number of slices. `decimals_by_library` gives them without a compiler, or
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -112,6 +114,19 @@ def _widen(room: Room, plan: Any) -> bool:
     return grown
 
 
+_PLAIN = re.compile(r"(?:-?\d+(?:\.\d*)?,)*", re.ASCII)
+_MOST_PLACES = 40  # beyond, `Slices.of_columns` finds the lowest terms
+
+
 def decimals_by_library(cells: Sequence[Sequence[str]], rows: int) -> Slices:
     """Columns of cells of text as the decimals that they are. Raises ValueError where one is no finite number."""
-    return Slices.of_columns([[to_decimal(cell) for cell in column] for column in cells], rows)
+    return reduce(Slices.beside, [_column_by_library(column, rows) for column in cells])
+
+
+def _column_by_library(cells: Sequence[str], rows: int) -> Slices:
+    if _PLAIN.fullmatch(",".join(cells) + ","):
+        parts = [cell.partition(".") for cell in cells]
+        places = max((len(fraction) for _, _, fraction in parts), default=0)
+        if places <= _MOST_PLACES:
+            return Slices.of_integers([int(whole + digits.ljust(places, "0")) for whole, _, digits in parts], places)
+    return Slices.of_columns([[to_decimal(cell) for cell in cells]], rows)

@@ -85,6 +85,11 @@ class Slices:
         return cls._join(rows, cut, twos, fives)
 
     @classmethod
+    def of_integers(cls, values: list[int], places: int) -> Self:
+        """A column of integers over 10^places."""
+        return cls._join(len(values), [_cut_objects(values)], [places], [places])
+
+    @classmethod
     def _of_floats(cls, values: Floats) -> Self:
         rows, columns = values.shape
         if not rows or not columns:
