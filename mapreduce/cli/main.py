@@ -55,7 +55,7 @@ def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) 
 )
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print it.")
 def app() -> None:
-    """Run map/reduce jobs and fit models on files, on all cores of this machine.
+    """Run map/reduce jobs and fit models on files, on all cores of this machine, or on several.
 
     \b
     mapreduce run wordcount books/*.txt -o counts/
