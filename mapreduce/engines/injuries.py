@@ -16,6 +16,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.workers.process import die_with
+
 if TYPE_CHECKING:
     from mapreduce.dataflow.attempt import Attempt
     from mapreduce.dataflow.results import Output
@@ -68,6 +70,8 @@ class Injured:
             _pause(self.fault.seconds, attempt)
             return body(attempt, self.spec)
         strike = _Strike(signal.SIGKILL if self.fault.kind is FaultKind.KILL else signal.SIGSTOP)
+        if self.fault.kind is FaultKind.STOP:  # whoever is stopped can't see that its tracker was killed meanwhile
+            die_with(os.getppid())
         if self.fault.moment is Moment.START:
             strike()
         elif self.fault.moment is Moment.WITHIN:

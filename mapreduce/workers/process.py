@@ -351,10 +351,10 @@ def _serve(entry: Entry, channel_fd: int, log_read: int, parent: int) -> NoRetur
     from mapreduce.workers import worker
 
     arrow_start.in_worker = True
-    worker.main(channel_fd, log_read, entry.unpack, entry.run_attempt, lambda: _die_with(parent), entry.warm_up)
+    worker.main(channel_fd, log_read, entry.unpack, entry.run_attempt, lambda: die_with(parent), entry.warm_up)
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """Have the kernel kill us when `parent` ends: user code that never lets go of the interpreter hides the end of the
     channel from us. 0: the parent's thread that started us may end before it, so the kernel can't be asked."""
     if parent and sys.platform.startswith("linux"):
