@@ -24,11 +24,12 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 import mapreduce as mr
-from algorithms.estimator import Estimator, RegressionMetrics
 from algorithms.inference import inference
+from algorithms.metrics import RegressionMetrics
 from algorithms.rows import Array, matrix_of, no_rows, target_of
 from algorithms.sums import ExactGram
 from algorithms.sums.least_squares import Fit, fit
+from algorithms.sums_estimator import SumsEstimator
 
 COLLINEAR = 1e-12
 """Smallest eigenvalue of the correlation matrix, against its largest, at which columns count as collinear: below, fewer
@@ -49,6 +50,10 @@ class GramSums:
     mean: Array
     scatter: Array
 
+    @property
+    def columns(self) -> int:
+        return len(self.mean)
+
     @classmethod
     def of(cls, X: Array, y: Array) -> Self:
         Z = np.column_stack([X, y])
@@ -67,11 +72,8 @@ class GramSums:
 class LeastSquares(mr.Fold):
     """The sums of all rows."""
 
-    def __init__(self, names: Sequence[str] | None = None) -> None:
-        self.names = names
-
     def map(self, block: Any) -> GramSums:
-        return GramSums.of(matrix_of(block, self.names), target_of(block))
+        return GramSums.of(matrix_of(block, block.feature_names), target_of(block))
 
     def reduce(self, a: GramSums, b: GramSums) -> GramSums:
         return a + b
@@ -110,7 +112,7 @@ def with_powers(Z: mr.Slices, degree: int) -> mr.Slices:
     return beside.pick(order).beside(y)
 
 
-class LinearRegression(Estimator):
+class LinearRegression(SumsEstimator):
     """Ordinary least squares, with `alpha` > 0 ridge regression: + alpha |theta|^2, the intercept not penalised.
 
     alpha: weight of the penalty
@@ -148,21 +150,25 @@ class LinearRegression(Estimator):
         self.sums = sums
         self.degree = degree
 
-    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
+    def check_parameters(self) -> None:
         if not self.alpha >= 0:
             raise mr.UsageError(f"alpha is {self.alpha}; it must be 0 or more")
         if self.sums not in ("exact", "float"):
             raise mr.UsageError(f"sums is {self.sums!r}; choose 'exact' or 'float'")
         if self.degree < 1 or (self.degree > 1 and self.sums != "exact"):
             raise mr.UsageError(f"degree is {self.degree}; it must be at least 1, and above 1 needs sums='exact'")
-        if self.sums == "exact":
-            gram = engine.run(ExactLeastSquares(self.degree), dataset, observer=observer).value
-            self.feature_names_ = names.of((gram.columns - 1) // self.degree)
-            self._take(fit(gram, self.term_names_, self.alpha, fit_intercept=self.fit_intercept))
-            return
-        sums = engine.run(LeastSquares(names.known), dataset, observer=observer).value
-        self.feature_names_ = names.of(len(sums.mean) - 1)
-        self._solve(sums)
+
+    def fold(self) -> mr.Fold:
+        return ExactLeastSquares(self.degree) if self.sums == "exact" else LeastSquares()
+
+    def width(self, state: Any) -> int:
+        return int(state.columns - 1) // self.degree
+
+    def learn(self, state: Any) -> None:
+        if isinstance(state, GramSums):
+            self._solve(state)
+        else:
+            self._take(fit(state, self.term_names_, self.alpha, fit_intercept=self.fit_intercept))
 
     @property
     def term_names_(self) -> list[str]:

@@ -23,7 +23,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 import mapreduce as mr
-from algorithms.estimator import Estimator, Metrics
+from algorithms.estimator import Estimator
+from algorithms.metrics import Metrics
 from algorithms.rows import Array, dense, matrix_of, no_rows, target_of
 
 MAX_CLASSES = 1000

@@ -1,7 +1,7 @@
 """What do `fit`, `predict` and `evaluate` do? Make a model from files, apply it to files, and judge it by files.
 
 An algorithm is an estimator: `fit(dataset, engine=...)`, `figures()`, `save(folder)`; a model read back by
-`algorithms.estimator.load_model` has `metrics()`, a fold, and is applied by the job `Predictions(model)`.
+`algorithms.models.load_model` has `metrics()`, a fold, and is applied by the job `Predictions(model)`.
 """
 
 from __future__ import annotations
@@ -138,8 +138,7 @@ def evaluate_command(
 def _load_model(folder: str) -> tuple[Any, Any]:
     from importlib import import_module
 
-    estimators = import_module("algorithms.estimator")
-    return estimators.load_model(folder), estimators
+    return import_module("algorithms.models").load_model(folder), import_module("algorithms.estimator")
 
 
 def _rows_for(

@@ -15,10 +15,11 @@ from sklearn.base import clone
 import algorithms
 import mapreduce as mr
 from algorithms import estimator
-from algorithms.estimator import Estimator, Predictions, load_model
+from algorithms.estimator import Estimator, Predictions
 from algorithms.kmeans import KMeans
 from algorithms.linear_regression import LinearRegression
 from algorithms.logistic_regression import LogisticRegression
+from algorithms.models import load_model
 
 ROWS = 60
 X = np.random.default_rng(8).normal(size=(ROWS, 3))
