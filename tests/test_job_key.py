@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 import mapreduce as mr
+from mapreduce.dataflow.job_reach import functions_of, reach_of
 from mapreduce.dataflow.package import JobContext
 from mapreduce.engines.job_key import key_of_job, looks_at_places
-from mapreduce.engines.job_reach import functions_of, modules_of
 from mapreduce.formats.text import Text
 from mapreduce.settings import Settings
 
@@ -129,15 +129,18 @@ def test_modules_and_globals_that_the_job_uses(tmp_path: Path, monkeypatch: pyte
 def test_an_installed_package_counts_as_text_if_it_holds_the_job_else_by_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mapreduce.engines.job_reach._INSTALLED", (str(tmp_path),))
-    other = module_of("other", "__version__ = '1.2'\ndef helper(line):\n    return line\n", tmp_path, monkeypatch)
-    module = module_of("uses", TEXT.format(limit=1), tmp_path, monkeypatch)
-    reach = modules_of(module.Uses())
-    assert set(reach.texts) == {"uses"}
-    assert reach.versions["other"] == "1.2"
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    other = module_of("other", "__version__ = '1.2'\ndef helper(line):\n    return line\n", installed, monkeypatch)
+    module = module_of("uses", TEXT.format(limit=1), installed, monkeypatch)
+    reach = reach_of(module.Uses())
+    assert set(reach.modules) == {"uses"}
+    assert reach.packages == {"other": "1.2"}
     del other.__version__
-    assert modules_of(module.Uses()).versions["other"].isdigit()
-    assert "mapreduce" not in reach.versions
+    assert reach_of(module.Uses()).packages["other"].isdigit()
+    (installed / "other-3.4.dist-info").mkdir()
+    monkeypatch.syspath_prepend(installed)
+    assert reach_of(module.Uses()).packages["other"] == "3.4"
 
 
 def at_place(block: Any) -> Any:

@@ -1,9 +1,8 @@
 """What is a job made of, so that a change is noticed? Its code, and the values that it was given.
 
-Code is the text of each file of the user's that the job's own file reaches by imports, as far as they are seen in the
-modules' names. Where there is no file (a prompt, a pipe) it is what the methods were compiled to. Libraries, and this
-package, count by their versions. Values are described so that equal ones look equal in every process: pickles are not,
-for a set has another order in each.
+Code is the text of each module that the job can reach (`job_reach`). Where there is no file (a prompt, a pipe) it is
+what the methods were compiled to. Other packages that it uses count by their versions. Values are described so that
+equal ones look equal in every process: pickles are not, for a set has another order in each.
 """
 
 from __future__ import annotations
@@ -11,18 +10,14 @@ from __future__ import annotations
 import copyreg
 import hashlib
 import inspect
-import os
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sized
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from mapreduce.job import Chain
+from mapreduce.dataflow.job_reach import reach_of
 
-_PACKAGE = str(Path(__file__).resolve().parent.parent)
-_LIBRARY = os.path.dirname(os.__file__)
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _SHOWN = 60  # characters of a value in a message
 
 
@@ -33,52 +28,26 @@ def digest_text(text: str) -> str:
 # Code
 
 
-def sources_of(job: object) -> dict[str, str]:
-    """Digests of the job's code: by file, or by class where there is no file."""
-    links = [job, *job.jobs()] if isinstance(job, Chain) else [job]
-    classes = {base for link in links for base in type(link).__mro__ if not base.__module__.startswith("mapreduce.")}
-    classes.discard(object)
-    found: dict[str, str] = {}
-    for cls in sorted(classes, key=lambda cls: f"{cls.__module__}.{cls.__qualname__}"):
-        module = sys.modules.get(cls.__module__)
-        texts = dict(_files_from(module)) if module is not None else {}
-        found.update(texts)
-        if getattr(module, "__file__", None) not in texts:
-            found[cls.__qualname__] = digest_of(dict(_members(cls)))
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """A job's code: digests by file, or by class where there is no file; and the versions of packages that it uses."""
+
+    digests: dict[str, str]
+    packages: dict[str, str]
+
+
+def sources_of(job: object) -> Sources:
+    """The code of a job, or of a chain and its jobs."""
+    reach = reach_of(job)
+    digests: dict[str, str] = {}
+    for name, source in sorted(reach.modules.items()):
+        digests.setdefault(source.path, digest_text(f"{name}\n{source.text}"))
+    for cls in reach.classes:
+        if cls.__module__ not in reach.modules:
+            digests[f"{cls.__module__}.{cls.__qualname__}"] = digest_of(dict(_members(cls)))
         elif bound := dict(_bound_members(cls)):  # made by a function: the same text with other values
-            found[cls.__qualname__] = digest_of(bound)
-    return found
-
-
-def _files_from(module: types.ModuleType) -> Iterator[tuple[str, str]]:
-    seen: set[str] = set()
-    todo = [module]
-    while todo:
-        module = todo.pop()
-        path = getattr(module, "__file__", None)
-        if path is None or not _is_users(path) or path in seen:
-            continue
-        seen.add(path)
-        try:
-            yield path, digest_text(Path(path).read_text(encoding="utf-8", errors="surrogateescape"))
-        except OSError:  # in a zip, or removed since
-            continue
-        todo += _modules_named_in(module)
-
-
-def _modules_named_in(module: types.ModuleType) -> Iterator[types.ModuleType]:
-    for value in list(vars(module).values()):
-        if isinstance(value, types.ModuleType):
-            yield value
-        elif isinstance(value, type | types.FunctionType) and value.__module__ != module.__name__:
-            other = sys.modules.get(value.__module__ or "")
-            if other is not None:
-                yield other
-
-
-def _is_users(path: str) -> bool:
-    is_library = path.startswith((_PACKAGE + os.sep, _LIBRARY + os.sep)) or any(name in path for name in _INSTALLED)
-    return path.endswith(".py") and not is_library
+            digests[f"{cls.__module__}.{cls.__qualname__}"] = digest_of(bound)
+    return Sources(digests, reach.packages)
 
 
 def _members(cls: type) -> Iterator[tuple[str, Any]]:

@@ -1,13 +1,15 @@
 """What is an output made from, and what has changed since? Said in pieces that a person can be told.
 
     version    ours, and Python's
-    job        its class, the files of its source, its options
+    libraries  that numbers are computed with
+    job        its class, the files of its source, the packages that they use, its options
     inputs     path, size and time of change
     settings   those that shape the answer, or what is kept on the way to it
     reading    the format's options
 
 All that shapes the answer, apart from the input's bytes, makes up the fingerprint. Workers shape no answer. Memory does
-not shape what is told of a finished output, but where a map task spills: so it counts while a job is going on.
+not shape what is told of a finished output, but where a map task spills: so it counts while a job is going on, as
+Python's version and the libraries' do, lest one output be made by two.
 """
 
 from __future__ import annotations
@@ -22,11 +24,12 @@ from typing import Any, NamedTuple
 
 from mapreduce import __version__
 from mapreduce.dataflow.job_source import digest_of, show_value, sources_of
+from mapreduce.dataflow.libraries import COMPUTING, computing_versions
 from mapreduce.dataflow.package import JobContext
 from mapreduce.formats.base import Format, InputFile
 from mapreduce.job import Fold
 
-SCHEMA = 2
+SCHEMA = 3
 NAMES_TOLD = 3
 MEMORY = "memory"
 SKIPPING = "skip_bad_records"
@@ -59,8 +62,10 @@ class Origin:
     schema: int
     version: str
     python: str
+    libraries: Mapping[str, str]
     job: str
     sources: Mapping[str, str]
+    packages: Mapping[str, str]
     options: Mapping[str, Option]
     settings: Mapping[str, str]
     reading: Mapping[str, str]
@@ -71,7 +76,7 @@ class Origin:
         settings = {name: text for name, text in self.settings.items() if name not in (MEMORY, SKIPPING)}
         sources = sorted(self.sources.values())
         options = {name: option.digest for name, option in self.options.items()}
-        parts = [self.schema, self.version, self.job, sources, options, settings, self.reading]
+        parts = [self.schema, self.version, self.job, sources, self.packages, options, settings, self.reading]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
@@ -95,12 +100,15 @@ def origin_of(context: JobContext, cuts: str, files: Sequence[InputFile]) -> Ori
     if not isinstance(context.job, Fold):  # has no buffer to spill
         chosen[MEMORY] = settings.memory_bytes
     options = {name: value for name, value in vars(context.job).items() if name != "_counters"}
+    sources = sources_of(context.job)
     return Origin(
         schema=SCHEMA,
         version=__version__,
         python=sys.version.split()[0],
+        libraries=computing_versions(),
         job=f"{cls.__module__}.{cls.__qualname__}",
-        sources=sources_of(context.job),
+        sources=sources.digests,
+        packages={name: version for name, version in sources.packages.items() if name not in COMPUTING},
         options={name: Option(show_value(value), digest_of(value)) for name, value in options.items()},
         settings={name: str(value) for name, value in chosen.items()},
         reading=dict(_reading(context.format)),
@@ -166,6 +174,7 @@ def changes(then: Origin, now: Origin) -> list[str]:
         found.append(f"the version of mapreduce: {then.version} -> {now.version}")
     if then.python != now.python:
         found.append(f"the version of Python: {then.python} -> {now.python}")
+    found += _version_changes({**then.libraries, **then.packages}, {**now.libraries, **now.packages})
     if sorted(then.sources.values()) != sorted(now.sources.values()):
         found.append(_source_change(then.sources, now.sources))
     found += _option_changes(then.options, now.options)
@@ -175,10 +184,17 @@ def changes(then: Origin, now: Origin) -> list[str]:
 
 def output_changes(then: Origin, now: Origin) -> list[str]:
     """Why a complete output is not what `now` would make, apart from its input; empty if it is."""
-    same_places = replace(then, inputs=now.inputs, python=now.python)
+    same_places = replace(then, inputs=now.inputs, python=now.python, libraries=now.libraries)
     if MEMORY in now.settings:
         same_places = replace(same_places, settings={**then.settings, MEMORY: now.settings[MEMORY]})
     return changes(same_places, now)
+
+
+def _version_changes(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in sorted({*then, *now}):
+        old, new = then.get(name, "(not there)"), now.get(name, "(not there)")
+        if old != new:
+            yield f"the version of {name}: {old} -> {new}"
 
 
 def _source_change(then: Mapping[str, str], now: Mapping[str, str]) -> str:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from mapreduce.dataflow.carried import CarriedModules
+from mapreduce.dataflow.job_reach import reach_of
 from mapreduce.dataflow.source_file import SourceFile
-from mapreduce.engines.job_reach import modules_of
 
 _BESIDE_US = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _OURS = ("mapreduce", "algorithms")
@@ -26,14 +26,14 @@ _OURS = ("mapreduce", "algorithms")
 def code_of(job: Any) -> tuple[SourceFile, ...]:
     """The modules to carry, by name."""
     found: dict[str, SourceFile] = {}
-    texts = dict(modules_of(job).texts)
-    todo = [name for name in texts if not _is_ours(name)]
+    reached = reach_of(job).modules
+    todo = [name for name in reached if not _is_ours(name)]
     roots = [_root_of(name) for name in todo]
     while todo:
         name = todo.pop()
         if name in found:
             continue
-        source = _loaded(name, texts.get(name)) or _beside(name, roots)
+        source = _loaded(name, reached.get(name)) or _beside(name, roots)
         if source is None:
             continue
         found[name] = source
@@ -49,16 +49,12 @@ def _is_ours(name: str) -> bool:
     return package in _OURS and file is not None and os.path.abspath(file).startswith(_BESIDE_US + os.sep)
 
 
-def _loaded(name: str, text: str | None) -> SourceFile | None:
-    """A module that is there and is followed, which it is if it has a `text`; that may be on no disk of this host."""
-    module = sys.modules.get(name)
-    loader = getattr(module, "__loader__", None)
+def _loaded(name: str, reached: SourceFile | None) -> SourceFile | None:
+    """A module that is there and is followed, or was carried here, perhaps to be imported later."""
+    loader = getattr(sys.modules.get(name), "__loader__", None)
     if isinstance(loader, CarriedModules) and name in loader.sources:
         return loader.sources[name]
-    file = getattr(module, "__file__", None)
-    if file is None or text is None or not file.endswith(".py"):
-        return None
-    return SourceFile(name, os.path.abspath(file), text, os.path.basename(file) == "__init__.py")
+    return reached if reached is not None and reached.path.endswith(".py") else None
 
 
 def _root_of(name: str) -> str:

@@ -15,26 +15,24 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from types import FunctionType, ModuleType
 from typing import Any
 
 import mapreduce
+from mapreduce.dataflow.job_reach import functions_of, names_of
 from mapreduce.dataflow.job_source import digest_of, sources_of
 from mapreduce.dataflow.job_work import is_map_only
+from mapreduce.dataflow.libraries import computing_versions
 from mapreduce.dataflow.map_task import COLUMNS_FROM_BYTES
 from mapreduce.dataflow.package import JobContext
-from mapreduce.engines.job_reach import functions_of, modules_of, names_of
 from mapreduce.job import Fold
 
 logger = logging.getLogger(__name__)
 
 SCHEMA = 1
 """Of what is kept. Raise it when a map output of the same job and split becomes another."""
-
-LIBRARIES = ("numpy", "pyarrow", "scipy", "numba", "dill")
-"""Other versions of these may yield other bits."""
 
 NAMED_FILE_BYTES = 64 << 20
 """A file that a setting names is hashed up to this size; a larger one is known by its times."""
@@ -65,14 +63,12 @@ def _parts(context: JobContext) -> Iterator[str | bytes]:
     job, settings = context.job, context.settings
     cls = type(job)
     yield f"{SCHEMA} {mapreduce.__version__} {sys.version} {sys.platform}"
-    yield from _versions()
+    yield from _named(computing_versions())
     yield _processor()
     yield f"{cls.__module__}.{cls.__qualname__}"
-    yield from sorted(sources_of(job).values())
-    reach = modules_of(job)
-    for name, text in sorted({**reach.texts, **reach.versions}.items()):
-        yield name
-        yield text
+    sources = sources_of(job)
+    yield from sorted(sources.digests.values())
+    yield from _named(sources.packages)
     yield from _globals_of(job)  # whose values no source tells: a script may take them from its arguments
     state = {name: value for name, value in vars(job).items() if name != "_counters"}
     yield _digest_of(state)
@@ -107,14 +103,8 @@ def _digest_of(value: Any) -> str:
         return os.urandom(8).hex()
 
 
-def _versions() -> Iterator[str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    for library in LIBRARIES:
-        try:
-            yield f"{library} {version(library)}"
-        except PackageNotFoundError:
-            yield f"{library} none"
+def _named(versions: Mapping[str, str]) -> Iterator[str]:
+    return (f"{name} {version}" for name, version in sorted(versions.items()))
 
 
 def _processor() -> str:

@@ -73,6 +73,29 @@ def test_modules_beside_are_found_also_where_a_function_imports_them(
     assert [source.module for source in found if source.is_package] == ["carried_pack"]
 
 
+def test_the_jobs_of_a_chain_go_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean: None) -> None:
+    write(
+        tmp_path,
+        carried_job=JOB,
+        carried_words="def split(line): return line.split()\n",
+        carried_late="def weight(word): return 1\n",
+        carried_chain="""
+            import mapreduce as mr
+
+            class Listed(mr.Chain):
+                def __init__(self, *links):
+                    self.links = links
+
+                def jobs(self):
+                    return list(self.links)
+        """,
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    link = importlib.import_module("carried_job").Words()
+    found = code_of(importlib.import_module("carried_chain").Listed(link))
+    assert [source.module for source in found] == ["carried_chain", "carried_job", "carried_late", "carried_words"]
+
+
 def test_carried_modules_are_imported_where_there_is_no_file(clean: None) -> None:
     carry([
         SourceFile("carried_a", "/nowhere/carried_a.py", "from carried_p.b import X\nY = X + 1\n"),

@@ -160,6 +160,76 @@ def test_another_version(
     ]
 
 
+def test_another_version_of_a_library_that_computes(
+    text: Path, tmp_path: Path, words: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Lest half of an output has the bits of the one, and half those of the other."""
+    from numpy import __version__ as version
+
+    out = tmp_path / "out"
+    kill(words(), text, out)
+    newer = tmp_path / "newer"
+    (newer / "numpy-99.0.dist-info").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.syspath_prepend(newer)
+        assert not gone_on(run(words(), text, out))
+    assert caplog.messages == [
+        f"an earlier run to {out} did not finish; starting afresh: the version of numpy: {version} -> 99.0"
+    ]
+    assert run(words(), text, out).outcome is None  # what is complete stays so
+
+
+WEIGHTS = """
+from words_rules import rule
+
+def weight(word):
+    return rule(word)
+"""
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Any]]:
+    """Makes a job of an installed package, which uses another of its modules and another package."""
+    folder = tmp_path / "site-packages"
+    (folder / "words_pack").mkdir(parents=True)
+    (folder / "words_pack" / "__init__.py").touch()
+    (folder / "words_pack" / "jobs.py").write_text(JOB.format(helper="words_pack.weights"))
+    (folder / "words_pack" / "weights.py").write_text(WEIGHTS)
+    (folder / "words_rules.py").write_text("__version__ = '1.0'\ndef rule(word):\n    return 1\n")
+    monkeypatch.syspath_prepend(folder)
+    names = ("words_pack", "words_pack.jobs", "words_pack.weights", "words_rules")
+
+    def load() -> Any:
+        for name in names:
+            sys.modules.pop(name, None)
+        importlib.invalidate_caches()
+        return importlib.import_module("words_pack.jobs").Words()
+
+    yield load
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def test_a_job_of_an_installed_package(
+    text: Path, tmp_path: Path, installed: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    out, folder = tmp_path / "out", tmp_path / "site-packages"
+    kill(installed(), text, tmp_path / "other")
+    assert gone_on(run(installed(), text, tmp_path / "other"))
+    kill(installed(), text, out)
+    (folder / "words_pack" / "weights.py").write_text(f"{WEIGHTS}# a remark\n")
+    kill(installed(), text, out)  # afresh: the same two
+    (folder / "words_rules.py").write_text("__version__ = '1.01'\ndef rule(word):\n    return 2\n")
+    caplog.clear()
+    assert dict(run(installed(), text, out).records())["a"] == "60"
+    assert caplog.messages == [
+        f"an earlier run to {out} did not finish; starting afresh: the version of words_rules: 1.0 -> 1.01"
+    ]
+    (folder / "words_rules.py").write_text("__version__ = '1.002'\ndef rule(word):\n    return 3\n")
+    with pytest.raises(mr.UsageError, match=r"the version of words_rules: 1\.01 -> 1\.002\); use --fresh"):
+        run(installed(), text, out)
+
+
 def test_a_changed_input(text: Path, tmp_path: Path, words: Any, caplog: pytest.LogCaptureFixture) -> None:
     out = tmp_path / "out"
     kill(words(), text, out)
@@ -334,3 +404,55 @@ def test_a_job_made_by_a_function() -> None:
 
     assert sources_of(make(1)) == sources_of(make(1))
     assert sources_of(make(1)) != sources_of(make(2))
+
+
+def test_a_class_of_a_setting_that_has_no_file() -> None:
+    def made(sign: str) -> Any:
+        names: dict[str, Any] = {"__name__": "at_a_prompt"}
+        exec(f"class Rule:\n    def of(self, x): return {sign}x\n", names)
+        return Weighted(names["Rule"]())
+
+    assert sources_of(made("+")) == sources_of(made("+"))
+    assert sources_of(made("+")) != sources_of(made("-"))
+
+
+class Weighted(mr.Job):
+    """A job by a rule."""
+
+    def __init__(self, rule: Any) -> None:
+        self.rule = rule
+
+
+class Listed(mr.Chain):
+    """Of any jobs."""
+
+    def __init__(self, links: list[Any]) -> None:
+        self.links = links
+
+    def jobs(self) -> list[Any]:
+        return self.links
+
+
+def test_the_jobs_of_a_chain(tmp_path: Path, words: Any) -> None:
+    before = sources_of(Listed([words()]))
+    assert sources_of(Listed([words()])) == before
+    (tmp_path / "helper_of_words.py").write_text("def weight(word):\n    return 3\n")
+    after = sources_of(Listed([words()]))
+    changed = [name for name, digest in after.digests.items() if before.digests[name] != digest]
+    assert changed == [str(tmp_path / "helper_of_words.py")]
+
+
+def test_a_module_of_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from zipfile import ZipFile
+
+    def zipped(limit: int) -> Any:
+        archive = tmp_path / f"{limit}.zip"
+        with ZipFile(archive, "w") as file:
+            file.writestr("zipped_rules.py", f"LIMIT = {limit}\ndef rule(x): return x + LIMIT\n")
+        monkeypatch.syspath_prepend(archive)
+        monkeypatch.delitem(sys.modules, "zipped_rules", raising=False)
+        return Weighted(importlib.import_module("zipped_rules").rule)
+
+    first, second = ([*sources_of(zipped(limit)).digests.values()] for limit in (1, 2))
+    monkeypatch.delitem(sys.modules, "zipped_rules")
+    assert len(set(first) ^ set(second)) == 2

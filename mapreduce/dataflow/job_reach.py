@@ -1,9 +1,9 @@
-"""Which code can a job reach, as far as names tell: which functions, and in which modules?
+"""Which code can a job reach, as far as names tell: which modules, and which functions?
 
-Followed are the names that the job's class uses, those of its base classes and of its settings' classes, what these
+Followed are the names in the modules of the job's class, of its base classes and of its settings' classes, what these
 use, and so on, through all modules of the user's and of the package that holds the job. Other installed packages count
-by their version, or by the time of their installation; the standard library with Python's. What is imported only when
-a function is called, and what is looked up by a name made up at run time, is not seen.
+by their version, the standard library with Python's. What is imported only when a function is called, and what is
+looked up by a name made up at run time, is not seen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,65 +18,69 @@ from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
 from typing import Any
 
-import mapreduce
+from mapreduce.dataflow.libraries import version_of
+from mapreduce.dataflow.source_file import SourceFile
+from mapreduce.job import Chain
 
-_OURS = os.path.dirname(os.path.abspath(mapreduce.__file__)) + os.sep
-_STANDARD = tuple(sysconfig.get_paths()[name] + os.sep for name in ("stdlib", "platstdlib"))
-_INSTALLED = tuple(sysconfig.get_paths()[name] + os.sep for name in ("purelib", "platlib"))
+_OURS = str(Path(__file__).resolve().parent.parent) + os.sep
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """The texts of modules by name, the versions of installed packages by name."""
+    """The modules whose texts count and the versions of other packages, both by name; and the classes at the root."""
 
-    texts: dict[str, str]
-    versions: dict[str, str]
+    modules: dict[str, SourceFile]
+    packages: dict[str, str]
+    classes: list[type]
 
 
-def modules_of(job: Any) -> Reach:
-    """The modules that the job's code can reach."""
-    own = _own_packages(job)
-    values = list(vars(job).values())
-    todo = [each.__module__ for each in (*type(job).__mro__, *map(type, values))]
-    todo += [other for value in values if (other := _module_of(value))]
-    reach = Reach({}, {})
-    seen: set[str] = set()
+def reach_of(job: Any) -> Reach:
+    """What the job's code can reach, or that of a chain and its jobs."""
+    links = [job, *job.jobs()] if isinstance(job, Chain) else [job]
+    own = {package for link in links for package in _own_packages(link)}
+    values = [value for link in links for value in vars(link).values()]
+    classes = [cls for each in (*links, *values) for cls in type(each).__mro__]
+    reach = Reach({}, {}, [cls for cls in dict.fromkeys(classes) if _is_followed(cls.__module__, own)])
+    todo: list[str | None] = [*(cls.__module__ for cls in classes), *map(_module_of, values)]
+    seen: set[str | None] = {None}
     while todo:
         name = todo.pop()
-        module = sys.modules.get(name)
+        module = sys.modules.get(name or "")
         file = getattr(module, "__file__", None)
-        if name in seen or file is None:
+        if name is None or name in seen or module is None or file is None:
             continue
         seen.add(name)
+        path = os.path.abspath(file)
         if _is_followed(name, own):
-            reach.texts[name] = _text_of(file)
-            todo += [other for value in list(vars(module).values()) if (other := _module_of(value))]
-        elif os.path.abspath(file).startswith(_INSTALLED):
+            if (text := _text_of(module, path)) is not None:
+                reach.modules[name] = SourceFile(name, path, text, os.path.basename(path) == "__init__.py")
+            todo += [_module_of(value) for value in list(vars(module).values())]
+        elif not path.startswith(_OURS) and _is_installed(path):
             package = name.partition(".")[0]
-            reach.versions[package] = _version_of(package)
+            reach.packages[package] = version_of(package)
     return reach
 
 
-def _text_of(file: str) -> str:
+def _text_of(module: ModuleType, path: str) -> str | None:
+    """None where it can't be read."""
     try:
-        return Path(file).read_bytes().decode("utf-8", "surrogateescape")
-    except OSError:  # in a zip, or removed since
-        return ""
-
-
-def _version_of(package: str) -> str:
-    module = sys.modules.get(package)
-    version = getattr(module, "__version__", None)
-    if isinstance(version, str):
-        return version
-    try:
-        return str(os.stat(getattr(module, "__file__", None) or "").st_mtime_ns)
-    except OSError:
-        return ""
+        return Path(path).read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:  # in a zip, carried here from another host, or removed since
+        read = getattr(getattr(module, "__loader__", None), "get_source", None)
+        try:
+            text = read(module.__name__) if read is not None else None
+        except (ImportError, OSError):
+            return None
+        return text if isinstance(text, str) else None
 
 
 def _module_of(value: Any) -> str | None:
-    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    try:
+        name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    except Exception:  # a stand-in that can't be asked now
+        return None
     return name if isinstance(name, str) else None
 
 
@@ -130,9 +133,18 @@ def _own_packages(job: Any) -> set[str]:
 
 def _is_followed(name: str | None, own: set[str]) -> bool:
     """Whether a module is the user's, or of the packages that hold the job; one without a file is of a prompt."""
-    if name is None or name == "builtins":
+    if name is None or name in sys.builtin_module_names:
         return False
     file = getattr(sys.modules.get(name), "__file__", None)
-    if file is None or name.partition(".")[0] in own:
+    if file is None:
         return True
-    return not os.path.abspath(file).startswith((_OURS, *_STANDARD, *_INSTALLED))
+    path = os.path.abspath(file)
+    if path.startswith(_OURS):
+        return False
+    if _is_installed(path):
+        return name.partition(".")[0] in own
+    return not path.startswith(_STANDARD)
+
+
+def _is_installed(path: str) -> bool:
+    return any(place in path for place in _INSTALLED)
