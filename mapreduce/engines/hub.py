@@ -40,7 +40,6 @@ from mapreduce.engines.hub_books import (
     Seat,
     choose_name,
     ending_of,
-    place_of,
 )
 from mapreduce.engines.meeting import (
     AWAY_SECONDS,
@@ -375,7 +374,7 @@ class Hub:
         for job in self._jobs.values():
             if job.begin.key not in kept and not job.begin.shared:
                 job.gone.add(agent.name)
-                job.reports.append(OutputsGone(place_of(agent.name)))
+                job.reports.append(OutputsGone(agent.name))
 
     # --- what agents say
 

@@ -1,26 +1,27 @@
 """How does a worker read what a job left on several hosts as if it all lay here?
 
 On a host of a cluster a job has a folder of its own, and writes there as it does anywhere. What a task reports, others
-know by a path that begins with the hosts that have it:
-
-    @a/_job/segments/0-7-0.seg         on host a
-    @a+c/_job/segments/0-7-0.seg       on a, and a copy on c
+know by a path that begins with the hosts that have it (`host_paths`).
 
 A store reads such a path where it can best: on its own disk if that is one of the hosts, else from the others, one
 after the other until one answers. Which host a reader begins with depends on reader and path, so that copies share the
-load. Paths without `@` are those of this host. Nothing but reading goes to other hosts.
+load; one that did not answer comes last for the rest of the attempt. Paths without `@` are those of this host. Nothing
+but reading goes to other hosts.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
+from mapreduce.storage.host_paths import split_path
 from mapreduce.storage.segment_format import HEADER_BYTES
 from mapreduce.storage.store import Store
+
+_Answer = TypeVar("_Answer", int, bytes)
 
 HEAD_BYTES = HEADER_BYTES
 TAIL_BYTES = 64 << 10
@@ -64,6 +65,8 @@ class HostStore:
     share: str
     others: OtherHosts
     in_place: InPlace = field(default_factory=InPlace)
+    silent: set[str] = field(default_factory=set)
+    """Hosts that did not answer: of two that have a file the other is asked. To be cleared now and then."""
 
     # --- reading
 
@@ -73,23 +76,13 @@ class HostStore:
             data = self.near.read(rest, offset, size)
             self.in_place.bytes += len(data) if hosts else 0
             return data
-        for host in self._others(hosts, rest):
-            try:
-                return self.others.read(host, self._shared(rest), offset, size)
-            except OSError as error:
-                last = error
-        raise last
+        return self._asked(hosts, rest, lambda host: self.others.read(host, self._shared(rest), offset, size))
 
     def size(self, path: str) -> int:
         hosts, rest = split_path(path)
         if not hosts or self.me in hosts:
             return self.near.size(rest)
-        for host in self._others(hosts, rest):
-            try:
-                return self.others.size(host, self._shared(rest))
-            except OSError as error:
-                last = error
-        raise last
+        return self._asked(hosts, rest, lambda host: self.others.size(host, self._shared(rest)))
 
     def will_read(self, ranges: Sequence[tuple[str, int, int]]) -> None:
         """(path, offset, size) of ranges that are read next, all at the same time, each from front to back."""
@@ -107,8 +100,19 @@ class HostStore:
         if hosts and self.me not in hosts:
             self.others.will_open(self._others(hosts, rest)[0], self._shared(rest))
 
+    def _asked(self, hosts: Sequence[str], rest: str, ask: Callable[[str], _Answer]) -> _Answer:
+        """What the first host that has an answer says. Raises the last one's OSError."""
+        for host in self._others(hosts, rest):
+            try:
+                return ask(host)
+            except OSError as error:
+                last = error
+                if error.errno in (errno.EHOSTUNREACH, errno.ETIMEDOUT):
+                    self.silent.add(host)
+        raise last
+
     def _others(self, hosts: Sequence[str], rest: str) -> list[str]:
-        return choose_order(hosts, self.me, rest)
+        return sorted(choose_order(hosts, self.me, rest), key=self.silent.__contains__)
 
     def _shared(self, rest: str) -> str:
         return f"{self.share}/{rest}"
@@ -149,27 +153,7 @@ class HostStore:
         return rest
 
 
-def split_path(path: str) -> tuple[tuple[str, ...], str]:
-    """The hosts that a path names, none for one of this host, and the path there."""
-    if not path.startswith("@"):
-        return (), path
-    hosts, _, rest = path[1:].partition("/")
-    return tuple(hosts.split("+")), rest
-
-
-def join_path(hosts: Sequence[str], path: str) -> str:
-    """The inverse of `split_path`."""
-    return f"@{'+'.join(hosts)}/{path}" if hosts else path
-
-
 def choose_order(hosts: Sequence[str], reader: str, path: str) -> list[str]:
     """In which order a reader asks the hosts that have a file: begun at another one for other readers and files."""
     first = crc32(f"{reader}/{path}".encode()) % len(hosts)
     return [*hosts[first:], *hosts[:first]]
-
-
-def choose_copies(copies: int, source: str, hosts: Sequence[str], path: str) -> list[str]:
-    """Which hosts keep a copy of a file of host `source`: so many, or as many as there are, by rendezvous hashing
-    (Thaler and Ravishankar 1998), so that a host which joins or leaves changes little."""
-    others = sorted(set(hosts) - {source})
-    return sorted(others, key=lambda host: (-crc32(f"{host}/{path}".encode()), host))[: max(0, copies)]

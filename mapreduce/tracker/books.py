@@ -13,6 +13,7 @@ from types import MappingProxyType
 from mapreduce.counters import Counters
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.storage.host_paths import split_path, with_host, without_host
 from mapreduce.tracker.commands import Outcome, OutcomeKind
 from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
 from mapreduce.tracker.plan import NeedsKind, Plan
@@ -98,14 +99,24 @@ class Books:
             return MappingProxyType(outputs)
         return {needed: outputs[needed] for needed in self._plan.needs_of(task)}
 
-    def outputs_at(self, place: str) -> list[TaskId]:
-        """Tasks whose committed output has a path that begins so."""
-        return [
-            task
+    def outputs_at(self, host: str) -> dict[TaskId, str]:
+        """Tasks whose committed output is on a host, and where it is besides; "" for nowhere."""
+        return {
+            task: without_host(output.path, host)
             for stage in self._stages
             for task, output in stage.outputs.items()
-            if output.path is not None and output.path.startswith(place)
-        ]
+            if output.path is not None and host in split_path(output.path)[0]
+        }
+
+    def with_copy(self, task: TaskId, host: str) -> str:
+        """Where the committed output of a task is if a copy is on this host, too; "" if there is none in a file."""
+        output = self._stages[task.stage].outputs.get(task)
+        return "" if output is None or output.path is None else with_host(output.path, host)
+
+    def moved(self, task: TaskId, path: str) -> None:
+        """The committed output of a task is there from now on."""
+        outputs = self._stages[task.stage].outputs
+        outputs[task] = replace(outputs[task], path=path)
 
     def attempt_started(self, attempt: AttemptId, time: float, *, backup: bool = False) -> None:
         if backup:

@@ -49,6 +49,14 @@ class Discard:
 
 
 @dataclass(frozen=True, slots=True)
+class Relocate:
+    """The committed output is at `path` from now on: tasks that start later read it there."""
+
+    attempt: AttemptId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoteFailure:
     """For the books and the log: a wanted attempt ended without output, why, and what follows. Asks for no deed."""
 
@@ -84,4 +92,4 @@ class FinishJob:
     outcome: Outcome
 
 
-Command = StartAttempt | CancelAttempt | Commit | Discard | NoteFailure | FinishJob
+Command = StartAttempt | CancelAttempt | Commit | Discard | Relocate | NoteFailure | FinishJob

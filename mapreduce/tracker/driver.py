@@ -24,7 +24,7 @@ from contextlib import nullcontext, suppress
 from dataclasses import replace
 from typing import Any
 
-from mapreduce.dataflow.results import AttemptResult, FailureKind, failure_from
+from mapreduce.dataflow.results import AttemptResult, FailureKind, Output, failure_from
 from mapreduce.errors import MapReduceError, OutputLostError
 from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, WorkerId
@@ -38,6 +38,7 @@ from mapreduce.tracker.commands import (
     NoteFailure,
     Outcome,
     OutcomeKind,
+    Relocate,
     StartAttempt,
 )
 from mapreduce.tracker.events import (
@@ -48,6 +49,7 @@ from mapreduce.tracker.events import (
     AttemptProgressed,
     Event,
     OutputLost,
+    OutputMoved,
     Stop,
     Tick,
     WorkerJoined,
@@ -55,6 +57,7 @@ from mapreduce.tracker.events import (
 )
 from mapreduce.tracker.executor import (
     Cancelled,
+    Copied,
     Executor,
     Failed,
     Finished,
@@ -147,6 +150,7 @@ class Driver:
         self._observer = observer
         self._journal = journal
         self._host_of: Callable[[WorkerId], str] = getattr(executor, "host_of", lambda _: "")  # of several hosts
+        self._tell_committed: Callable[[AttemptId, Output], None] = getattr(executor, "committed", lambda *_: None)
         self._now = clock()
         self._ticked = self._now
         self._books = Books(tracker.plan, self._now)
@@ -256,9 +260,13 @@ class Driver:
                 if failure is not None and failure.place is None:
                     failure = replace(failure, place=place)
                 self._tell(WorkerLost(now, worker, reason, place, failure, withdrawn))
-            case OutputsGone(place):
-                for task in self._books.outputs_at(place):
-                    self._tell(OutputLost(now, task))
+            case Copied(attempt, host):
+                if path := self._books.with_copy(attempt.task, host):
+                    self._tell(OutputMoved(now, attempt, path))
+            case OutputsGone(host):
+                for task, path in self._books.outputs_at(host).items():
+                    copied = self._tracker.committed(task) if path else None
+                    self._tell(OutputMoved(now, copied, path) if copied else OutputLost(now, task))
             case NoWorkers(reason):
                 self._tell(AllWorkersGone(now, reason))
 
@@ -342,8 +350,9 @@ class Driver:
             self._consequences.append(OutputLost(self._now, command.attempt.task))
             return
         self._books.committed(command.attempt, command.result, self._now, past=self._replaying)
+        self._tell_committed(command.attempt, command.result.output)
 
-    def _end_attempt(self, command: CancelAttempt | Discard | NoteFailure | FinishJob) -> None:
+    def _end_attempt(self, command: CancelAttempt | Discard | Relocate | NoteFailure | FinishJob) -> None:
         if isinstance(command, NoteFailure):
             failure = command.failure
             if failure.kind is FailureKind.TIMEOUT:  # the tracker, which found it, knows nothing of places
@@ -353,6 +362,8 @@ class Driver:
             self._executor.cancel(command.attempt, command.worker)
         elif isinstance(command, Discard):
             self._work.discard(command.attempt, command.output)
+        elif isinstance(command, Relocate):
+            self._books.moved(command.attempt.task, command.path)
         elif self._outcome is None:
             self._refuse_if_lost()
             self._outcome = command.outcome

@@ -52,6 +52,7 @@ from mapreduce import __version__
 from mapreduce.dataflow.results import TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import available_cpus
+from mapreduce.storage.host_paths import split_path
 from mapreduce.tracker.commands import CancelAttempt, Command, Discard, NoteFailure, StartAttempt
 from mapreduce.tracker.events import (
     AttemptCancelled,
@@ -60,6 +61,7 @@ from mapreduce.tracker.events import (
     AttemptProgressed,
     Event,
     OutputLost,
+    OutputMoved,
     WorkerJoined,
     WorkerLost,
 )
@@ -196,6 +198,8 @@ class EventLog(Observer):
             case OutputLost(task=task):
                 self._line("output_lost", f'{self._names[task.stage]}{task.index}"')
                 self._flush()
+            case OutputMoved(attempt=attempt, path=path) if commands:
+                self._line("moved", f'{self._name(attempt)},"hosts":{quoted("+".join(split_path(path)[0]))}')
             case _:
                 pass
 

@@ -87,6 +87,15 @@ class OutputLost:
 
 
 @dataclass(frozen=True, slots=True)
+class OutputMoved:
+    """The output of this attempt is at `path` from now on: on a further host, or on those that are left."""
+
+    time: float
+    attempt: AttemptId
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class AllWorkersGone:
     """No worker is left and none can be made any more."""
 
@@ -117,6 +126,7 @@ Event = (
     | AttemptCancelled
     | WorkerLost
     | OutputLost
+    | OutputMoved
     | AllWorkersGone
     | Tick
     | Stop

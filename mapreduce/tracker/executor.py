@@ -91,11 +91,18 @@ class LogLines(NamedTuple):
     text: str
 
 
-class OutputsGone(NamedTuple):
-    """Outputs whose paths begin so can't be read any more: their host is gone. Comes after the Lost of its workers, so
-    that nothing is started there meanwhile."""
+class Copied(NamedTuple):
+    """A copy of the attempt's output is on this host now."""
 
-    place: str
+    attempt: AttemptId
+    host: str
+
+
+class OutputsGone(NamedTuple):
+    """A host is gone, and with it the outputs that were nowhere else. Comes after the Lost of its workers, so that
+    nothing is started there meanwhile."""
+
+    host: str
 
 
 class NoWorkers(NamedTuple):
@@ -104,7 +111,7 @@ class NoWorkers(NamedTuple):
     reason: str
 
 
-Report = Ready | Finished | Failed | Cancelled | Progress | Lost | LogLines | OutputsGone | NoWorkers
+Report = Ready | Finished | Failed | Cancelled | Progress | Lost | LogLines | Copied | OutputsGone | NoWorkers
 
 
 class Executor(Protocol):

@@ -8,6 +8,7 @@ Kept are only events that changed what is committed; everything else starts afre
     AttemptFinished   if its output was committed: with its counters, which count a task once
     AttemptFailed     if it named lost outputs
     OutputLost        always
+    OutputMoved       if that output is the committed one
 
 Not kept: failures (somebody who runs the job again wants it tried again, so the budgets are new), ticks, workers.
 
@@ -20,6 +21,7 @@ Format, version 1: lines of ASCII, so `less` and `grep` read it and damage in on
     failed    ["failed", time, [stage, index, number], worker, [kind, type_name, message, traceback, record, place,
               pickled, [[stage, index], ...]]]
     lost      ["lost", time, [stage, index]]
+    moved     ["moved", time, [stage, index, number], path]
 
 Reading stops at the first line that is not whole. If no whole line follows it is a torn tail: the tracker died while
 writing, which costs that one task. If one does, the file was damaged at rest, and what follows cannot be trusted, for
@@ -38,8 +40,8 @@ from zlib import crc32
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.errors import InternalError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import Command, Commit
-from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost
+from mapreduce.tracker.commands import Command, Commit, Relocate
+from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved
 
 if TYPE_CHECKING:
     from mapreduce.tracker.tracker import Tracker
@@ -47,13 +49,15 @@ if TYPE_CHECKING:
 VERSION = 1
 _PREFIX_BYTES = 18  # two numbers of eight digits, a blank after each
 
-JournaledEvent = AttemptFinished | AttemptFailed | OutputLost
+JournaledEvent = AttemptFinished | AttemptFailed | OutputLost | OutputMoved
 
 
 def is_kept(event: Event, commands: Iterable[Command]) -> bool:
     """Whether an event belongs in the journal, given what the tracker answered."""
     if isinstance(event, AttemptFinished):
         return any(isinstance(command, Commit) for command in commands)
+    if isinstance(event, OutputMoved):
+        return any(isinstance(command, Relocate) for command in commands)
     return isinstance(event, OutputLost) or (isinstance(event, AttemptFailed) and bool(event.failure.lost))
 
 
@@ -92,6 +96,9 @@ def encode_event(event: Event) -> bytes:
             return _dumps(["failed", time, name, worker, _failure_fields(failure)]).encode("ascii")
         case OutputLost(time, task):
             return _dumps(["lost", time, task]).encode("ascii")
+        case OutputMoved(time, attempt, path):
+            name = [attempt.task.stage, attempt.task.index, attempt.number]
+            return _dumps(["moved", time, name, path]).encode("ascii")
     raise InternalError(f"{type(event).__name__} is not an event that the journal keeps; please report it")
 
 
@@ -115,6 +122,8 @@ def _event_of(fields: Any) -> JournaledEvent:
             return AttemptFailed(time, _attempt(name), WorkerId(worker), failure)
         case ["lost", time, task]:
             return OutputLost(time, TaskId(*task))
+        case ["moved", time, name, str(path)]:
+            return OutputMoved(time, _attempt(name), path)
     raise ValueError("unknown kind of record")
 
 

@@ -120,6 +120,11 @@ class Ledger:
         """Whether this very attempt's output is the task's."""
         return self._books[attempt.task.stage].committed[attempt.task.index] == attempt.number + 1
 
+    def committed(self, task: TaskId) -> AttemptId | None:
+        """The attempt whose output is the task's; None if it has none."""
+        number = self._books[task.stage].committed[task.index]
+        return AttemptId(task, number - 1) if number else None
+
     def next_ready(self) -> TaskId | None:
         """The ready task to start next. It stays so until the caller calls `start` or `hold_back`.
 

@@ -8,9 +8,10 @@ at from the last to the first, because that says who is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from mapreduce.ids import TaskId
-from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost
+from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved
 from mapreduce.tracker.plan import NeedsKind, Plan
 
 ATTEMPTS_A_RUN = 100
@@ -28,6 +29,10 @@ def standing(plan: Plan, events: Iterable[Event], is_there: Callable[[AttemptFin
                 latest[event.attempt.task] = event
         elif isinstance(event, OutputLost):
             latest.pop(event.task, None)
+        elif isinstance(event, OutputMoved):
+            known = latest.get(event.attempt.task)
+            if known is not None and known.attempt == event.attempt:
+                latest[event.attempt.task] = at_path(known, event.path)
         elif isinstance(event, AttemptFailed):
             for task in event.failure.lost:
                 latest.pop(task, None)
@@ -36,6 +41,11 @@ def standing(plan: Plan, events: Iterable[Event], is_there: Callable[[AttemptFin
         if is_there(latest[task]) or not _is_needed(plan, task, done):
             done[task.stage].add(task.index)
     return [event for task, event in latest.items() if task.index in done[task.stage]]
+
+
+def at_path(event: AttemptFinished, path: str) -> AttemptFinished:
+    """The same output, at another place."""
+    return replace(event, result=replace(event.result, output=replace(event.result.output, path=path)))
 
 
 def _is_planned(plan: Plan, task: TaskId) -> bool:

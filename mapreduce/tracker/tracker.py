@@ -37,6 +37,7 @@ from mapreduce.tracker.commands import (
     NoteFailure,
     Outcome,
     OutcomeKind,
+    Relocate,
     StartAttempt,
 )
 from mapreduce.tracker.events import (
@@ -47,6 +48,7 @@ from mapreduce.tracker.events import (
     AttemptProgressed,
     Event,
     OutputLost,
+    OutputMoved,
     Stop,
     Tick,
     WorkerJoined,
@@ -98,7 +100,7 @@ class Tracker:
         self._wanted: dict[TaskId, list[Attempt]] = {}  # of each running task, those not being cancelled
         self._troubles: dict[TaskId, Trouble] = {}
         self._rests: list[tuple[float, TaskId]] = []  # a heap
-        self._recommitted: dict[TaskId, int] = {}  # step of the commit, for tasks whose output was lost before
+        self._replaced: dict[TaskId, int] = {}  # step since which an output that was lost or moved is where it is
         self._commands: list[Command] = []
         self._outcome: Outcome | None = None
         self._time = 0.0
@@ -132,6 +134,8 @@ class Tracker:
                 self._worker_lost(event)
             case OutputLost():
                 self._output_lost(event.task)
+            case OutputMoved():
+                self._output_moved(event)
             case Tick():
                 self._tick()
             case AllWorkersGone():
@@ -155,6 +159,10 @@ class Tracker:
 
     def task_state(self, task: TaskId) -> TaskState:
         return self._ledger.state(task)
+
+    def committed(self, task: TaskId) -> AttemptId | None:
+        """The attempt whose output is the task's; None if it has none."""
+        return self._ledger.committed(task)
 
     def done(self, stage: int) -> int:
         """Tasks of the stage that are done."""
@@ -217,7 +225,7 @@ class Tracker:
         elif not self._is_replayed(event.attempt):
             return
         for lost in event.failure.lost:
-            if self._recommitted.get(lost, -1) <= step:  # else it read an output that has been replaced since
+            if self._replaced.get(lost, -1) <= step:  # else it looked for an output that is elsewhere since
                 self._output_lost(lost)
         if attempt is not None and counts:
             self._count_failure(attempt, event.failure)
@@ -254,7 +262,13 @@ class Tracker:
 
     def _output_lost(self, task: TaskId) -> None:
         if self._ledger.lose_output(task):
-            self._recommitted[task] = -1
+            self._replaced[task] = -1
+
+    def _output_moved(self, event: OutputMoved) -> None:
+        """Who began before and could not read it where it was has not seen it lost."""
+        if self._ledger.is_committed(event.attempt):
+            self._replaced[event.attempt.task] = self._step
+            self._commands.append(Relocate(event.attempt, event.path))
 
     def _tick(self) -> None:
         while self._rests and self._rests[0][0] <= self._time:
@@ -316,8 +330,8 @@ class Tracker:
                 self._cancel(other, "another attempt was first")
         if self._troubles:
             self._troubles.pop(task, None)
-        if self._recommitted and task in self._recommitted:
-            self._recommitted[task] = self._step
+        if self._replaced and task in self._replaced:
+            self._replaced[task] = self._step
 
     def _count_failure(self, attempt: Attempt, failure: Failure) -> None:
         """An attempt that was wanted has ended without output."""

@@ -139,7 +139,7 @@ def test_a_silent_host_is_lost_with_all_that_lies_there() -> None:
     assert scene.pass_time(1, b"B") == [
         Lost(WorkerId(0), reason, FIRST),
         Lost(WorkerId(1), reason),
-        OutputsGone("@a/"),
+        OutputsGone("a"),
     ]
     assert scene.hub.host_is_gone(scene.job, "a") and not scene.hub.host_is_gone(scene.job, "b")
 
@@ -177,14 +177,14 @@ def test_who_joins_anew_has_lost_its_workers_but_not_its_outputs() -> None:
     reports = scene.join(b"A2", "a", kept=("job-1",))
     assert reports == [Lost(WorkerId(0), "host a joined anew", FIRST), Ready(WorkerId(1), 500)]
     reports = scene.join(b"A3", "a", kept=("another job",))
-    assert OutputsGone("@a/") in reports
+    assert OutputsGone("a") in reports
 
 
 def test_goodbye_is_a_loss_at_once() -> None:
     scene = Scene()
     scene.join(b"A", "a")
     scene.say(b"A", Message(Kind.BYE, body=(b"left: ended by SIGTERM",)))
-    assert scene.wait() == [Lost(WorkerId(0), "host a left: ended by SIGTERM"), OutputsGone("@a/")]
+    assert scene.wait() == [Lost(WorkerId(0), "host a left: ended by SIGTERM"), OutputsGone("a")]
 
 
 def test_who_cannot_be_sent_to_is_lost() -> None:
@@ -192,7 +192,7 @@ def test_who_cannot_be_sent_to_is_lost() -> None:
     scene.join(b"A", "a")
     scene.wire.broken.add(b"A")
     scene.hub.start(scene.job, FIRST, WorkerId(0), b"")
-    assert scene.wait() == [Lost(WorkerId(0), "host a can't be reached any more", FIRST), OutputsGone("@a/")]
+    assert scene.wait() == [Lost(WorkerId(0), "host a can't be reached any more", FIRST), OutputsGone("a")]
 
 
 def test_a_hub_that_was_stopped_itself_blames_nobody() -> None:

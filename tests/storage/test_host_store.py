@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce.errors import OutputLostError
-from mapreduce.storage.host_store import HostStore, Place, choose_copies, choose_order, join_path, split_path
+from mapreduce.storage.host_paths import join_path, split_path, with_host, without_host
+from mapreduce.storage.host_store import HostStore, Place, choose_order
 from mapreduce.storage.segment_format import Frame, FrameKind
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentWriter
@@ -111,15 +112,34 @@ def test_a_path_names_hosts_and_file(hosts: list[str], path: str) -> None:
     assert split_path(path) == ((), path)
 
 
-@given(HOSTS, st.text(max_size=5), st.text(max_size=5), st.integers(0, 8))
-def test_choices_of_hosts(hosts: list[str], reader: str, path: str, copies: int) -> None:
+@given(HOSTS, st.text(max_size=5), st.text(max_size=5))
+def test_readers_begin_with_one_host_and_go_on_to_all(hosts: list[str], reader: str, path: str) -> None:
     assert sorted(choose_order(hosts, reader, path)) == sorted(hosts)
-    chosen = choose_copies(copies, hosts[0], hosts, path)
-    assert len(chosen) == len(set(chosen)) == min(copies, len(hosts) - 1)
-    assert hosts[0] not in chosen
-    assert chosen == choose_copies(copies, hosts[0], hosts[::-1], path)
-    gone = [host for host in hosts if host not in chosen[:1]]
-    assert choose_copies(copies, hosts[0], gone, path)[: len(chosen) - 1] == chosen[1:]  # the others keep theirs
+
+
+@given(HOSTS)
+def test_hosts_come_and_go(hosts: list[str]) -> None:
+    path = "@" + hosts[0] + "/_job/x"
+    for host in hosts:
+        path = with_host(path, host)
+    assert path == with_host(path, hosts[-1]) == join_path(hosts, "_job/x")
+    for gone, host in enumerate(hosts, 1):
+        path = without_host(path, host)
+        assert path == (join_path(hosts[gone:], "_job/x") if gone < len(hosts) else "")
+    assert without_host("@a/x", "b") == "@a/x" and without_host("x", "a") == ""
+
+
+def test_who_did_not_answer_is_asked_last(store: HostStore, others: Others) -> None:
+    for host in "bc":
+        (others.folder / host / "job/x").write_bytes(b"far")
+    first = choose_order(("b", "c"), "a", "x")[0]
+    others.down = {first}
+    for _ in range(2):
+        assert store.read("@b+c/x", 0, 3) == b"far"
+    assert [line.split()[1] for line in others.log].count(first) == 1
+    store.silent.clear()
+    assert store.size("@b+c/x") == 3
+    assert [line.split()[1] for line in others.log].count(first) == 2
 
 
 def test_a_segment_on_another_host_is_read_or_lost(store: HostStore, others: Others) -> None:

@@ -13,7 +13,16 @@ from typing import Any
 
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import CancelAttempt, Command, Commit, Discard, FinishJob, NoteFailure, StartAttempt
+from mapreduce.tracker.commands import (
+    CancelAttempt,
+    Command,
+    Commit,
+    Discard,
+    FinishJob,
+    NoteFailure,
+    Relocate,
+    StartAttempt,
+)
 from mapreduce.tracker.events import (
     AllWorkersGone,
     AttemptCancelled,
@@ -22,6 +31,7 @@ from mapreduce.tracker.events import (
     AttemptProgressed,
     Event,
     OutputLost,
+    OutputMoved,
     Stop,
     Tick,
     WorkerJoined,
@@ -93,6 +103,9 @@ class Scene:
     def loses_output(self, name: str) -> list[str]:
         return self.tell(OutputLost(self.time, self.task(name)))
 
+    def moves(self, name: str, path: str) -> list[str]:
+        return self.tell(OutputMoved(self.time, self.attempt(name), path))
+
     def stops(self, reason: str = "interrupted") -> list[str]:
         return self.tell(Stop(self.time, reason))
 
@@ -131,6 +144,8 @@ class Scene:
                 return f"commit {self.name(attempt)}"
             case Discard(attempt, _):
                 return f"discard {self.name(attempt)}"
+            case Relocate(attempt, path):
+                return f"{self.name(attempt)} is at {path}"
             case NoteFailure(attempt, worker, failure, verdict):
                 return f"{self.name(attempt)} failed on {worker}: {failure.kind.value}; {verdict}"
             case FinishJob(outcome):

@@ -20,9 +20,10 @@ from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
 from mapreduce.tracker.commands import Command, OutcomeKind
 from mapreduce.tracker.driver import MAX_WAIT_SECONDS, run_job
-from mapreduce.tracker.events import AttemptFinished, Event, Tick
+from mapreduce.tracker.events import AttemptFinished, Event, OutputMoved, Tick
 from mapreduce.tracker.executor import (
     Cancelled,
+    Copied,
     Failed,
     Finished,
     LogLines,
@@ -598,7 +599,7 @@ def test_when_a_host_goes_its_outputs_are_made_again() -> None:
     def behave(attempt: AttemptId, worker: WorkerId) -> Sequence[Report]:
         if attempt.task.stage == 1 and not gone:
             gone.append(True)
-            return [Lost(WorkerId(0), "host a is gone"), OutputsGone("@a/")]
+            return [Lost(WorkerId(0), "host a is gone"), OutputsGone("a")]
         if any(str(path).startswith("@a/") for path in work.needed[attempt]) and gone:
             return [Failed(worker, attempt, Failure(FailureKind.OUTPUT_LOST, "OutputLostError", "gone"))]
         result = AttemptResult(Output(path=f"@{'ab'[worker]}/{attempt}"))
@@ -610,3 +611,39 @@ def test_when_a_host_goes_its_outputs_are_made_again() -> None:
     assert sorted(maps) == [0, 0, 1, 2, 2, 3], "two of four maps were on host a, and ran again"
     *_, last = [paths for attempt, paths in work.needed.items() if attempt.task.stage == 1]
     assert all(str(path).startswith("@b/") for path in last)
+
+
+def test_when_a_host_goes_the_copies_of_its_outputs_are_read() -> None:
+    """Of the two maps on host a one had been copied: only the other runs again."""
+    work, journal = Work(), Memory()
+    gone: list[bool] = []
+
+    def behave(attempt: AttemptId, worker: WorkerId) -> Sequence[Report]:
+        if attempt.task.stage == 1 and not gone:
+            gone.append(True)
+            stale = AttemptId(TaskId(0, 2), 7)
+            return [Copied(map_(0), "b"), Copied(stale, "b"), Lost(WorkerId(0), "host a is gone"), OutputsGone("a")]
+        if any("a" in str(path).partition("/")[0] for path in work.needed[attempt]) and gone:
+            return [Failed(worker, attempt, Failure(FailureKind.OUTPUT_LOST, "OutputLostError", "gone"))]
+        return [Finished(worker, attempt, AttemptResult(Output(path=f"@{'ab'[worker]}/{attempt}")))]
+
+    clock = Clock()
+    executor = FakeExecutor(clock, 2, behave)
+    assert run_job(plan_keyed(4, 1), work, executor, clock=clock, journal=journal).succeeded
+    assert sorted(task.index for task in work.committed if task.stage == 0) == [0, 1, 2, 2, 3]
+    *_, last = [paths for attempt, paths in work.needed.items() if attempt.task.stage == 1]
+    assert [str(path).partition("/")[0] for path in last] == ["@b"] * 4
+    moved = [event.path.partition("/")[0] for event in journal.events if isinstance(event, OutputMoved)]
+    assert moved == ["@a+b", "@b"]
+
+
+class Memory:
+    """A journal in memory."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+
+    def append(self, event: Event) -> None:
+        self.events.append(event)
+
+    def sync(self) -> None: ...

@@ -25,6 +25,7 @@ from mapreduce.tracker.commands import (
     NoteFailure,
     Outcome,
     OutcomeKind,
+    Relocate,
     StartAttempt,
 )
 from mapreduce.tracker.events import (
@@ -34,6 +35,7 @@ from mapreduce.tracker.events import (
     AttemptProgressed,
     Event,
     OutputLost,
+    OutputMoved,
     Tick,
     WorkerJoined,
     WorkerLost,
@@ -118,6 +120,8 @@ class World(RuleBasedStateMachine):
                     self.failures.pop(attempt.task, None)
                     self.noted.pop(attempt.task, None)
                     self.short.discard(attempt.task)
+                case Relocate(attempt, _):
+                    assert self.output[attempt.task] == attempt, "what does not count was moved"
                 case Discard(attempt, _):
                     assert self.output.get(attempt.task) != attempt, "the committed output was discarded"
                 case FinishJob(outcome):
@@ -212,6 +216,11 @@ class World(RuleBasedStateMachine):
     @rule(choice=CHOICE)
     def lose_output(self, choice: int) -> None:
         self.tell(OutputLost(self.time, sorted(self.output)[choice % len(self.output)]))
+
+    @precondition(lambda self: self.ended)
+    @rule(choice=CHOICE)
+    def move_output(self, choice: int) -> None:
+        self.tell(OutputMoved(self.time, self.ended[choice % len(self.ended)].attempt, "elsewhere"))
 
     @precondition(lambda self: self.zombies)
     @rule(choice=CHOICE, finished=st.booleans())

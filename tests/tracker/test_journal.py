@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.errors import InternalError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import Commit
-from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, Tick
+from mapreduce.tracker.commands import Commit, Relocate
+from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved, Tick
 from mapreduce.tracker.journal import JournalWriter, decode_event, encode_event, is_kept, read_journal, replay
 from mapreduce.tracker.plan import plan_keyed
 from mapreduce.tracker.tracker import Tracker
@@ -35,6 +35,7 @@ EVENT = st.one_of(
     st.builds(AttemptFinished, TIME, ATTEMPT, WORKER, RESULT),
     st.builds(AttemptFailed, TIME, ATTEMPT, WORKER, FAILURE),
     st.builds(OutputLost, TIME, TASK),
+    st.builds(OutputMoved, TIME, ATTEMPT, TEXT),
 )
 
 
@@ -57,7 +58,7 @@ def written(events: list[Event], fingerprint: str = "job-1") -> bytes:
 
 
 @given(EVENT)
-def test_decode_undoes_encode(event: AttemptFinished | AttemptFailed | OutputLost) -> None:
+def test_decode_undoes_encode(event: AttemptFinished | AttemptFailed | OutputLost | OutputMoved) -> None:
     payload = encode_event(event)
     assert b"\n" not in payload
     assert decode_event(payload) == event
@@ -192,6 +193,8 @@ def test_only_what_changes_committed_outputs_is_kept() -> None:
     assert is_kept(event, [Commit(event.attempt, event.result)])
     assert not is_kept(event, [])
     assert is_kept(OutputLost(0.0, TaskId(0, 0)), [])
+    moved = OutputMoved(0.0, event.attempt, "@a+b/x")
+    assert is_kept(moved, [Relocate(moved.attempt, moved.path)]) and not is_kept(moved, [])
     assert is_kept(AttemptFailed(0.0, attempt, WorkerId(0), failure), [])
     assert not is_kept(AttemptFailed(0.0, attempt, WorkerId(0), Failure(FailureKind.USER, "E", "")), [])
     assert not is_kept(Tick(0.0), [])

@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost
+from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 from mapreduce.tracker.resuming import standing
 
@@ -47,6 +47,26 @@ def test_the_last_commit_of_a_task_counts() -> None:
     assert names(plan_keyed(2, 1), [done(0, 0), done(0, 1), failed(1, 0, TaskId(0, 1)), done(0, 1, 3)]) == [
         "0:0#0", "0:1#3",
     ]  # fmt: skip
+
+
+def test_an_output_stands_where_it_was_last() -> None:
+    def moved(index: int, path: str, number: int = 0) -> OutputMoved:
+        return OutputMoved(0.0, AttemptId(TaskId(0, index), number), path)
+
+    events: list[Event] = [
+        done(0, 0),
+        moved(0, "@a+b/0"),
+        done(0, 1),
+        lost(0, 1),
+        moved(1, "@c/1"),
+        done(0, 1, 3),
+        moved(1, "@c/1"),
+    ]
+    found = standing(plan_keyed(2, 1), [*events, moved(0, "@b/0")], lambda _: True)
+    assert [(str(event.attempt), event.result.output.path) for event in found] == [
+        ("0:0#0", "@b/0"),
+        ("0:1#3", "0:1#3"),
+    ]
 
 
 def test_a_segment_that_nobody_reads_any_more_may_be_gone() -> None:
