@@ -17,21 +17,19 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.job_key import key_of_job, looks_at_places
+from mapreduce.engines.split_contents import Content, contents_of
 from mapreduce.errors import InternalError, MapReduceError
-from mapreduce.formats.base import Format, InputFile, Split
-from mapreduce.formats.compression import compression_of
-from mapreduce.formats.union import MemberFile
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.kept_outputs import Kept, KeptOutputs, kept_folder, most_kept_bytes
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.split_hashes import FileHashes, SplitHashes, Stamp
+from mapreduce.storage.split_hashes import SplitHashes, Stamp
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost
 from mapreduce.tracker.journal import decode_event, encode_event
 
@@ -43,15 +41,6 @@ logger = logging.getLogger(__name__)
 
 NOBODY = WorkerId(-1)
 """The worker of an attempt that was made by another run."""
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What a split holds, as far as its map output depends on it: a hash; and how to see that it still does."""
-
-    hash: str
-    piece: range
-    file: FileHashes
 
 
 def reuse_kept(prepared: Prepared) -> Keeper:
@@ -66,7 +55,12 @@ def reuse_kept(prepared: Prepared) -> Keeper:
             "(with --reducers 1 map outputs are reused)"
         )
         return keeper
-    contents = contents_of(prepared.context.format, work.splits, SplitHashes(folder / "files"), job=work.context.job)
+    contents = contents_of(
+        prepared.context.format,
+        work.splits,
+        SplitHashes(folder / "files"),
+        placed=looks_at_places(work.context.job),
+    )
     keeper.expect(key_of_job(prepared.context), contents)
     begun = {event.attempt.task for event in prepared.past if isinstance(event, AttemptFinished | AttemptFailed)}
     begun |= {event.task for event in prepared.past if isinstance(event, OutputLost)}
@@ -75,50 +69,6 @@ def reuse_kept(prepared: Prepared) -> Keeper:
             keeper.reuse(index, fresh=settings.fresh)
     keeper.tell()
     return keeper
-
-
-def contents_of(format: Format, splits: Sequence[Split], hashes: SplitHashes, *, job: object) -> list[Content | None]:
-    """The content of each split; None where it cannot be known before it is read: of URIs and of objects in memory."""
-    placed = looks_at_places(job)
-    contents: list[Content | None] = []
-    start = 0
-    while start < len(splits):
-        file = splits[start].file
-        end = next((n for n in range(start, len(splits)) if splits[n].file is not file), len(splits))
-        contents += _contents_of_file(format, file, splits[start:end], hashes, placed=placed)
-        start = end
-    return contents
-
-
-def _contents_of_file(
-    format: Format, file: InputFile, splits: Sequence[Split], hashes: SplitHashes, *, placed: bool
-) -> list[Content | None]:
-    if Stamp.of(file.path) is None:
-        return [None] * len(splits)
-    ranges = [format.bytes_of(split) for split in splits]
-    pieces = [range(file.size) if piece is None else piece for piece in ranges]
-    hashed = hashes.hash_pieces(file.path, pieces)
-    if hashed is None or (hashed.stamp.size, hashed.stamp.mtime_ns) != (file.size, file.mtime_ns):
-        return [None] * len(splits)
-    contents: list[Content | None] = []
-    for split, piece, digest, own in zip(splits, pieces, hashed.hashes, ranges, strict=True):
-        extent = split.extent
-        facts = [digest, str(extent.start == 0), _compression(file), str(_member(file))]
-        if own is None:  # the whole file was hashed: which piece of it, and of which kind it is
-            facts += [f"{extent.start}-{extent.end}", Path(file.path).suffix.lower()]
-        if placed or format.tells_path:
-            facts += [file.path, str(extent.start)]
-        contents.append(Content("\0".join(facts), piece, hashed))
-    return contents
-
-
-def _compression(file: InputFile) -> str:
-    compression = compression_of(file.path)
-    return "" if compression is None else compression.name
-
-
-def _member(file: InputFile) -> int:
-    return file.member if isinstance(file, MemberFile) else 0
 
 
 class Keeper:
