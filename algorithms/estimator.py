@@ -88,6 +88,10 @@ class Estimator:
         """What a person wants to see of the fitted model, ready for JSON."""
         raise NotImplementedError
 
+    def table(self) -> str | None:
+        """The figures as a statistician expects to see them, in lines (see algorithms/tables.py). None: a line each."""
+        return None
+
     @property
     def n_features_in_(self) -> int:
         return len(self.feature_names_)

@@ -1,6 +1,6 @@
 """What do `fit`, `predict` and `evaluate` do? Make a model from files, apply it to files, and judge it by files.
 
-An algorithm is an estimator: `fit(dataset, engine=...)`, `figures()`, `save(folder)`; a model read back by
+An algorithm is an estimator: `fit(dataset, engine=...)`, `figures()`, `table()`, `save(folder)`; a model read back by
 `algorithms.models.load_model` has `metrics()`, a fold, and is applied by the job `Predictions(model)`.
 """
 
@@ -78,7 +78,7 @@ def fit_command(
         summary = engine.summary
         if options.output is not None:
             estimator.save(options.output)
-    _tell_model(estimator, options, summary)
+    _tell_model(algorithm, estimator, options, summary)
 
 
 @click.command("predict", short_help="Apply a model to files.")
@@ -171,17 +171,19 @@ def _check_free(output: Path, *, fresh: bool) -> None:
         raise UsageError(f"the output {output} exists; use --fresh to replace it, or choose another folder")
 
 
-def _tell_model(estimator: Any, options: EngineOptions, summary: Any) -> None:
+def _tell_model(name: str, estimator: Any, options: EngineOptions, summary: Any) -> None:
+    """On stdout: with --json one object, its figures by name; else the estimator's table, or a figure a line."""
     from mapreduce.cli.messages import say
     from mapreduce.cli.results import plain, value_text
     from mapreduce.cli.watch import tell_summary
 
     figures = estimator.figures()
     if options.json:
-        page = {"model": plain(figures), "output": str(options.output) if options.output else None}
+        page = {"algorithm": name, **plain(figures), "output": str(options.output) if options.output else None}
         sys.stdout.write(json.dumps({**page, "summary": summary.to_json() if summary else None}) + "\n")
         return
-    sys.stdout.write(value_text(figures))
+    table = estimator.table() if hasattr(estimator, "table") else None
+    sys.stdout.write(value_text(figures) if table is None else table)
     sys.stdout.flush()
     if not options.quiet:
         if options.output is not None:

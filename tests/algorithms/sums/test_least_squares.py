@@ -88,7 +88,7 @@ def test_certified_values_of_nist(case: Certified, run_cli: Callable[..., Any]) 
         "fit", "linear_regression", case.path, "--target", "y", "--set", f"degree={case.degree}", "--json", "-q"
     )
     assert done.rc == 0
-    model = json.loads(done.out)["model"]
+    model = json.loads(done.out)
     coef = [model["intercept"], *model["coef"].values()]
     errors = [model["intercept_error"], *model["std_error"].values()]
     assert min(map(digits, coef, case.coef)) >= 14
