@@ -21,10 +21,11 @@ from mapreduce.job import Chain, Fold, Job, check_job
 from mapreduce.settings import available_cpus, settings_from
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mapreduce.dataset import Dataset
     from mapreduce.engines.cluster_start import Cluster
+    from mapreduce.engines.partials import SplitPartial
     from mapreduce.engines.remote import TrackerClient
     from mapreduce.engines.runs import Runs
     from mapreduce.engines.steps import Steps
@@ -137,6 +138,28 @@ class Engine:
             return runs.run(job, dataset, asked, output, observer, started)
         finally:
             self.workers = runs.workers
+
+    def partials(
+        self,
+        fold: Fold,
+        dataset: Dataset,
+        *,
+        known: Collection[str] = (),
+        observer: Observer | None = None,
+        **settings: Any,
+    ) -> list[SplitPartial]:
+        """The partial of each split, for who keeps partials: of those whose `content` is not among `known`.
+
+        Files are cut where they were cut before they grew, so that what is appended makes new splits and changes one.
+        """
+        from mapreduce.engines.partials import partials_of
+
+        split_bytes = settings_from(settings).split_bytes
+
+        def run(by_split: Fold, some: Dataset) -> Result:
+            return self.run(by_split, some, observer=observer, **settings)
+
+        return partials_of(fold, dataset, known, split_bytes, run)
 
     def _run_on_tracker(
         self,

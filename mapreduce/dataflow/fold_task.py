@@ -24,6 +24,7 @@ from mapreduce.dataflow.mapped import in_block, placed, skipping_of
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.results import Output
 from mapreduce.errors import EmptyInputError, OutputLostError
+from mapreduce.job import method_of
 from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.store import Store, open_store, read_whole, will_read, write_whole
 
@@ -84,7 +85,10 @@ def run_map(attempt: Attempt, spec: FoldMapSpec) -> Output:
             monitor.bytes_in = min(total, monitor.bytes_in + block.bytes)
         monitor.bytes_in = total
     monitor.in_hand = None
-    return _keep(attempt, tree.result())
+    result = tree.result()
+    if result and (close_split := method_of(job, "close_split")) is not None:
+        result = [close_split(result[0], spec.split.number)]
+    return _keep(attempt, result)
 
 
 def run_reduce(attempt: Attempt, spec: FoldReduceSpec) -> Output:
