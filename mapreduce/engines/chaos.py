@@ -1,27 +1,26 @@
 """Which faults does `--chaos SEED[:kill=0.05,...]` inflict on the engine, and when?
 
 Whether an attempt suffers, what, and at which moment, is a hash of the seed and the attempt's name: the same on every
-run, for any number of workers, whatever is slow or fast. An attempt that is to suffer carries its fault along (see
-`injuries`), so it strikes that attempt and no other. What a worker can't do to itself is done here: a stopped worker is
-continued, and a finished output is damaged before anybody has read it.
+run, for any number of workers and hosts, whatever is slow or fast. An attempt that is to suffer carries its fault along
+(see `injuries`), so it strikes that attempt and no other, on whichever host it runs.
 
-    kill      SIGKILL of the worker: at the attempt's start, within, at its end, or when it has just reported
-    stop      SIGSTOP of the worker; it comes back after 1 to 3 s, when a backup attempt may have been faster
-    slow      the attempt pauses for 0.2 to 1 s
-    corrupt   a segment or partial is flipped in one bit, cut short or deleted after it was reported
+    kill       SIGKILL of the worker: at the attempt's start, within, at its end, or when it has just reported
+    stop       SIGSTOP of the worker; it comes back after 1 to 3 s, when a backup attempt may have been faster
+    slow       the attempt pauses for 0.2 to 1 s
+    corrupt    a segment or partial is flipped in one bit, cut short or deleted before anybody has read it
+    kill-host  on a cluster: SIGKILL of the agent, and with it of all workers of its host and of what lies there
+    stop-host  on a cluster: SIGSTOP of the agent for 6 to 8 s; it comes back when it has been given up
 
 Only the first two attempts of a task suffer, and only the very first of a job is killed after its report, which may
 cost the attempt queued behind it a try, too: so a task fails three times at the most, and the fourth attempt is left
-alone. The answer never depends on any of this.
+alone. Hosts suffer twice a job at the most, one after the other, and never the last one; a task may be tried so much
+more often. The answer never depends on any of this.
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import re
-import signal
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,26 +28,27 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from mapreduce.dataflow.attempt import FoldMapSpec, FoldReduceSpec, MapSpec
-from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, damage
+from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, without_told
 from mapreduce.errors import UsageError, near
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
-from mapreduce.tracker.executor import Cancelled, Executor, Failed, Finished, Lost, Report
+from mapreduce.tracker.executor import Cancelled, Executor, Failed, Finished, LogLines, Lost, Report
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
 
 DEFAULT_RATES = {FaultKind.KILL: 0.05, FaultKind.STOP: 0.02, FaultKind.SLOW: 0.1, FaultKind.CORRUPT: 0.01}
-"""Of a bare seed: every tenth or so attempt of a job meets something, and a job takes little longer."""
+"""Of a bare seed: every tenth or so attempt of a job meets something, and a job takes little longer. Hosts suffer where
+it is asked for: nobody may be there to begin an agent again."""
 
 SUFFERING_ATTEMPTS = 2
 STOP_SECONDS = (1.0, 3.0)
 SLOW_SECONDS = (0.2, 1.0)
 KILL_SECONDS = (0.001, 0.05)  # after the start; an attempt that is over before is killed at its end
+STOP_HOST_SECONDS = (6.0, 8.0)  # longer than a host may be silent
+HOST_FAULTS = 2
 
 BACKUP_SECONDS = 1.0
 """Patience of the tracker under chaos: a stopped worker is backed up, and comes back as a straggler nobody needs."""
-
-LOOK_SECONDS = 0.05  # how often a worker is looked at that will stop
 
 _log = logging.getLogger(__name__)
 _NAMES = tuple(kind.value for kind in FaultKind)
@@ -57,7 +57,15 @@ _SAID = {
     FaultKind.STOP: "stop",
     FaultKind.SLOW: "slowed attempt",
     FaultKind.CORRUPT: "corrupted output",
+    FaultKind.KILL_HOST: "host kill",
+    FaultKind.STOP_HOST: "host stop",
 }
+_SECONDS = {
+    FaultKind.STOP: STOP_SECONDS,
+    FaultKind.SLOW: SLOW_SECONDS,
+    FaultKind.STOP_HOST: STOP_HOST_SECONDS,
+}
+_ENDING_WORKERS = (FaultKind.KILL, FaultKind.STOP, FaultKind.KILL_HOST, FaultKind.STOP_HOST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,7 @@ def _fault(kind: FaultKind, name: str, attempt: AttemptId) -> Fault:
     if kind is FaultKind.KILL and attempt == ((0, 0), 0):
         moments.append(Moment.REPORTED)
     moment = moments[int(_share(name, "moment") * len(moments))]
-    lowest, highest = {FaultKind.STOP: STOP_SECONDS, FaultKind.SLOW: SLOW_SECONDS}.get(kind, KILL_SECONDS)
+    lowest, highest = _SECONDS.get(kind, KILL_SECONDS)
     seconds = lowest + _share(name, "seconds") * (highest - lowest)
     return Fault(kind, moment, seconds, _share(name, "place"))
 
@@ -138,88 +146,74 @@ def check_chaos(settings: Settings, engine: str) -> None:
     rates = parse_chaos(settings.chaos).rates
     if engine == "inline":
         raise UsageError("chaos injures worker processes, and an inline job has none; leave out --chaos or --inline")
-    if settings.skip_bad_records and (rates.get(FaultKind.KILL) or rates.get(FaultKind.STOP)):
+    if engine != "cluster" and any(kind.of_host for kind, rate in rates.items() if rate):
+        raise UsageError("chaos kill-host and stop-host strike agents of a cluster (--hosts, --listen); leave them out")
+    if settings.skip_bad_records and any(rates.get(kind) for kind in _ENDING_WORKERS):
         raise UsageError(
             "chaos ends workers at records that are not bad, and --skip-bad-records would skip them; "
             "leave out one of the two, or the faults kill and stop"
         )
 
 
-def chaos_policy(policy: Policy, plan: Plan) -> Policy:
-    """The tracker's figures under chaos: a stopped worker is noticed soon, and each task may lose its output twice."""
+def chaos_policy(policy: Policy, plan: Plan, chaos: Chaos) -> Policy:
+    """The tracker's figures under chaos: a stopped worker is noticed soon, each task may lose its output twice, and
+    attempts that go with a host are not held against their tasks."""
+    hosts = HOST_FAULTS if any(kind.of_host for kind, rate in chaos.rates.items() if rate) else 0
     return replace(
         policy,
+        max_attempts=policy.max_attempts + hosts,
         backup_seconds=min(policy.backup_seconds, BACKUP_SECONDS),
-        max_lost_inputs=max(policy.max_lost_inputs, SUFFERING_ATTEMPTS * sum(stage.tasks for stage in plan.stages)),
+        max_lost_inputs=max(
+            policy.max_lost_inputs, (SUFFERING_ATTEMPTS + hosts) * sum(stage.tasks for stage in plan.stages)
+        ),
     )
 
 
-class Processes(Protocol):
-    """Who knows the processes of the workers."""
+class Hosts(Protocol):
+    """Who knows which hosts work for the job."""
 
-    def pid(self, worker: WorkerId) -> int | None:
-        """None once it is gone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Injury:
-    """What an attempt suffers. `checked`: who reads its output will notice damage."""
-
-    fault: Fault
-    checked: bool
-
-
-@dataclass(slots=True)
-class _Stop:
-    """A worker that stops itself during an attempt. `until`: when it shall go on, once it was seen to stand."""
-
-    fault: Fault
-    worker: WorkerId
-    until: float | None = None
-    over: bool = False
+    def hosts_here(self) -> Sequence[str]: ...
 
 
 class ChaosExecutor:
-    """Another executor's attempts, some of them injured. `root` is the job's folder; what was inflicted is told to
-    `tell` in one sentence when it is closed."""
+    """Another executor's attempts, some of them injured; what was inflicted is told to `tell` in one sentence when it
+    is closed. `hosts`: of a cluster."""
 
     runs_here = False
 
     def __init__(
-        self,
-        executor: Executor,
-        processes: Processes,
-        chaos: Chaos,
-        root: str,
-        tell: Callable[[str], None],
-        clock: Callable[[], float] = time.monotonic,
+        self, executor: Executor, chaos: Chaos, tell: Callable[[str], None], hosts: Hosts | None = None
     ) -> None:
         self._executor = executor
-        self._processes = processes
         self._chaos = chaos
-        self._root = root
         self._tell = tell
-        self._clock = clock
-        self._injuries: dict[AttemptId, _Injury] = {}  # of attempts under way
-        self._stops: dict[AttemptId, _Stop] = {}
+        self._hosts = hosts
+        self._injuries: dict[AttemptId, Fault] = {}  # of attempts under way
+        self._struck: set[str] = set()  # attempts whose fault was counted when it was told
         self._inflicted: Counter[FaultKind] = Counter()
         self._hit: set[TaskId] = set()  # tasks that a kill cost an attempt, and that have not finished since
         self._unwanted: set[AttemptId] = set()  # injured ones that were cancelled: their end costs nothing
+        self._host_faults = 0
+        self._host_fault: tuple[AttemptId, WorkerId] | None = None  # who carries one now
         self._open = True
 
     def workers(self) -> Sequence[WorkerId]:
         return self._executor.workers()
 
+    def host_of(self, worker: WorkerId) -> str:
+        """The name of the host that a worker is on, where there are several."""
+        of_other: Callable[[WorkerId], str] = getattr(self._executor, "host_of", lambda _: "")
+        return of_other(worker)
+
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
         fault = self._chaos.fault_for(attempt)
-        if fault is not None:
+        if fault is not None and self._may_suffer(fault, spec):
             _log.debug("chaos: attempt %s will suffer %s", attempt, fault)
-            self._injuries[attempt] = _Injury(fault, _is_checked(spec))
-            if fault.kind is FaultKind.STOP:
-                self._stops[attempt] = _Stop(fault, worker)
-            if fault.kind is not FaultKind.CORRUPT:
-                spec = Injured(spec, fault)
+            self._injuries[attempt] = fault
+            if fault.kind.of_host:
+                self._host_fault = (attempt, worker)
+                self._host_faults += 1
+            spec = Injured(spec, fault)
         self._executor.start(attempt, worker, spec)
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
@@ -228,74 +222,65 @@ class ChaosExecutor:
         self._executor.cancel(attempt, worker)
 
     def wait(self, timeout_seconds: float) -> list[Report]:
-        if self._stops:
-            timeout_seconds = min(timeout_seconds, LOOK_SECONDS)
         reports = [self._heard(report) for report in self._executor.wait(timeout_seconds)]
-        looked_at: set[WorkerId] = set()
-        for stop in self._stops.values():
-            if stop.worker not in looked_at:  # a later one of the same worker waits for its turn
-                looked_at.add(stop.worker)
-                self._look_at(stop)
-        self._stops = {attempt: stop for attempt, stop in self._stops.items() if not stop.over}
-        return reports
+        return [report for report in reports if report is not None]
 
     def close(self) -> None:
-        for stop in self._stops.values():
-            if stop.until is not None:
-                stop.until = self._clock()
-                self._look_at(stop)
-        self._executor.close()  # what stands still even so is killed
+        self._executor.close()
         if self._open:
             self._open = False
             self._tell(self._account())
 
-    def _heard(self, report: Report) -> Report:
-        if isinstance(report, Finished):
-            return self._finished(report)
-        if isinstance(report, Failed | Cancelled):
-            self._over(report.attempt)
-        elif isinstance(report, Lost):
-            self._lost(report)
+    def _may_suffer(self, fault: Fault, spec: Any) -> bool:
+        if fault.kind is FaultKind.CORRUPT:
+            return _is_checked(spec)
+        if not fault.kind.of_host:
+            return True
+        is_next = self._host_fault is None and self._host_faults < HOST_FAULTS
+        return is_next and self._hosts is not None and len(self._hosts.hosts_here()) > 1
+
+    def _heard(self, report: Report) -> Report | None:
+        match report:
+            case Finished(_, attempt):
+                self._hit.discard(attempt.task)
+                fault = self._over(attempt)
+                if fault is not None and fault.kind is FaultKind.KILL:  # just after this report
+                    self._inflicted[FaultKind.KILL] += 1
+            case Failed() | Cancelled():
+                self._over(report.attempt)
+            case Lost():
+                self._lost(report)
+            case LogLines():
+                return self._without_told(report)
         return report
 
-    def _over(self, attempt: AttemptId) -> _Injury | None:
-        self._stops.pop(attempt, None)
+    def _over(self, attempt: AttemptId) -> Fault | None:
         self._unwanted.discard(attempt)
+        if self._host_fault is not None and self._host_fault[0] == attempt:
+            self._host_fault = None
         return self._injuries.pop(attempt, None)
 
-    def _finished(self, report: Finished) -> Finished:
-        self._hit.discard(report.attempt.task)
-        injury = self._over(report.attempt)
-        if injury is None or injury.fault.kind is FaultKind.STOP:  # it was counted when its worker stood
-            return report
-        if injury.fault.kind is FaultKind.CORRUPT:
-            output = damage(self._root, report.result.output, injury.fault) if injury.checked else None
-            if output is None:
-                return report
-            report = report._replace(result=replace(report.result, output=output))
-        self._inflicted[injury.fault.kind] += 1
-        return report
-
     def _lost(self, report: Lost) -> None:
-        self._stops = {attempt: stop for attempt, stop in self._stops.items() if stop.worker != report.worker}
-        wanted = report.running not in self._unwanted
-        injury = None if report.running is None else self._over(report.running)
-        if report.running is not None and injury is not None and injury.fault.kind is FaultKind.KILL:
-            self._inflicted[FaultKind.KILL] += 1
-            if wanted:
-                self._hit.add(report.running.task)
-
-    def _look_at(self, stop: _Stop) -> None:
-        """See that a worker stands, and let it go on when it has stood for as long as it should."""
-        pid = self._processes.pid(stop.worker)
-        if pid is None:
+        struck = report.running
+        if self._host_fault is not None and self._host_fault[1] == report.worker:
+            if self._hosts is not None and self.host_of(report.worker) not in self._hosts.hosts_here():
+                struck = self._host_fault[0]  # before the end of the attempt ahead of it was heard
+            self._host_fault = None
+        wanted = struck not in self._unwanted
+        fault = None if struck is None else self._over(struck)
+        if struck is None or fault is None or not (fault.kind is FaultKind.KILL or fault.kind.of_host):
             return
-        if stop.until is None and _stands(pid):
-            self._inflicted[FaultKind.STOP] += 1
-            stop.until = self._clock() + stop.fault.seconds
-        elif stop.until is not None and self._clock() >= stop.until:
-            os.kill(pid, signal.SIGCONT)
-            stop.over = True
+        if str(struck) not in self._struck:
+            self._inflicted[fault.kind] += 1
+        if wanted:
+            self._hit.add(struck.task)
+
+    def _without_told(self, report: LogLines) -> LogLines | None:
+        text, told = without_told(report.text)
+        for kind, attempt in told:
+            self._struck.add(attempt)
+            self._inflicted[kind] += 1
+        return report._replace(text=text) if text else None
 
     def _account(self) -> str:
         # A task may also be hit when nobody needs it any more, or never again: the job's end tells of that.
@@ -316,8 +301,8 @@ def account(seed: int, inflicted: Mapping[FaultKind, int], *, all_survived: bool
 
 def inflicted_by(note: str) -> Counter[FaultKind]:
     """The inverse of `account`, as far as faults go."""
-    found = re.findall(r"(\d+) (kill|stop|slowed attempt|corrupted output)", note)
     kinds = {said: kind for kind, said in _SAID.items()}
+    found = re.findall(rf"(\d+) ({'|'.join(kinds)})", note)
     return Counter({kinds[said]: int(count) for count, said in found})
 
 
@@ -341,14 +326,3 @@ def _counted(kind: FaultKind, count: int) -> str:
 def _is_checked(spec: Any) -> bool:
     """Whether what the attempt makes is checked by who reads it: segments and partials are."""
     return isinstance(spec, MapSpec | FoldMapSpec) or (isinstance(spec, FoldReduceSpec) and not spec.last)
-
-
-def _stands(pid: int) -> bool:
-    """Whether our child is stopped; taken for granted where the system does not tell (macOS)."""
-    if not hasattr(os, "waitid"):
-        return True
-    try:
-        seen = os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return seen is not None

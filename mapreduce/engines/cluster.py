@@ -48,7 +48,8 @@ class Carrier(Protocol):
 class ClusterExecutor:
     """One job on the agents of a hub. Closing it leaves them idle and connected.
 
-    `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong."""
+    `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong. `forgives_losses`: no host
+    is avoided for what its workers suffer."""
 
     runs_here = False
 
@@ -60,8 +61,11 @@ class ClusterExecutor:
         last_stage: int,
         carrier: Carrier | None = None,
         tell: Callable[[str], None] = lambda sentence: None,
+        *,
+        forgives_losses: bool = False,
     ) -> None:
         self._hub = hub
+        self._forgives_losses = forgives_losses
         self._carrier = carrier
         self._last_stage = last_stage
         self.moved: dict[Link, Moved] = {}
@@ -83,6 +87,10 @@ class ClusterExecutor:
     def host_of(self, worker: WorkerId) -> str:
         """The name of the host that a worker is on, or was."""
         return self._hosts.get(worker, "")
+
+    def hosts_here(self) -> list[str]:
+        """Names of the hosts that work for the job."""
+        return [agent.name for agent in self._hub.agents() if agent.seats and agent.name not in self._avoided]
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
         lost = self._lost_inputs(spec) if self._lost_any else ()
@@ -148,7 +156,9 @@ class ClusterExecutor:
                 host = self._hosts[worker]
                 if host in self._avoided:
                     return []
-                if host not in self._gone:  # a host that goes has failed once, however many workers it had
+                if (
+                    host not in self._gone and not self._forgives_losses
+                ):  # a host that goes has failed once, however many workers it had
                     self._record.note(host)
                 if not self._hub.is_here(host):
                     self._gone.add(host)

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.agent_data import serve_data
+from mapreduce.engines.broadcast import named, offered_as
 from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
@@ -30,7 +31,7 @@ from mapreduce.engines.hub_books import TRACKER
 from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
-from mapreduce.storage.host_store import split_path
+from mapreduce.storage.host_paths import split_path
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
@@ -78,6 +79,7 @@ class Cluster:
     def __init__(self, options: ClusterOptions) -> None:
         options.check()
         self._resources = ExitStack()
+        self._state = ""  # by which name the job's large data is offered
         self._asked = 0  # workers of the hosts that were named, where it was said how many
         try:
             self._open(options, options.specs())
@@ -150,7 +152,19 @@ class Cluster:
         self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
         package = replace(pack_job(context), sources=(), carried=code_of(context.job))
-        return ClusterExecutor(self.hub, begin, package, prepared.plan.last_stage, carrier, prepared.notes.append)
+        if package.state is not None:
+            state = named(package.state)
+            package, self._state = replace(package, state=state), offered_as(state)
+            self._inputs.offer_files({self._state: state.path})
+        return ClusterExecutor(
+            self.hub,
+            begin,
+            package,
+            prepared.plan.last_stage,
+            carrier,
+            prepared.notes.append,
+            forgives_losses=bool(context.settings.chaos),
+        )
 
     def finder(self, prepared: Prepared) -> Callable[[str], bool]:
         """Says whether a host still has an output of an earlier run of this job. Hosts that are about to come back are
@@ -179,7 +193,7 @@ class Cluster:
     def forget(self, prepared: Prepared) -> None:
         """The job's files on other hosts may go, and our inputs are no longer for them to read."""
         self._inputs.withdraw(split.file for split in prepared.work.splits)
-        self._inputs.withdraw_files(file.offered_as for file in prepared.context.files)
+        self._inputs.withdraw_files([self._state, *(file.offered_as for file in prepared.context.files)])
         self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:
@@ -191,8 +205,6 @@ def check_settings(settings: Settings) -> None:
     """Refuse what needs all outputs, or all processes, on this host. Raises UsageError."""
     if settings.incremental:
         raise UsageError("--incremental keeps the map outputs of this host, and on a cluster they lie on others")
-    if settings.chaos:
-        raise UsageError("--chaos injures processes of this host, and on a cluster they run on others")
 
 
 def job_key(prepared: Prepared) -> str:

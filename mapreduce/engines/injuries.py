@@ -1,12 +1,15 @@
 """What happens in a worker, or to a file, when a fault is inflicted on purpose?
 
 An `Injured` spec stands for another and travels in its place. The worker that runs it carries out the other one, and
-suffers the fault at its moment: by its own hand, so it is certain that this attempt is hit, and no other.
+suffers the fault at its moment: by its own hand, so it is certain that this attempt is hit, and no other, on whichever
+host it runs. Who stops leaves somebody behind who lets it go on. What can't be seen from its end is told in a line of
+its log.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -14,15 +17,21 @@ import weakref
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.workers.process import die_with
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.attempt import Attempt
     from mapreduce.dataflow.results import Output
+    from mapreduce.ids import AttemptId
 
 NAP_SECONDS = 0.05
+TOLD_SECONDS = 0.15
+"""A worker looks every 50 ms whether something was printed. Whoever stands still sends nothing any more, and may be
+killed before it goes on."""
+
+_TOLD = re.compile(r"chaos: ([a-z-]+) strikes (\d+:\d+#\d+)\n")
 
 
 class FaultKind(Enum):
@@ -32,6 +41,13 @@ class FaultKind(Enum):
     STOP = "stop"
     SLOW = "slow"
     CORRUPT = "corrupt"
+    KILL_HOST = "kill-host"
+    STOP_HOST = "stop-host"
+
+    @property
+    def of_host(self) -> bool:
+        """Whether it strikes the agent of the host, and so all its workers."""
+        return self in (FaultKind.KILL_HOST, FaultKind.STOP_HOST)
 
 
 class Moment(Enum):
@@ -65,23 +81,30 @@ class Injured:
         """The other spec's body, and the fault."""
         from mapreduce.dataflow.attempt import body_of
 
-        body = body_of(self.spec)
-        if self.fault.kind is FaultKind.SLOW:
-            _pause(self.fault.seconds, attempt)
+        body, fault = body_of(self.spec), self.fault
+        if fault.kind is FaultKind.SLOW:
+            _tell(fault.kind, attempt.id)
+            _pause(fault.seconds, attempt)
             return body(attempt, self.spec)
-        strike = _Strike(signal.SIGKILL if self.fault.kind is FaultKind.KILL else signal.SIGSTOP)
-        if self.fault.kind is FaultKind.STOP:  # whoever is stopped can't see that its tracker was killed meanwhile
+        if fault.kind is FaultKind.CORRUPT:
+            output = body(attempt, self.spec)
+            damaged = damage(attempt.context.root, output, fault)
+            if damaged is not None:
+                _tell(fault.kind, attempt.id)
+            return damaged or output
+        strike = _Strike(fault, attempt)
+        if fault.kind is FaultKind.STOP:  # whoever is stopped can't see that its tracker was killed meanwhile
             die_with(os.getppid())
-        if self.fault.moment is Moment.START:
+        if fault.moment is Moment.START:
             strike()
-        elif self.fault.moment is Moment.WITHIN:
-            strike.after(self.fault.seconds)
+        elif fault.moment is Moment.WITHIN:
+            strike.after(fault.seconds)
         try:
             output = body(attempt, self.spec)
         except BaseException:
             strike.disarm()
             raise
-        if self.fault.moment is Moment.REPORTED:
+        if fault.moment is Moment.REPORTED:
             # The worker lets go of its spec when it has sent the report, and before it takes the next attempt.
             weakref.finalize(self, strike)
         else:
@@ -90,18 +113,26 @@ class Injured:
 
 
 class _Strike:
-    """Sends this process a signal, once at the most."""
+    """Kills or stops this process, or the agent that it works for, once at the most."""
 
-    def __init__(self, number: signal.Signals) -> None:
-        self._number = number
+    def __init__(self, fault: Fault, attempt: Attempt) -> None:
+        self._fault = fault
+        self._attempt = attempt.id
         self._lock = threading.Lock()
         self._armed = True
 
     def __call__(self) -> None:
         with self._lock:
-            if self._armed:
-                self._armed = False
-                os.kill(os.getpid(), self._number)
+            if not self._armed:
+                return
+            self._armed = False
+            victim = os.getppid() if self._fault.kind.of_host else os.getpid()
+            if self._fault.kind in (FaultKind.KILL, FaultKind.KILL_HOST):
+                os.kill(victim, signal.SIGKILL)
+                return
+            _tell(self._fault.kind, self._attempt)
+            time.sleep(TOLD_SECONDS)
+            _stop(victim, self._fault.seconds)
 
     def after(self, seconds: float) -> None:
         timer = threading.Timer(seconds, self)
@@ -111,6 +142,33 @@ class _Strike:
     def disarm(self) -> None:
         with self._lock:
             self._armed = False
+
+
+def _stop(pid: int, seconds: float) -> None:
+    """Stop a process; a child of ours lets it go on after so long, whatever has become of us."""
+    null = os.devnull
+    quiet = [(os.POSIX_SPAWN_OPEN, fd, null, os.O_RDWR, 0) for fd in range(3)]
+    command = ["sh", "-c", f"sleep {seconds:.3f}; kill -CONT {pid}"]
+    helper = os.posix_spawn("/bin/sh", command, os.environ, file_actions=quiet)
+    os.kill(pid, signal.SIGSTOP)
+    threading.Thread(target=os.waitpid, args=(helper, 0), name="stop", daemon=True).start()
+
+
+def _tell(kind: FaultKind, attempt: AttemptId) -> None:
+    """A line of the attempt's log, which reaches the tracker before its end does."""
+    os.write(2, f"chaos: {kind.value} strikes {attempt}\n".encode())
+
+
+class Told(NamedTuple):
+    """That an attempt was struck."""
+
+    kind: FaultKind
+    attempt: str
+
+
+def without_told(text: str) -> tuple[str, list[Told]]:
+    """Lines of a log without what was told there of faults, and what that was."""
+    return _TOLD.sub("", text), [Told(FaultKind(kind), attempt) for kind, attempt in _TOLD.findall(text)]
 
 
 def _pause(seconds: float, attempt: Attempt) -> None:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mapreduce.dataset import Dataset
+    from mapreduce.engines.chaos import Chaos, Hosts
     from mapreduce.engines.cluster_start import Cluster
     from mapreduce.engines.steps import Steps
     from mapreduce.tracker.executor import Executor
@@ -168,18 +169,14 @@ class Runs:
             return InlineExecutor(prepared.context, run_attempt)
         if self.cluster is not None:
             self.workers = self.cluster.worker_count()  # so far
-            return self.cluster.executor(prepared)
+            on_hosts = self.cluster.executor(prepared)
+            return _with_chaos(on_hosts, prepared, on_hosts)
         from mapreduce.engines.local import LocalExecutor
 
         assert self.pool is not None
         settings = prepared.context.settings
         executor = LocalExecutor(self.pool, pack_job(prepared.context), settings.memory_bytes)
-        if not settings.chaos:
-            return executor
-        from mapreduce.engines.chaos import ChaosExecutor, parse_chaos
-
-        chaos = parse_chaos(settings.chaos, prepared.context.job_id)
-        return ChaosExecutor(executor, self.pool, chaos, prepared.context.root, prepared.notes.append)
+        return _with_chaos(executor, prepared)
 
     def watched(self, prepared: Prepared, observer: Observer) -> Observer:
         """Who is told of everything: the caller's observer, the logs beside the output, and the user's history."""
@@ -235,11 +232,28 @@ class Runs:
         return prepared.finish(outcome)
 
 
+def _with_chaos(executor: Executor, prepared: Prepared, hosts: Hosts | None = None) -> Executor:
+    """The executor, with faults where they are asked for."""
+    chaos = _chaos_of(prepared)
+    if chaos is None:
+        return executor
+    from mapreduce.engines.chaos import ChaosExecutor
+
+    return ChaosExecutor(executor, chaos, prepared.notes.append, hosts)
+
+
+def _chaos_of(prepared: Prepared) -> Chaos | None:
+    if not prepared.context.settings.chaos:
+        return None
+    from mapreduce.engines.chaos import parse_chaos
+
+    return parse_chaos(prepared.context.settings.chaos, prepared.context.job_id)
+
+
 def _policy_of(prepared: Prepared) -> Policy:
-    settings = prepared.context.settings
-    policy = policy_of(settings)
-    if not settings.chaos:
+    policy, chaos = policy_of(prepared.context.settings), _chaos_of(prepared)
+    if chaos is None:
         return policy
     from mapreduce.engines.chaos import chaos_policy
 
-    return chaos_policy(policy, prepared.plan)
+    return chaos_policy(policy, prepared.plan, chaos)

@@ -6,11 +6,13 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,18 @@ from typing import Any
 import mapreduce as mr
 from mapreduce.engines.chaos import inflicted_by
 from mapreduce.engines.injuries import FaultKind
+from mapreduce.storage.leftovers import remove_dead_folders
+from mapreduce.wire.keys import make_key, write_key
+from tests.engines.lived import HandAgents, hand_agents
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DATA = ROOT / "data"
 WORKERS = 3
 RATES = "kill=0.15,stop=0.02,slow=0.05,corrupt=0.1"
 """Far above the defaults: a run of 18 attempts meets six faults."""
+
+CLUSTER_RATES = f"{RATES},kill-host=0.06,stop-host=0.02"
+AGENTS = {"a": 2, "b": 1}
 
 RUN_SECONDS = 60
 MOST_TRACKER_KILLS = 3
@@ -93,12 +101,60 @@ class Row:
     seconds: float = 0.0
 
 
-def run_case(name: str, output: Path, chaos: str | None, **settings: Any) -> mr.Result:
-    """Run a case once, to a folder."""
+class Hosts:
+    """Agents of this machine, each as if it were a host; those that were killed are begun again before the next run."""
+
+    def __init__(self, agents: HandAgents) -> None:
+        self.agents = agents
+        self.address = agents.address
+
+    def complete(self) -> None:
+        for name, workers in AGENTS.items():
+            agent = self.agents.running.get(name)
+            if agent is not None and agent.poll() is not None:
+                self.agents.end(name)
+            if name not in self.agents.running:
+                self.agents.begin(name, workers=workers)
+
+
+@contextmanager
+def hosts(folder: Path) -> Iterator[Hosts]:
+    """Two of them, at a free port, with a key of their own in the folder."""
+    key = folder / "cluster.key"
+    write_key(key, make_key())
+    before = os.environ.get("MAPREDUCE_KEY")
+    os.environ["MAPREDUCE_KEY"] = str(key)
+    try:
+        yield from _hosts()
+    finally:
+        remove_dead_folders()  # of those that were killed
+        del os.environ["MAPREDUCE_KEY"]
+        if before is not None:
+            os.environ["MAPREDUCE_KEY"] = before
+
+
+def _hosts() -> Iterator[Hosts]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    with hand_agents(port) as agents:
+        yield Hosts(agents)
+
+
+def run_case(name: str, output: Path, chaos: str | None, address: str = "", **settings: Any) -> mr.Result:
+    """Run a case once, to a folder; with `address` on the agents that join there."""
     case = CASES[name]
-    return mr.run(
-        case.job(), case.dataset(), output=output, workers=WORKERS, chaos=chaos, **{**case.settings, **settings}
-    )
+    with mr.Engine("cluster", listen=address) if address else mr.Engine(workers=WORKERS) as engine:
+        if address:
+            wait_for_all(engine)
+        return engine.run(case.job(), case.dataset(), output=output, chaos=chaos, **{**case.settings, **settings})
+
+
+def wait_for_all(engine: mr.Engine) -> None:
+    """A host that is not there yet can't suffer, and one alone is spared."""
+    engine.run(_words(), mr.from_records([]))
+    assert engine._cluster is not None
+    assert engine._cluster.hub.wait_for_workers(sum(AGENTS.values()), RUN_SECONDS) == sum(AGENTS.values())
 
 
 def digest(output: Path) -> str:
@@ -118,13 +174,18 @@ def reference(name: str, folder: Path) -> str:
     return expected
 
 
-def chaos_run(name: str, seed: int, folder: Path, expected: str, row: Row) -> None:
+def chaos_run(
+    name: str, seed: int, folder: Path, expected: str, row: Row, on: Hosts | None = None, rates: str = ""
+) -> None:
     """One run under chaos, entered in the row."""
+    address = "" if on is None else on.address
+    if on is not None:
+        on.complete()
     output = folder / f"chaos-{seed}"
     row.runs += 1
     started = time.monotonic()
     try:
-        result = run_case(name, output, f"{seed}:{RATES}")
+        result = run_case(name, output, f"{seed}:{rates or (CLUSTER_RATES if on else RATES)}", address)
         row.inflicted.update(inflicted(result))
         if digest(output) != expected:
             row.different.append(seed)
@@ -139,15 +200,18 @@ def inflicted(result: mr.Result) -> dict[str, int]:
     return {kind.value: count for note in result.notes for kind, count in inflicted_by(note).items()}
 
 
-def killed_run(name: str, seed: int, folder: Path, expected: str, row: Row) -> None:
+def killed_run(name: str, seed: int, folder: Path, expected: str, row: Row, on: Hosts | None = None) -> None:
     """One run whose tracker is killed with SIGKILL at moments that the seed chooses, and run again until it is done;
-    entered in the row. Its workers must end by themselves."""
+    entered in the row. Its workers must end by themselves; agents wait for the next tracker."""
+    where = [] if on is None else [on.address]
+    if on is not None:
+        on.complete()
     output = folder / f"killed-{seed}"
     row.runs += 1
     started = time.monotonic()
     for kill in range(MOST_TRACKER_KILLS + 1):
         tracker = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.chaos_runs", name, str(output), f"{seed}:{RATES}"],
+            [sys.executable, "-m", "tests.faults.chaos_runs", name, str(output), f"{seed}:{RATES}", *where],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -193,10 +257,10 @@ def table(rows: dict[str, Row]) -> str:
 
 
 def main() -> None:
-    """One case in a process of its own: NAME OUTPUT CHAOS."""
-    name, output, chaos = sys.argv[1:]
+    """One case in a process of its own: NAME OUTPUT CHAOS [ADDRESS]."""
+    name, output, chaos, *where = sys.argv[1:]
     try:
-        run_case(name, Path(output), chaos)
+        run_case(name, Path(output), chaos, *where)
     except mr.MapReduceError as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

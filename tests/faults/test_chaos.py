@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from mapreduce.dataflow.results import AttemptResult, Output
 from mapreduce.engines.chaos import (
     BACKUP_SECONDS,
     DEFAULT_RATES,
+    HOST_FAULTS,
     SUFFERING_ATTEMPTS,
     Chaos,
     ChaosExecutor,
@@ -28,7 +27,8 @@ from mapreduce.engines.chaos import (
 from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, damage
 from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.executor import Cancelled, Finished, Lost, Report
+from mapreduce.tracker.executor import Cancelled, Finished, LogLines, Lost, Report
+from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.plan import plan_keyed
 from mapreduce.tracker.policy import Policy
 from tests.conftest import CliResult
@@ -60,7 +60,7 @@ def test_faults_that_are_not_named_do_not_happen() -> None:
         ("", "'' is no seed"),
         ("seven", "'seven' is no seed"),
         ("7:", "no fault ''"),
-        ("7:kil=0.1", "no fault 'kil'; did you mean 'kill'?"),
+        ("7:kil=0.1", "no fault 'kil'; did you mean 'kill'"),
         ("7:kill", "'' is no rate"),
         ("7:kill=often", "'often' is no rate"),
         ("7:kill=1.5", "the rate is 1.5; it must be from 0"),
@@ -76,7 +76,14 @@ def test_what_cannot_be_read_is_named(text: str, said: str) -> None:
     assert said in str(caught.value)
 
 
-@pytest.mark.parametrize(("engine", "chaos", "said"), [("local", "7:die=1", "'die'"), ("inline", "7", "worker")])
+@pytest.mark.parametrize(
+    ("engine", "chaos", "said"),
+    [
+        ("local", "7:die=1", "'die'"),
+        ("inline", "7", "worker"),
+        ("local", "7:kill-host=1", "strike agents of a cluster"),
+    ],
+)
 def test_it_is_refused_before_anything_runs(engine: Any, chaos: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(mr.UsageError) as caught:
         mr.run(Words(), mr.from_records(["a"]), engine=engine, output=tmp_path / "out", chaos=chaos)
@@ -135,10 +142,12 @@ def test_only_the_first_attempt_of_a_job_takes_others_with_it() -> None:
 
 
 def test_the_tracker_is_patient_with_losses_and_not_with_silence() -> None:
-    policy = chaos_policy(Policy(), plan_keyed(100, 4, 0))
+    policy = chaos_policy(Policy(), plan_keyed(100, 4, 0), parse_chaos("7"))
     assert policy.backup_seconds == BACKUP_SECONDS
     assert policy.max_lost_inputs >= 200
     assert policy.max_attempts == Policy().max_attempts
+    with_hosts = chaos_policy(Policy(), plan_keyed(100, 4, 0), parse_chaos("7:kill-host=0.1"))
+    assert with_hosts.max_attempts == Policy().max_attempts + HOST_FAULTS
 
 
 # --- damage
@@ -180,18 +189,23 @@ def test_nothing_and_parts_are_not_damaged(tmp_path: Path) -> None:
 
 
 class Fake:
-    """An executor that reports what it is told to."""
+    """An executor that reports what it is told to, on these hosts."""
 
     runs_here = False
 
-    def __init__(self) -> None:
+    def __init__(self, *hosts: str) -> None:
+        self.hosts = list(hosts)
         self.started: list[Any] = []
         self.reports: list[Report] = []
-        self.waited: list[float] = []
-        self.child: int | None = None
 
     def workers(self) -> Sequence[WorkerId]:
         return [WORKER]
+
+    def host_of(self, worker: WorkerId) -> str:
+        return "a"
+
+    def hosts_here(self) -> Sequence[str]:
+        return self.hosts
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
         self.started.append(spec)
@@ -199,26 +213,19 @@ class Fake:
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None: ...
 
     def wait(self, timeout_seconds: float) -> list[Report]:
-        self.waited.append(timeout_seconds)
         reports, self.reports = self.reports, []
         return reports
 
     def close(self) -> None: ...
 
-    def pid(self, worker: WorkerId) -> int | None:
-        return self.child
-
 
 class Scene:
     """A chaos executor around a fake one, where every attempt suffers the same."""
 
-    def __init__(self, kind: FaultKind, root: Path) -> None:
-        self.fake = Fake()
+    def __init__(self, kind: FaultKind, *hosts: str) -> None:
+        self.fake = Fake(*hosts)
         self.notes: list[str] = []
-        self.now = 0.0
-        self.executor = ChaosExecutor(
-            self.fake, self.fake, Chaos(1, {kind: 1.0}), str(root), self.notes.append, lambda: self.now
-        )
+        self.executor = ChaosExecutor(self.fake, Chaos(1, {kind: 1.0}), self.notes.append, self.fake if hosts else None)
 
     def note(self) -> str:
         self.executor.close()
@@ -230,18 +237,26 @@ class Scene:
         self.fake.reports += reports
         return self.executor.wait(1.0)
 
+    def start(self, *attempts: AttemptId, worker: WorkerId = WORKER) -> None:
+        for each in attempts:
+            self.executor.start(each, worker, FOLD)
+
 
 SPLIT = Split(0, InputFile("a.txt", 1, 0), Extent(0, 0, 1))
 FOLD = FoldMapSpec(SPLIT)
 
 
-def done(name: AttemptId, output: Output | None = None) -> Finished:
-    return Finished(WORKER, name, AttemptResult(output or Output(inline=b"abc", checksum=1)))
+def done(name: AttemptId) -> Finished:
+    return Finished(WORKER, name, AttemptResult(Output(inline=b"abc", checksum=1)))
 
 
-def test_a_kill_is_counted_when_the_worker_dies(tmp_path: Path) -> None:
-    scene = Scene(FaultKind.KILL, tmp_path)
-    scene.executor.start(attempt(3), WORKER, FOLD)
+def told(kind: str, name: AttemptId, *, before: str = "", after: str = "") -> LogLines:
+    return LogLines(WORKER, name, f"{before}chaos: {kind} strikes {name}\n{after}")
+
+
+def test_a_kill_is_counted_when_the_worker_dies() -> None:
+    scene = Scene(FaultKind.KILL)
+    scene.start(attempt(3))
     (sent,) = scene.fake.started
     assert isinstance(sent, Injured)
     assert sent.spec is FOLD
@@ -250,51 +265,77 @@ def test_a_kill_is_counted_when_the_worker_dies(tmp_path: Path) -> None:
     assert scene.note() == "chaos (seed 1) inflicted 1 kill; all survived"
 
 
-def test_what_was_not_survived_is_not_said_to_be(tmp_path: Path) -> None:
-    scene = Scene(FaultKind.KILL, tmp_path)
-    scene.executor.start(attempt(3), WORKER, FOLD)
+def test_what_was_not_survived_is_not_said_to_be() -> None:
+    scene = Scene(FaultKind.KILL)
+    scene.start(attempt(3))
     scene.reports(Lost(WORKER, "killed", attempt(3)))
     assert scene.note() == "chaos (seed 1) inflicted 1 kill"
 
 
-def test_the_end_of_an_attempt_that_nobody_wants_costs_nothing(tmp_path: Path) -> None:
-    scene = Scene(FaultKind.KILL, tmp_path)
-    scene.executor.start(attempt(3), WORKER, FOLD)
+def test_the_end_of_an_attempt_that_nobody_wants_costs_nothing() -> None:
+    scene = Scene(FaultKind.KILL)
+    scene.start(attempt(3))
     scene.reports(done(attempt(3, 2)))  # a backup was faster
     scene.executor.cancel(attempt(3), WORKER)
     scene.reports(Lost(WORKER, "killed", attempt(3)))
     assert scene.note() == "chaos (seed 1) inflicted 1 kill; all survived"
 
 
-def test_what_befalls_attempts_that_were_left_alone_is_no_deed_of_ours(tmp_path: Path) -> None:
-    scene = Scene(FaultKind.KILL, tmp_path)
-    scene.executor.start(attempt(3, 2), WORKER, FOLD)
+def test_what_befalls_attempts_that_were_left_alone_is_no_deed_of_ours() -> None:
+    scene = Scene(FaultKind.KILL)
+    scene.start(attempt(3, 2))
     assert scene.fake.started == [FOLD]
     scene.reports(Lost(WORKER, "killed", attempt(3, 2)))
     assert "spared every attempt" in scene.note()
 
 
-def test_only_what_readers_check_is_corrupted(tmp_path: Path) -> None:
-    scene = Scene(FaultKind.CORRUPT, tmp_path)
-    (tmp_path / "segment").write_bytes(b"0123456789")
-    before = [done(attempt(0)), done(attempt(1), Output("segment")), done(attempt(2, stage=1))]
-    for finished, spec in zip(before, (FOLD, MapSpec(SPLIT), ReduceSpec(0, (), (), ())), strict=True):
-        scene.executor.start(finished.attempt, WORKER, spec)
-    assert scene.fake.started[0] is FOLD
-    after = scene.reports(*before)
-    assert after[0] != before[0]
-    assert after[1:] == before[1:]
-    segment = tmp_path / "segment"
-    assert not segment.exists() or segment.read_bytes() != b"0123456789"
-    assert scene.note() == "chaos (seed 1) inflicted 2 corrupted outputs; all survived"
+def test_only_what_readers_check_is_corrupted() -> None:
+    scene = Scene(FaultKind.CORRUPT)
+    specs = (FOLD, MapSpec(SPLIT), ReduceSpec(0, (), (), ()))
+    for index, spec in enumerate(specs):
+        scene.executor.start(attempt(index), WORKER, spec)
+    assert [isinstance(sent, Injured) for sent in scene.fake.started] == [True, True, False]
 
 
-def test_a_cancelled_attempt_is_forgotten(tmp_path: Path) -> None:
-    scene = Scene(FaultKind.SLOW, tmp_path)
-    scene.executor.start(attempt(3), WORKER, FOLD)
+def test_what_a_worker_tells_is_counted_and_not_shown() -> None:
+    scene = Scene(FaultKind.STOP)
+    scene.start(attempt(3))
+    before, after = "loading\n", "Traceback of the job's own\n"
+    reports = scene.reports(told("stop", attempt(3)), told("stop", attempt(4), before=before, after=after))
+    assert reports == [LogLines(WORKER, attempt(4), before + after)]
     scene.reports(Cancelled(WORKER, attempt(3)))
-    scene.reports(done(attempt(3)))
-    assert "spared" in scene.note()
+    assert scene.note() == "chaos (seed 1) inflicted 2 stops; all survived"
+
+
+def test_a_host_suffers_alone_and_never_the_last() -> None:
+    scene = Scene(FaultKind.KILL_HOST, "a", "b")
+    scene.start(attempt(0), attempt(1))
+    assert [isinstance(sent, Injured) for sent in scene.fake.started] == [True, False]
+    scene.fake.hosts = ["b"]
+    scene.reports(Lost(WORKER, "host a is gone", attempt(0)))
+    scene.start(attempt(2))
+    scene.fake.hosts = ["a", "b"]
+    scene.start(attempt(3))
+    scene.reports(done(attempt(0, 1)), done(attempt(3)))
+    scene.start(attempt(4))  # two are enough
+    assert [isinstance(sent, Injured) for sent in scene.fake.started] == [True, False, False, True, False]
+    assert scene.note() == "chaos (seed 1) inflicted 1 host kill; all survived"
+
+
+def test_a_host_that_strikes_before_the_report_ahead_of_it_was_sent() -> None:
+    scene = Scene(FaultKind.STOP_HOST, "a", "b")
+    scene.start(attempt(1, 2), attempt(2))  # the first is left alone
+    scene.fake.hosts = ["b"]
+    scene.reports(Lost(WORKER, "host a is gone", attempt(1, 2)))
+    scene.reports(done(attempt(2, 1)))
+    assert scene.note() == "chaos (seed 1) inflicted 1 host stop; all survived"
+
+
+def test_a_worker_that_dies_takes_no_host_with_it() -> None:
+    scene = Scene(FaultKind.KILL_HOST, "a", "b")
+    scene.start(attempt(1, 2), attempt(2))
+    scene.reports(Lost(WORKER, "killed", attempt(1, 2)))
+    assert "spared every attempt" in scene.note()
 
 
 def test_the_jobs_of_a_fit_are_told_as_one() -> None:
@@ -312,42 +353,35 @@ def test_the_jobs_of_a_fit_are_told_as_one() -> None:
     assert one_account(["first", one]) == ["first", one]
 
 
-@pytest.fixture
-def child() -> Any:
-    """A process that stands still."""
-    pid = os.fork()
-    if pid == 0:
-        os.kill(os.getpid(), signal.SIGSTOP)
-        os._exit(7)
-    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
-    yield pid
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
+# --- real jobs
+
+
+class Lines(mr.Job):
+    """Counts lines; says a word itself."""
+
+    reduce = mr.Sum()
+
+    def map(self, line: str) -> Any:
+        print("mapped", file=sys.stderr)
+        yield line, 1
+
+
+class Heard(Observer):
+    """What workers printed."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def logged(self, worker: WorkerId, attempt: AttemptId | None, text: str) -> None:
+        self.text += text
 
 
 @forks
-def test_a_stopped_worker_goes_on_after_a_while(tmp_path: Path, child: int) -> None:
-    scene = Scene(FaultKind.STOP, tmp_path)
-    scene.fake.child = child
-    scene.executor.start(attempt(3), WORKER, FOLD)
-    scene.executor.start(attempt(4), WORKER, FOLD)  # queued behind it
-    scene.executor.wait(1.0)
-    assert scene.fake.waited[-1] < 0.1
-    scene.now = 0.9
-    scene.executor.wait(1.0)
-    assert os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None
-    scene.now = 3.1
-    scene.executor.wait(1.0)
-    ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
-    assert ended.si_status == 7
-    scene.reports(done(attempt(3)), done(attempt(4)))
-    scene.executor.wait(1.0)
-    assert scene.fake.waited[-1] == 1.0
-    assert scene.note() == "chaos (seed 1) inflicted 1 stop; all survived"
-
-
-# --- real jobs
+def test_only_what_the_job_prints_is_shown() -> None:
+    heard = Heard()
+    result = mr.run(Lines(), mr.from_records(LINES), workers=1, chaos="3:slow=1", split_size=64, observer=heard)
+    assert "slowed" in result.notes[0]
+    assert set(heard.text.splitlines()) == {"mapped"}
 
 
 class Words(mr.Job):
