@@ -11,16 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.errors import InternalError
-
 if TYPE_CHECKING:
     import pyarrow as pa
 
 KEY = "key"
 """Name of the first column of a ColumnBatch."""
-
-VALUE = "value"
-"""Name of the value's column where it has only one and nobody named it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,22 +52,6 @@ def to_rows(batch: Batch) -> RowBatch:
         return batch
     columns = [column.to_pylist() for column in batch.table.columns]
     return RowBatch(columns[0], columns[1] if len(columns) == 2 else list(zip(*columns[1:], strict=True)))
-
-
-def columns_from_rows(keys: list[Any], values: list[Any]) -> ColumnBatch | None:
-    """Columns `key` and `value`, where keys and values are each all str, all int of 64 bits, or all float; else None.
-
-    Types are exact (a bool is no int here), so `to_rows` gives equal objects of equal types back. Float keys that are
-    one key (-0.0 and 0.0, any two NaN) get the same bits, by which Arrow groups.
-    """
-    import pyarrow as pa
-
-    if len(keys) != len(values):
-        raise InternalError(f"a batch has {len(keys)} keys and {len(values)} values")
-    key_column, value_column = plain_column(keys), plain_column(values)
-    if key_column is None or value_column is None:
-        return None
-    return ColumnBatch(pa.RecordBatch.from_arrays([key_column, value_column], names=[KEY, VALUE]))
 
 
 def plain_column(items: Sequence[Any]) -> pa.Array | None:

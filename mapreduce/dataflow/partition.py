@@ -60,13 +60,8 @@ def stable_hash(key: Any) -> int:
     return _hash_of_order_key(order_key(key))
 
 
-def partition_of(key: Any, partitions: int) -> int:
-    """The partition of `key` by hash, 0 <= p < `partitions`. Raises UsageError."""
-    return _reduce(stable_hash(key), partitions)
-
-
 def partition_rows(keys: list[Any], partitions: int) -> list[int]:
-    """`partition_of` each key."""
+    """The partition of each key by hash, 0 <= p < `partitions`. Raises UsageError."""
     if partitions == 1:
         return [0] * len(keys)
     if set(map(type, keys)) != {str}:
@@ -149,7 +144,7 @@ _KNOWN_PARTS: dict[str, Callable[[Any], tuple[Any, ...]]] = {
 
 
 def partition_columns(keys: pa.Array, partitions: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """`partition_of` each element of a column, as int64: the same answer, without a Python step an element."""
+    """`partition_rows` of a column, as int64: the same answer, without a Python step an element."""
     import numpy as np
 
     if partitions == 1:
@@ -277,13 +272,8 @@ def choose_cuts(samples: Iterable[Any], partitions: int) -> Cuts:
     return Cuts(tuple(cuts), tuple(map(order_key, cuts)))
 
 
-def partition_by_range(key: Any, cuts: Cuts) -> int:
-    """The range of `key`: the number of cuts at or below it. Ranges ascend, so parts follow each other in order."""
-    return bisect_right(cuts.order, order_key(key))
-
-
 def partition_rows_by_range(keys: list[Any], cuts: Cuts) -> list[int]:
-    """`partition_by_range` each key."""
+    """The range of each key: the number of cuts at or below it. Ranges ascend, so parts follow each other in order."""
     order = cuts.order
     natural = natural_type(keys)
     if natural is not None and natural_type(cuts.keys) == natural:
@@ -292,7 +282,7 @@ def partition_rows_by_range(keys: list[Any], cuts: Cuts) -> list[int]:
 
 
 def partition_columns_by_range(keys: pa.Array, cuts: Cuts) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """`partition_by_range` each element of a column, as int64."""
+    """`partition_rows_by_range` of a column, as int64."""
     import numpy as np
 
     from mapreduce.dataflow.column_order import count_at_or_below

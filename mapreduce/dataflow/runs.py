@@ -6,7 +6,6 @@ a merge of many runs has to hold: a frame of each. Rows are pickled, columns are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +13,6 @@ from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.sizes import mean_size
 from mapreduce.storage.segment_format import Frame, FrameKind
-from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentInfo, SegmentWriter
 from mapreduce.storage.store import Store
 
@@ -167,8 +165,3 @@ class RunWriter:
     def _flush(self) -> None:
         self._flush_rows()
         self._flush_columns()
-
-
-def open_run(store: Store, path: str, partition: int) -> Iterator[Batch]:
-    """The run of one partition, read as it is consumed. Raises OutputLostError (with `path`) for a damaged file."""
-    return map(decode_frame, open_segment(store, path).frames(partition))

@@ -1,10 +1,9 @@
-"""How much faster would more workers make it? Amdahl, Gustafson, Karp-Flatt, and the fraction measured from a job.
+"""How much faster would more workers make it? Amdahl, Karp-Flatt, and the fraction measured from a job.
 
 A job spends some of its time in tasks, which n workers share, and the rest in the one process that plans, dispatches,
 commits and finishes. With p the share of the one-worker time that is spent in tasks:
 
     Amdahl (1967)      S(n) = 1 / ((1 - p) + p / n)          the same work on more workers
-    Gustafson (1988)   S(n) = (1 - p) + p n                  n times the work on n workers, p measured there
     Karp-Flatt (1990)  e    = (1/S - 1/n) / (1 - 1/n)        the serial fraction that a measured speed-up S betrays
 
 p from one run is an upper bound: waiting for a slow disk or a straggler is not seen in it. Karp-Flatt's e is.
@@ -22,12 +21,6 @@ def amdahl(p: float, n: int) -> float:
     """Speed-up of n workers over one when the fraction p of the work is parallel: S(4) = 3.0769 for p = 0.9."""
     _check(p, n)
     return 1.0 / ((1.0 - p) + p / n)
-
-
-def gustafson(p: float, n: int) -> float:
-    """Scaled speed-up: n workers do n times the parallel work in the same time, p of which is parallel."""
-    _check(p, n)
-    return (1.0 - p) + p * n
 
 
 def karp_flatt(speedup: float, n: int) -> float | None:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from mapreduce.errors import ResourceError
 from mapreduce.service.jobs import JobState
 from mapreduce.service.shares import Claim
 from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
-from mapreduce.storage.store import TEMPORARY, explained, open_store, write_whole
+from mapreduce.storage.store import explained, open_store, write_whole
 
 JOBS = "jobs"
 PACKAGE, JOB, STATE, LOG, ENDED, OUTCOME, OUTPUT, LOCK = (
@@ -216,11 +215,6 @@ def read_ended(folder: Path) -> Ended | None:
 def write_ended(folder: Path, ended: Ended) -> None:
     """The last that a job's process writes."""
     write_whole(open_store(str(folder)), ENDED, _dump(ended), sync=True)
-
-
-def leftovers(root: Path) -> Iterator[Path]:
-    """Files that were being written when a tracker was killed."""
-    return root.glob(f"{JOBS}/*/*{TEMPORARY}")
 
 
 def _dump(value: Any) -> bytes:

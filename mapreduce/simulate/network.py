@@ -164,17 +164,3 @@ class Network:
         self.bytes_moved += flow.left  # a rounding error's worth
         flow.left, flow.entered = 0.0, -1
         flow.done()
-
-
-def fair_rates(flows: Sequence[Sequence[int]], capacities: Sequence[float]) -> list[float]:
-    """Max-min fair rates of flows, each given by the links that it uses: exact, by progressive filling, and slow."""
-    rates, open_flows, room = [0.0] * len(flows), set(range(len(flows))), list(capacities)
-    while open_flows:
-        users = [sum(link in flows[flow] for flow in open_flows) for link in range(len(room))]
-        step, tight = min((room[link] / users[link], link) for link in range(len(room)) if users[link])
-        for flow in open_flows:
-            rates[flow] += step
-            for link in flows[flow]:
-                room[link] -= step
-        open_flows = {flow for flow in open_flows if tight not in flows[flow]}
-    return rates

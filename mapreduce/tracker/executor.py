@@ -13,9 +13,6 @@ from typing import Any, NamedTuple, Protocol
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import AttemptId, WorkerId
 
-SLOTS = 2
-"""Attempts that a worker holds at once: one runs, the next waits there, so that the worker never waits for us."""
-
 
 class Ready(NamedTuple):
     """A worker is ready for attempts; it never was before."""
@@ -127,8 +124,8 @@ class Executor(Protocol):
         ...
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
-        """Run the attempt on the worker, after what it has already. Needs less than SLOTS there. A dead worker, or a
-        spec that can't be carried, is no error here: the next `wait` reports it."""
+        """Run the attempt on the worker, after what it has already. A dead worker, or a spec that can't be carried, is
+        no error here: the next `wait` reports it."""
         ...
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:

@@ -34,7 +34,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from zlib import crc32
 
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
@@ -42,9 +42,6 @@ from mapreduce.errors import InternalError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.commands import Command, Commit, Relocate
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved
-
-if TYPE_CHECKING:
-    from mapreduce.tracker.tracker import Tracker
 
 VERSION = 1
 _PREFIX_BYTES = 18  # two numbers of eight digits, a blank after each
@@ -59,12 +56,6 @@ def is_kept(event: Event, commands: Iterable[Command]) -> bool:
     if isinstance(event, OutputMoved):
         return any(isinstance(command, Relocate) for command in commands)
     return isinstance(event, OutputLost) or (isinstance(event, AttemptFailed) and bool(event.failure.lost))
-
-
-def replay(tracker: Tracker, events: Iterable[Event]) -> list[Command]:
-    """Bring a new tracker to where the journal ends. Needs one that no worker has joined. Returns all its commands:
-    a Commit for each committed output, to be carried out again (harmless), and FinishJob if the job had ended."""
-    return [command for event in events for command in tracker.handle(event)]
 
 
 # Events as JSON

@@ -7,16 +7,16 @@
              others, EuroSys 2010. There a job waits, here a host does: a job of which some tasks always find their
              place would let the other hosts wait for ever.)
 
-`choose_host` is the rule as one would say it, for one task. `Queues` gives the same answers for a million tasks on ten
-thousand hosts: a worker that comes free looks into its own host's queue, and one that is to wait is set aside until
-its host's patience is over or something turns up for it, so nobody looks at it meanwhile.
+`Queues` is for a million tasks on ten thousand hosts: a worker that comes free looks into its own host's queue, and
+one that is to wait is set aside until its host's patience is over or something turns up for it, so nobody looks at it
+meanwhile. The rule as one would say it, for one task, is in tests/tracker/test_placement.py.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heapify, heappop, heappush, heapreplace
@@ -47,31 +47,6 @@ def patience_seconds(placement: Placement, policy: Policy, *, is_there: bool) ->
     if placement is Placement.LOCALITY and is_there:
         return math.inf
     return policy.locality_seconds
-
-
-def choose_host(
-    placement: Placement,
-    input_bytes: Mapping[str, int],
-    free: Collection[str],
-    there: Collection[str],
-    waited_seconds: float,
-    policy: Policy,
-) -> str | None:
-    """The host on which a task shall start now; None if it is better to wait.
-
-    `input_bytes` is how much of its input lies on which host, `free` are hosts with a free worker, longest waiting
-    first, `there` all that have workers, and `waited_seconds` says how long the first of `free` has found nothing of
-    its own."""
-    if not free:
-        return None
-    first = next(iter(free))
-    if placement is Placement.BALANCE or not any(input_bytes.values()):
-        return first
-    most = max(free, key=lambda host: input_bytes.get(host, 0))
-    if input_bytes.get(most):
-        return most
-    patience = patience_seconds(placement, policy, is_there=any(host in there for host in input_bytes))
-    return first if waited_seconds >= patience else None
 
 
 class _Tasks:

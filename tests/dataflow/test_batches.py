@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mapreduce.dataflow.batches import ColumnBatch, columns_from_rows, to_rows
-from mapreduce.errors import InternalError
+from mapreduce.dataflow.batches import ColumnBatch, to_rows
+from tests.dataflow.columnar import columns_from_rows
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
 items = st.one_of(st.lists(texts), st.lists(st.integers(-(2**63), 2**63 - 1)), st.lists(st.floats(allow_nan=False)))
@@ -55,11 +55,6 @@ def test_several_columns_are_tuples() -> None:
     )
     rows = to_rows(ColumnBatch(table))
     assert rows.values == [(1.5, 1), (2.5, 2)]
-
-
-def test_unequal_lengths_are_our_own_fault() -> None:
-    with pytest.raises(InternalError):
-        columns_from_rows(["a"], [])
 
 
 def test_rows_need_no_heavy_import() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.dataflow import sizes
-from mapreduce.dataflow.batches import Batch, RowBatch, columns_from_rows
+from mapreduce.dataflow.batches import Batch, RowBatch
 from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
 from mapreduce.dataflow.merge import Run, merge_rows
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
@@ -26,6 +26,7 @@ from mapreduce.errors import InputError, UsageError
 from mapreduce.settings import MIN_MEMORY_BYTES, MiB, Settings
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.store import LocalStore
+from tests.dataflow.columnar import columns_from_rows
 
 BUFFER = 4 * MiB
 MEMORY = "128MB"

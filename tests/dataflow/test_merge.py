@@ -12,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mapreduce.dataflow import merge, merge_columns
-from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, columns_from_rows, to_rows
+from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, to_rows
 from mapreduce.dataflow.merge import group_pairs, merge_pairs, merge_rows
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
 from mapreduce.dataflow.order import order_key
 from mapreduce.reducers import Max, Mean, Sum
+from tests.dataflow.columnar import columns_from_rows
 from tests.dataflow.key_strategies import NAN, keys
 
 Pair = tuple[Any, Any]

@@ -15,17 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce.dataflow import runs, spill
-from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, columns_from_rows, to_rows
+from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, to_rows
 from mapreduce.dataflow.merge import Run
 from mapreduce.dataflow.merge_columns import merge_batches
 from mapreduce.dataflow.order import order_key
 from mapreduce.dataflow.reduction import Reduction
-from mapreduce.dataflow.runs import RunWriter, open_run
+from mapreduce.dataflow.runs import RunWriter, decode_frame
 from mapreduce.dataflow.spill import SpilledRuns, merging_of, runs_within
 from mapreduce.errors import OutputLostError, ResourceError, UsageError
 from mapreduce.reducers import Sum
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.store import LocalStore
+from tests.dataflow.columnar import columns_from_rows
 from tests.dataflow.key_strategies import keys
 
 PARTITIONS = 3
@@ -39,6 +40,10 @@ def store(tmp_path: Path) -> LocalStore:
 
 def files(store: LocalStore) -> list[str]:
     return sorted(path.name for path in Path(store.root).rglob("*") if path.is_file())
+
+
+def open_run(store: LocalStore, path: str, partition: int) -> Run:
+    return map(decode_frame, open_segment(store, path).frames(partition))
 
 
 def pairs_of(run: Run) -> list[tuple[Any, Any]]:

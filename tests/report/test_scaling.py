@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mapreduce.errors import UsageError
-from mapreduce.report.scaling import amdahl, gustafson, karp_flatt, measured_fraction, measured_speedup
+from mapreduce.report.scaling import amdahl, karp_flatt, measured_fraction, measured_speedup
 
 
 def test_amdahl_of_four_workers_and_nine_tenths() -> None:
@@ -15,10 +15,6 @@ def test_amdahl_of_four_workers_and_nine_tenths() -> None:
     assert amdahl(0.95, 1 << 40) == pytest.approx(20.0)
     assert amdahl(1.0, 64) == 64.0
     assert amdahl(0.0, 64) == 1.0
-
-
-def test_gustafson_of_1988() -> None:
-    assert gustafson(1 - 0.004, 1024) == pytest.approx(1019.908)  # 0.4 % serial; the paper says 1020
 
 
 @given(st.floats(0.0, 1.0), st.integers(2, 4096))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from mapreduce.errors import UsageError
 from mapreduce.simulate.faults import Blow, Faults, Slow
-from mapreduce.simulate.network import SETUP_LATENCIES, Links, Network, fair_rates, parse_latency, parse_rate
+from mapreduce.simulate.network import SETUP_LATENCIES, Links, Network, parse_latency, parse_rate
 from mapreduce.simulate.results import Simulated
 from mapreduce.simulate.simulation import Scenario, simulate
 from mapreduce.simulate.timetable import Timetable
@@ -41,6 +42,20 @@ def ends(links: Links, hosts: int, flows: Flows) -> list[float]:
         timetable.step()
     assert network.bytes_moved == pytest.approx(sum(size for *_, size in flows))
     return arrived
+
+
+def fair_rates(flows: Sequence[Sequence[int]], capacities: Sequence[float]) -> list[float]:
+    """Max-min fair rates of flows, each given by the links that it uses: exact, by progressive filling, and slow."""
+    rates, open_flows, room = [0.0] * len(flows), set(range(len(flows))), list(capacities)
+    while open_flows:
+        users = [sum(link in flows[flow] for flow in open_flows) for link in range(len(room))]
+        step, tight = min((room[link] / users[link], link) for link in range(len(room)) if users[link])
+        for flow in open_flows:
+            rates[flow] += step
+            for link in flows[flow]:
+                room[link] -= step
+        open_flows = {flow for flow in open_flows if tight not in flows[flow]}
+    return rates
 
 
 def exact_ends(links: Links, hosts: int, flows: Flows) -> list[float]:
@@ -104,11 +119,6 @@ def test_near_to_exact_max_min_shares_and_never_too_fast(seed: int, oversubscrip
     assert max(ours) >= max(exact) * 0.95
     assert max(ours) <= max(exact) * 1.15
     assert sum(ours) <= sum(exact) * 1.25
-
-
-def _two(pick: random.Random, hosts: int) -> tuple[int, int]:
-    one, other = pick.sample(range(hosts), 2)
-    return one, other
 
 
 def test_a_shuffle_is_exact() -> None:

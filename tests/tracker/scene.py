@@ -9,6 +9,7 @@ An attempt is called by its task, and by its number if that is not 0: "map 0", "
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
@@ -150,3 +151,8 @@ class Scene:
                 return f"{self.name(attempt)} failed on {worker}: {failure.kind.value}; {verdict}"
             case FinishJob(outcome):
                 return f"{outcome.kind.value}: {outcome.reason}" if outcome.reason else outcome.kind.value
+
+
+def replay(tracker: Tracker, events: Iterable[Event]) -> list[Command]:
+    """Bring a new tracker to where the journal ends. Returns all its commands."""
+    return [command for event in events for command in tracker.handle(event)]

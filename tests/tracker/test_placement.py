@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -25,7 +25,7 @@ from mapreduce.tracker.events import (
     WorkerJoined,
     WorkerLost,
 )
-from mapreduce.tracker.placement import Placement, choose_host
+from mapreduce.tracker.placement import Placement, patience_seconds
 from mapreduce.tracker.plan import plan_keyed, plan_map_only
 from mapreduce.tracker.policy import Policy
 from mapreduce.tracker.tracker import Tracker
@@ -36,6 +36,31 @@ SOURCES = {"a": 100, "b": 0}
 
 
 # The rule, for one task
+
+
+def choose_host(
+    placement: Placement,
+    input_bytes: Mapping[str, int],
+    free: Collection[str],
+    there: Collection[str],
+    waited_seconds: float,
+    policy: Policy,
+) -> str | None:
+    """The host on which a task shall start now; None if it is better to wait.
+
+    `input_bytes` is how much of its input lies on which host, `free` are hosts with a free worker, longest waiting
+    first, `there` all that have workers, and `waited_seconds` says how long the first of `free` has found nothing of
+    its own."""
+    if not free:
+        return None
+    first = next(iter(free))
+    if placement is Placement.BALANCE or not any(input_bytes.values()):
+        return first
+    most = max(free, key=lambda host: input_bytes.get(host, 0))
+    if input_bytes.get(most):
+        return most
+    patience = patience_seconds(placement, policy, is_there=any(host in there for host in input_bytes))
+    return first if waited_seconds >= patience else None
 
 
 @pytest.mark.parametrize(
