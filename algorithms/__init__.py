@@ -23,4 +23,8 @@ ESTIMATORS: dict[str, str] = {
     "linear_regression": "algorithms.linear_regression:LinearRegression",
     "logistic_regression": "algorithms.logistic_regression:LogisticRegression",
     "kmeans": "algorithms.kmeans:KMeans",
+    "gaussian_naive_bayes": "algorithms.naive_bayes:GaussianNaiveBayes",
+    "multinomial_naive_bayes": "algorithms.naive_bayes_counts:MultinomialNaiveBayes",
+    "complement_naive_bayes": "algorithms.naive_bayes_counts:ComplementNaiveBayes",
+    "bernoulli_naive_bayes": "algorithms.naive_bayes_counts:BernoulliNaiveBayes",
 }

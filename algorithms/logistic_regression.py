@@ -24,7 +24,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.estimator import Estimator
-from algorithms.metrics import Metrics
+from algorithms.metrics import ClassificationMetrics
 from algorithms.rows import Array, dense, matrix_of, no_rows, target_of
 
 MAX_CLASSES = 1000
@@ -185,6 +185,12 @@ class LogisticRegression(Estimator):
         positive = sigmoid(self.decision_function(X))
         return np.column_stack([1 - positive, positive])
 
+    def predict_log_proba(self, X: Any) -> Array:
+        """Logarithms of the probabilities of both classes, without cancellation where one is nearly 1: (rows, 2)."""
+        z = self.decision_function(X)
+        small = np.log1p(np.exp(-np.abs(z)))
+        return np.column_stack([np.minimum(-z, 0) - small, np.minimum(z, 0) - small])
+
     def predict(self, X: Any) -> Array:
         """The more probable class of each row: (rows,)."""
         positive = self.decision_function(X) > 0
@@ -216,38 +222,6 @@ def solve(H: Array, g: Array) -> Array:
         return np.asarray(np.linalg.solve(H, g))
     except np.linalg.LinAlgError:  # columns are collinear, and no penalty decides between them
         return np.asarray(np.linalg.lstsq(H, g, rcond=None)[0])
-
-
-class ClassificationMetrics(Metrics):
-    """Confusion counts (2, 2), true class by predicted class, and the log-loss."""
-
-    def map(self, block: Any) -> tuple[Any, float]:
-        classes = self.model.classes_
-        unknown = ~np.isin(block.y, classes)
-        if unknown.any():
-            row = int(np.argmax(unknown))
-            raise mr.InputError(
-                f"{block.place(row)}: target {block.y[row]:g} is none of the classes {classes.tolist()}"
-            )
-        truth = (block.y == classes[1]).astype(int)
-        z = self.model.decision_function(block.X)
-        confusion = np.bincount(2 * truth + (z > 0), minlength=4).reshape(2, 2)
-        return confusion, losses(z, truth)
-
-    def reduce(self, a: Any, b: Any) -> tuple[Any, float]:
-        return a[0] + b[0], a[1] + b[1]
-
-    def finish(self, sums: Any) -> dict[str, Any]:
-        confusion, loss = sums
-        rows = int(confusion.sum())
-        correct = int(np.trace(confusion))
-        return {
-            "n": rows,
-            "accuracy": correct / rows,
-            "correct": f"{correct}/{rows}",
-            "log_loss": loss / rows,
-            "confusion": confusion.tolist(),
-        }
 
 
 def losses(z: Array, y: Array) -> float:

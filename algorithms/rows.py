@@ -37,6 +37,11 @@ def target_of(block: Any) -> Array:
     return np.asarray(y)
 
 
+def labels_of(block: Any) -> Any:
+    """The class of each row of a block: (rows,), text or finite numbers."""
+    return target_of(block)
+
+
 def checked_matrix(X: Any) -> Any:
     """An array, data frame or sparse matrix as float64 (rows, features). Raises InputError."""
     if not hasattr(X, "tocsr"):

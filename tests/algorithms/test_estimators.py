@@ -20,14 +20,20 @@ from algorithms.kmeans import KMeans
 from algorithms.linear_regression import LinearRegression
 from algorithms.logistic_regression import LogisticRegression
 from algorithms.models import load_model
+from algorithms.naive_bayes import GaussianNaiveBayes
+from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
 
 ROWS = 60
-X = np.random.default_rng(8).normal(size=(ROWS, 3))
+X = np.abs(np.random.default_rng(8).normal(size=(ROWS, 3)))  # counts, which some learn from, are not below 0
 Y = (X @ [1.0, -2.0, 0.5] + np.random.default_rng(9).normal(size=ROWS) > 0).astype(float)
 ALL: list[Estimator] = [
     LinearRegression(alpha=0.5, fit_intercept=False),
     LogisticRegression(C=np.inf),
     KMeans(4, max_iter=3, init=X[:4]),
+    GaussianNaiveBayes(var_smoothing=1e-8),
+    MultinomialNaiveBayes(0.5),
+    ComplementNaiveBayes(norm=True),
+    BernoulliNaiveBayes(binarize=0.5),
 ]
 each = pytest.mark.parametrize("model", ALL, ids=[model.name for model in ALL])
 
