@@ -55,7 +55,7 @@ def count_words(block: Any) -> Words:
 
 def number_column(block: Any, name: str) -> pa.Array:
     """A column of numbers of a table's block. Raises InputError for one that is not there, or holds anything else."""
-    from mapreduce.formats.features import is_numeric
+    from mapreduce.formats.roles import is_numeric
 
     column = block[name]
     kind = str(column.type)

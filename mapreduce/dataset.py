@@ -52,8 +52,8 @@ class Dataset:
     """Files and how to read them. Made by the `read_` functions; immutable; opens nothing until a job is planned.
 
     `format` is a name, a Format, or None: by suffix. `found` are the files where they are known already, `members`
-    the datasets of a union, `planned` the splits of a cached dataset. `owner` is kept alive as long as the dataset: it
-    may hold the files.
+    the datasets of a union, `planned` the splits of a cached dataset. `labels`, `categories`: see `with_labels` and
+    `with_categories`. `owner` is kept alive as long as the dataset: it may hold the files.
     """
 
     paths: tuple[str, ...] = ()
@@ -63,6 +63,8 @@ class Dataset:
     members: tuple[Dataset, ...] = ()
     found: tuple[InputFile, ...] | None = None
     planned: PlannedInput | None = field(default=None, repr=False)
+    labels: bool = False
+    categories: bool = False
     owner: object = field(default=None, compare=False, repr=False)
 
     def files(self) -> list[InputFile]:
@@ -109,6 +111,39 @@ class Dataset:
         format, files = self._unresolved()
         return Dataset(self.paths, format.resolve(files), found=tuple(files), owner=self.owner or self)
 
+    def target_name(self) -> str | None:
+        """The name of y's column; None where the format has no names, or nobody named one."""
+        return self._format_read().target_name()
+
+    def weights_name(self) -> str | None:
+        """The name of the column of weights; None where nobody named one."""
+        return self._format_read().weights_name()
+
+    def with_labels(self) -> Dataset:
+        """The same rows with a target that names classes: it may be text, and `block.labels` gives it as it is."""
+        return self._asking(labels=True)
+
+    def with_categories(self) -> Dataset:
+        """The same rows with features that name classes: they may be text, and `block.categories()` gives them as they
+        are. Where nobody named features, all columns of text, numbers and truth values are, but target and weights."""
+        return self._asking(categories=True)
+
+    def _asking(self, **asked: bool) -> Dataset:
+        members = tuple(member._asking(**asked) for member in self.members)
+        changed = replace(self, members=members, labels=self.labels or asked.get("labels", False))
+        changed = replace(changed, categories=self.categories or asked.get("categories", False))
+        if self.planned is None:
+            return changed
+        format = changed._as_asked(self.planned.format).resolve(self.planned.files)
+        return replace(changed, planned=replace(self.planned, format=format))
+
+    def _as_asked(self, format: Format) -> Format:
+        format = format.with_labels() if self.labels else format
+        return format.with_categories() if self.categories else format
+
+    def _format_read(self) -> Format:
+        return self.planned.format if self.planned is not None else self._unresolved()[0]
+
     def tagged(self, tag: str) -> Dataset:
         """The same records, each as `Tagged(tag, record)`, so that a job that reads a union knows whose it is."""
         if self.members:
@@ -146,8 +181,8 @@ class Dataset:
     def _own_format(self) -> tuple[Format, list[InputFile]]:
         files = self.files()
         if isinstance(self.format, Format):
-            return self.format, files
-        return format_by_name(self.format or guess_format(files), self.options), files
+            return self._as_asked(self.format), files
+        return self._as_asked(format_by_name(self.format or guess_format(files), self.options)), files
 
 
 def read(*paths: Paths, format: str | None = None, **options: Any) -> Dataset:
@@ -172,6 +207,7 @@ def read_csv(
     *paths: Paths,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    weights: str | None = None,
     columns: Sequence[str] | None = None,
     delimiter: str | None = None,
     header: bool | Sequence[str] = True,
@@ -182,7 +218,8 @@ def read_csv(
 ) -> Dataset:
     """Rows of CSV: a record is a dict by column name; quoted newlines and doubled quotes are understood.
 
-    target, features  y's column and X's columns (default: every number column but the target)
+    target, features  y's column and X's columns (default: every number column but target and weights)
+    weights           the column with the weight of each row: block.weights
     columns           which columns records and `arrow` hold (default: all)
     delimiter         default: a tab for .tsv and .tab, else a comma
     header            True: the first row names the columns; False: f0, f1, ...; or the names themselves
@@ -195,6 +232,7 @@ def read_csv(
     options = {
         "target": target,
         "features": features,
+        "weights": weights,
         "columns": columns,
         "delimiter": delimiter,
         "header": header,
@@ -215,6 +253,7 @@ def read_jsonl(
     *paths: Paths,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    weights: str | None = None,
     columns: Sequence[str] | None = None,
     types: Mapping[str, str] | None = None,
     encoding: str = "utf-8",
@@ -223,8 +262,8 @@ def read_jsonl(
 
     Lines that do not parse raise InputError with file, line and column.
     """
-    options = {"target": target, "features": features, "columns": columns, "types": types, "encoding": encoding}
-    return _reading("jsonl", paths, options)
+    roles = {"target": target, "features": features, "weights": weights}
+    return _reading("jsonl", paths, {**roles, "columns": columns, "types": types, "encoding": encoding})
 
 
 def read_libsvm(*paths: Paths, features: int | None = None, zero_based: bool = False) -> Dataset:
@@ -240,44 +279,53 @@ def read_parquet(
     *paths: Paths,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    weights: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Dataset:
     """Rows of Parquet: a record is a dict by column name. Only the columns needed are read.
 
-    target, features  y's column and X's columns (default: every numeric column but the target)
-    columns           which columns to read (default: all; target and features where features are named)
+    target, features  y's column and X's columns (default: every numeric column but target and weights)
+    weights           the column with the weight of each row: block.weights
+    columns           which columns to read (default: all; those with a role where features are named)
 
     All files must have the same columns and types. A null in X or y raises InputError with file, row and column.
     """
-    return _reading("parquet", paths, {"target": target, "features": features, "columns": columns})
+    roles = {"target": target, "features": features, "weights": weights}
+    return _reading("parquet", paths, {**roles, "columns": columns})
 
 
 def read_npy(
     *paths: Paths,
     target: str | int | None = None,
     features: Sequence[str | int] | None = None,
+    weights: str | int | None = None,
     x: str = "X",
     y: str | None = None,
 ) -> Dataset:
     """NumPy arrays: .npy, a record is arr[i] (a Python number where arr has one dimension); memory-mapped, not copied.
 
-    target, features  columns of a 2-D array, by number (X: default every column but the target), or fields by name
+    target, features  columns of a 2-D array, by number (X: default every column but target and weights), or fields by
+                      name
+    weights           likewise, the weight of each row; of .npz: the name of an array
     x, y              of .npz: the names of the arrays for X and for y (default: 'y' if there is one); a record is
                       Example(x, y) where there is a y, else x
 
     Arrays of Python objects raise InputError: reading them could run any code.
     """
-    return _reading("npy", paths, {"target": target, "features": features, "x": x, "y": y})
+    roles = {"target": target, "features": features, "weights": weights}
+    return _reading("npy", paths, {**roles, "x": x, "y": y})
 
 
 def read_arrow(
     *paths: Paths,
     target: str | None = None,
     features: Sequence[str] | None = None,
+    weights: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> Dataset:
     """Rows of Arrow IPC files (.arrow, .feather) and streams (.arrows; one split): as `read_parquet`."""
-    return _reading("arrow", paths, {"target": target, "features": features, "columns": columns})
+    roles = {"target": target, "features": features, "weights": weights}
+    return _reading("arrow", paths, {**roles, "columns": columns})
 
 
 def read_fixed(*paths: Paths, width: int) -> Dataset:
@@ -301,15 +349,16 @@ def from_records(records: Iterable[Any]) -> Dataset:
     return Dataset((file.path,), format, found=(file,))
 
 
-def from_arrays(X: Any, y: Any = None) -> Dataset:
-    """Arrays in memory: X (rows, features; NumPy or SciPy sparse) and y (rows,). They travel to the workers with each
-    job; for large arrays and many jobs, `np.save` and `read_npy` or `engine.cache` are cheaper.
+def from_arrays(X: Any, y: Any = None, *, weights: Any = None) -> Dataset:
+    """Arrays in memory: X (rows, features; NumPy or SciPy sparse), y and weights (rows,). They travel to the workers
+    with each job; for large arrays and many jobs, `np.save` and `read_npy` or `engine.cache` are cheaper. y may be text
+    that names classes: `block.labels`.
 
     A record is Example(x, y) where there is a y, else a row of X. Raises InputError for shapes that do not fit.
     """
     from mapreduce.formats.arrays import hold_arrays
 
-    format, file = hold_arrays(X, y)
+    format, file = hold_arrays(X, y, weights)
     return Dataset((file.path,), format, found=(file,))
 
 

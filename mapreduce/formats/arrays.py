@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -12,10 +13,13 @@ import numpy as np
 
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
-from mapreduce.formats.features import choose_features
+from mapreduce.formats.features import check_class_numbers, check_weights
+from mapreduce.formats.roles import Roles, choose_roles, default_features
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from mapreduce.kernels.slices import Slices
 
 Array = np.ndarray[Any, Any]
 
@@ -27,35 +31,29 @@ class Example(NamedTuple):
     y: Any
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """Which columns of a 2-D array (or fields of a structured one) are X and y; None: all of them, and none."""
-
-    features: tuple[str, ...] | None = None
-    target: str | None = None
+EVERYTHING = Roles(None)
+"""All columns are X's."""
 
 
-EVERYTHING = Selection()
-
-
-def select(
-    dtype: np.dtype[Any], shape: tuple[int, ...], features: Sequence[str | int] | None, target: str | int | None
-) -> Selection:
+def select(dtype: np.dtype[Any], shape: tuple[int, ...], asked: Roles) -> Roles:
     """Check the columns that the user named; numbers from 0, negative ones from the end. Raises UsageError."""
-    if features is None and target is None and dtype.names is None:
-        return EVERYTHING
+    if asked.features is None and not asked.named and dtype.names is None:
+        return asked
     names = _column_names(dtype, shape)
     kinds = [dtype[name] if dtype.names else dtype for name in names]
     columns = [(name, _kind_name(kind)) for name, kind in zip(names, kinds, strict=True)]
-    if features is None and not any(kind == "double" for name, kind in columns if name != str(target)):
-        return Selection((), None if target is None else _column_name(target, len(names)))
-    asked = None if features is None else [_column_name(each, len(names)) for each in features]
-    chosen_target = None if target is None else _column_name(target, len(names))
-    return Selection(choose_features(columns, asked, chosen_target), chosen_target)
+    exact = replace(
+        asked,
+        features=None if asked.features is None else tuple(_column_name(each, len(names)) for each in asked.features),
+        target=None if asked.target is None else _column_name(asked.target, len(names)),
+        weights=None if asked.weights is None else _column_name(asked.weights, len(names)),
+    )
+    if exact.features is None and not default_features(columns, exact):
+        return replace(exact, features=())  # a job may not ask for X; if it does, the block complains
+    return choose_roles(columns, exact)
 
 
-def _column_name(column: str | int, count: int) -> str:
-    text = str(column)
+def _column_name(text: str, count: int) -> str:
     return str(count + int(text)) if text.startswith("-") and text[1:].isdigit() else text
 
 
@@ -66,21 +64,30 @@ def _column_names(dtype: np.dtype[Any], shape: tuple[int, ...]) -> list[str]:
 
 
 def _kind_name(dtype: np.dtype[Any]) -> str:
-    return "double" if _is_number(dtype) else str(dtype)
+    """The type in Arrow's words, as far as roles ask."""
+    is_text = dtype.kind in "UST" and dtype.shape == ()
+    return "double" if _is_number(dtype) else "string" if is_text else str(dtype)
 
 
 def _is_number(dtype: np.dtype[Any]) -> bool:
     return dtype.kind in "biuf" and dtype.shape == ()
 
 
-class ArrayBlock(Block):
-    """Rows `first_row` and following of an array x, and of y where there is one. All that it gives out is read-only."""
+class Rows(NamedTuple):
+    """Rows of X, and of y and the weights where these are arrays of their own."""
 
-    def __init__(self, x: Any, y: Array | None, selection: Selection, path: str, first_row: int, bytes: int) -> None:
+    x: Any
+    y: Array | None = None
+    weights: Array | None = None
+
+
+class ArrayBlock(Block):
+    """Rows `first_row` and following of arrays. All that it gives out is read-only."""
+
+    def __init__(self, rows: Rows, roles: Roles, path: str, first_row: int, bytes: int) -> None:
         self.bytes = bytes
-        self._x = x
-        self._y = y
-        self._selection = selection
+        self._x, self._y, self._weights = rows
+        self.roles = roles
         self._path = path
         self._first_row = first_row
 
@@ -124,7 +131,7 @@ class ArrayBlock(Block):
     @property
     def X(self) -> Any:
         """(rows, features) float64; no copy where the array is float64 in C order and every column a feature."""
-        features = self._selection.features
+        features = self.roles.features
         if not isinstance(self._x, np.ndarray):
             return self._x  # SciPy sparse
         if self._x.dtype.names or features == ():
@@ -144,19 +151,83 @@ class ArrayBlock(Block):
             rows = rows[:, [int(name) for name in features]]
         return _read_only(np.ascontiguousarray(rows, dtype=np.float64))
 
+    def exact(self, *, target: bool = True) -> Slices:
+        """Integers as they are, however wide; floats as the binary fractions that they are."""
+        from mapreduce.kernels.slices import Slices
+
+        is_dense = isinstance(self._x, np.ndarray)
+        if not is_dense or not np.isfinite(self.X).all() or (target and not np.isfinite(self.y).all()):
+            return super().exact(target=target)  # which names the place
+        parts = [self._column(name) for name in self.roles.features or ()] if self._x.dtype.names else [self._numbers()]
+        return reduce(Slices.beside, map(Slices.of, [*parts, self._target()] if target else parts))
+
+    def _numbers(self) -> Array:
+        """X's columns, of their own type."""
+        if self._x.ndim == 1 or self.roles.features is None:
+            return self._x.reshape(len(self), -1)  # type: ignore[no-any-return]
+        return self._x[:, [int(name) for name in self.roles.features]]  # type: ignore[no-any-return]
+
+    def _target(self) -> Array:
+        if self.roles.target is not None:
+            return self._column(self.roles.target)
+        if self._y is None:
+            raise UsageError(f"{self._path}: no target column is named; name one by its number: target=-1 for the last")
+        return self._y
+
     @property
     def y(self) -> Array:
-        if self._selection.target is not None:
-            column = self._column(self._selection.target)
-        elif self._y is not None:
-            column = self._y
-        else:
-            raise UsageError(f"{self._path}: no target column is named; name one by its number: target=-1 for the last")
+        column = self._target()
         if column.ndim != 1 or not _is_number(column.dtype):
             raise InputError(
                 f"{self._path}: a target of {column.dtype} with shape {column.shape}; y takes one number a row"
             )
         return _read_only(np.ascontiguousarray(column, dtype=np.float64))
+
+    @property
+    def labels(self) -> Array:
+        column = self._target()
+        if column.ndim != 1:
+            raise InputError(f"{self._path}: a target with shape {column.shape}; labels take one value a row")
+        return self._class_values(column, str(self.roles.target or "y"), "the target")
+
+    def categories(self, names: Sequence[str] | None = None) -> list[Array]:
+        if not isinstance(self._x, np.ndarray) or self._x.ndim > 2:
+            raise InputError(f"{self._path}: an array of shape {self._x.shape} has no columns to take categories from")
+        every = [name for name in _column_names(self._x.dtype, self._x.shape) if name not in self.roles.named]
+        names = (every if self.roles.features is None else self.roles.features) if names is None else names
+        return [self._class_values(self._column(name), name, "column") for name in names]
+
+    def _class_values(self, column: Array, name: str, role: str) -> Array:
+        kind = column.dtype.kind
+        if kind == "f":
+            values = column.astype(np.float64)
+            check_class_numbers(values, name, self.place, role)
+        elif kind in "iu" and not (column.dtype == np.uint64 and len(column) and column.max() >= 1 << 63):
+            values = column.astype(np.int64)
+        elif kind == "S":
+            values = np.char.decode(column, "utf-8").astype(object)
+        elif kind in "bUTO":
+            values = column.astype(bool if kind == "b" else object)
+        else:
+            raise InputError(f"{self._path}: {role} {name!r} is of {column.dtype}, which names no classes")
+        return _read_only(values)
+
+    @property
+    def weights(self) -> Array | None:
+        column = self._raw_weights()
+        if column is None:
+            return None
+        weights = np.ascontiguousarray(column, np.float64)
+        check_weights(weights, str(self.roles.weights or "weights"), self.place)
+        return _read_only(weights)
+
+    def _raw_weights(self) -> Array | None:
+        return self._weights if self.roles.weights is None else self._column(self.roles.weights)
+
+    def exact_weights(self) -> Slices | None:
+        from mapreduce.kernels.slices import Slices
+
+        return None if self.weights is None else Slices.of(self._raw_weights())
 
 
 def _native(array: Array) -> Array:
@@ -180,10 +251,11 @@ def plan_rows(rows: int, size: int, split_bytes: int) -> list[Extent]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrays(Format):
-    """X (rows, features; a NumPy array or a SciPy CSR matrix) and y (rows,) in memory: they travel with the job."""
+    """X (rows, features; a NumPy array or a SciPy CSR matrix), y and weights (rows,) in memory: they travel along."""
 
     x: Any
     y: Array | None = None
+    weights: Array | None = None
 
     name: ClassVar[str] = "arrays"
 
@@ -195,9 +267,13 @@ class Arrays(Format):
         row_bytes = split.file.size / self.x.shape[0]
         for start in range(split.extent.start, split.extent.end, step):
             end = min(start + step, split.extent.end)
-            y = None if self.y is None else self.y[start:end]
+            rows = Rows(self.x[start:end], _some(self.y, start, end), _some(self.weights, start, end))
             size = int(row_bytes * (end - start))
-            yield ArrayBlock(self.x[start:end], y, EVERYTHING, split.file.path, start, size)
+            yield ArrayBlock(rows, EVERYTHING, split.file.path, start, size)
+
+
+def _some(array: Array | None, start: int, end: int) -> Array | None:
+    return None if array is None else array[start:end]
 
 
 class ArraysInMemory(NamedTuple):
@@ -207,23 +283,40 @@ class ArraysInMemory(NamedTuple):
     file: InputFile
 
 
-def hold_arrays(X: Any, y: Any) -> ArraysInMemory:
+def hold_arrays(X: Any, y: Any, weights: Any = None) -> ArraysInMemory:
     """The name of the file that stands for the arrays tells their contents, so that a changed input is noticed."""
     import xxhash
 
     x = X if hasattr(X, "tocsr") else np.asarray(X)
     x = x.tocsr() if hasattr(x, "tocsr") else x
-    target = None if y is None else np.asarray(y)
-    if x.ndim == 0 or (target is not None and (target.ndim != 1 or len(target) != x.shape[0])):
-        shape = "none" if target is None else target.shape
-        raise InputError(f"X has shape {x.shape} and y {shape}; X is (rows, features) and y (rows,), of equal length")
+    target = None if y is None else _as_labels(np.asarray(y))
+    row_weights = None if weights is None else np.asarray(weights)
+    for name, array in (("y", target), ("weights", row_weights)):
+        if x.ndim == 0 or (array is not None and (array.ndim != 1 or len(array) != x.shape[0])):
+            shape = "none" if array is None else array.shape
+            raise InputError(
+                f"X has shape {x.shape} and {name} {shape}; X is (rows, features) and {name} (rows,), of equal length"
+            )
     parts = [x] if isinstance(x, np.ndarray) else [x.data, x.indices, x.indptr]
-    parts += [] if target is None else [target]
+    parts += [part for part in (target, row_weights) if part is not None]
     for part in parts:
-        if part.dtype.hasobject:
+        if part.dtype.hasobject and part is not target:
             raise InputError("an array holds Python objects; give numbers: np.asarray(X, dtype=float)")
+    if row_weights is not None:
+        check_weights(np.asarray(row_weights, np.float64), "weights", lambda row: f"row {row}")
     digest = xxhash.xxh3_64(repr([(part.shape, part.dtype.str) for part in parts]).encode())
     for part in parts:
-        digest.update(np.ascontiguousarray(part).data)
+        digest.update(repr(part.tolist()).encode() if part.dtype.hasobject else np.ascontiguousarray(part).data)
     size = sum(part.nbytes for part in parts) if x.shape[0] else 0
-    return ArraysInMemory(Arrays(x, target), InputFile(f"<arrays {digest.hexdigest()}>", size))
+    return ArraysInMemory(Arrays(x, target, row_weights), InputFile(f"<arrays {digest.hexdigest()}>", size))
+
+
+def _as_labels(y: Array) -> Array:
+    """Objects stay where they are text; those that are numbers become numbers. Raises InputError for others."""
+    if not y.dtype.hasobject or all(isinstance(value, str) for value in y.tolist()):
+        return y
+    numbers = np.array(y.tolist())
+    if numbers.dtype.kind not in "biuf":
+        row = next((row for row, value in enumerate(y.tolist()) if not isinstance(value, str)), 0)
+        raise InputError(f"y[{row}] is {y[row]!r} among Python objects; give numbers, or text throughout")
+    return numbers

@@ -17,9 +17,11 @@ import pyarrow as pa
 
 from mapreduce.errors import InputError
 from mapreduce.formats.arrays import plan_rows
-from mapreduce.formats.base import Extent, Format, InputFile, Split
+from mapreduce.formats.base import Extent, InputFile, Split
+from mapreduce.formats.columns import check_string_lists
 from mapreduce.formats.features import ArrowBlock
 from mapreduce.formats.inputs import open_input
+from mapreduce.formats.roles import RoleFormat
 from mapreduce.formats.tables import (
     EVERY_COLUMN,
     Columns,
@@ -40,30 +42,32 @@ PARTS = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Arrow(Format):
+class Arrow(RoleFormat):
     """Arrow IPC files and streams; which one, its first bytes tell. A record is a dict by column name.
 
-    target, features  y's column and X's columns; None: every numeric column but the target
-    columns           which columns to read; None: all, or the features and the target where features are named
+    target, features  y's column and X's columns; None: every numeric column but target and weights
+    weights           the column with each row's weight
+    columns           which columns to read; None: all, or features, target and weights where features are named
     """
 
-    target: str | None = None
-    features: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     schema: Columns = EVERY_COLUMN
 
     name: ClassVar[str] = "arrow"
     suffixes: ClassVar[tuple[str, ...]] = (".arrow", ".arrows", ".feather", ".ipc")
 
+    def __post_init__(self) -> None:
+        check_string_lists(columns=self.columns, features=self.features)
+
     def resolve(self, files: Sequence[InputFile]) -> Self:
         """Reads each file's schema. Raises InputError where columns differ, UsageError for names that are not there."""
         schema = common_schema(files, _schema_of)
         if schema is None:
             return self
-        return replace(self, schema=choose_columns(schema, self.columns, self.features, self.target))
+        return replace(self, schema=choose_columns(schema, self.columns, self.asked))
 
     def feature_names(self) -> tuple[str, ...] | None:
-        return self.schema.features
+        return self.schema.roles.features
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         if file.size == 0:
@@ -86,7 +90,7 @@ class Arrow(Format):
                 for start, batch in slices(piece.batch, piece.start, piece.end, step):
                     share = piece.bytes * len(batch) // (piece.end - piece.start)
                     place = f"{file.path}, batch {piece.number}"
-                    yield ArrowBlock(batch, place, start, self.schema.features, self.schema.target, share)
+                    yield ArrowBlock(batch, place, start, self.schema.roles, share)
 
     def _read_file(self, file: InputFile, source: pa.NativeFile, extent: Extent) -> Iterator[_Piece]:
         with telling(file, "Arrow"):

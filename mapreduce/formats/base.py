@@ -136,6 +136,26 @@ class Block(ABC):
         raise InputError(f"{type(self).__name__} has no target column; read the input as CSV, Parquet, npy or libsvm")
 
     @property
+    def labels(self) -> np.ndarray[Any, Any]:
+        """The target as names of classes, (rows,): its values as they are, which are text (objects of str), int64,
+        float64 or truth values, whichever the column's type says. A dataset `with_labels` allows text."""
+        raise InputError(f"{type(self).__name__} has no target column; read the input as CSV, Parquet, npy or libsvm")
+
+    def categories(self, names: Sequence[str] | None = None) -> list[np.ndarray[Any, Any]]:
+        """These columns (default: the features), each an array of its values as they are, as for `labels`. A dataset
+        `with_categories` allows text."""
+        raise InputError(f"{type(self).__name__} has no columns with names; read the input as CSV or Parquet")
+
+    @property
+    def weights(self) -> np.ndarray[Any, Any] | None:
+        """The weight of each row, (rows,) float64, none negative; None where the dataset names no weights."""
+        return None
+
+    def exact_weights(self) -> Slices | None:
+        """The weights as exact numbers, in one column; None where the dataset names none."""
+        return None
+
+    @property
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of X's columns; None where they have none."""
         return None
@@ -171,6 +191,22 @@ class Format(ABC):
     def feature_names(self) -> tuple[str, ...] | None:
         """Names of X's columns, of a resolved format; None where the format has no names."""
         return None
+
+    def target_name(self) -> str | None:
+        """The name of y's column; None where the format has no names, or nobody named one."""
+        return None
+
+    def weights_name(self) -> str | None:
+        """The name of the column of weights; None where there is none."""
+        return None
+
+    def with_labels(self) -> Self:
+        """The same, with a target that names classes: it may be text. Whoever has a target allows it."""
+        return self
+
+    def with_categories(self) -> Self:
+        """The same, with features that name classes: they may be text. Whoever has features with names allows it."""
+        return self
 
     @abstractmethod
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:

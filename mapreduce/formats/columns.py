@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mapreduce.errors import UsageError, near
-from mapreduce.formats.features import choose_features
+from mapreduce.formats.roles import Roles, check_target, choose_roles, default_features
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,20 +51,18 @@ def check_selection(columns: Sequence[Column], selection: Sequence[str] | None) 
             raise UsageError(f"no column {name!r} in the input; {near(name, names)}")
 
 
-def features_of(
-    columns: Sequence[Column], selection: Sequence[str] | None, features: Sequence[str] | None, target: str | None
-) -> tuple[str, ...]:
-    """X's columns: those named, else the number columns of the selection but the target; () if there is none.
+def roles_of(columns: Sequence[Column], selection: Sequence[str] | None, asked: Roles) -> Roles:
+    """The roles with X's columns named: those asked for, else all of the selection that can be; () if there is none.
 
-    Raises UsageError where a name is unknown, or is no number column.
+    Raises UsageError where a name is unknown, or of a type that does not suit.
     """
-    asked = {*([column.name for column in columns] if selection is None else selection), *(features or ()), target}
-    kinds = [(column.name, ARROW_NAMES[column.type]) for column in columns if column.name in asked]
-    if features is None and all(kind == "string" or name == target for name, kind in kinds):
-        if target is not None:
-            choose_features(kinds, (target,), None)  # raises where the target is no number column
-        return ()
-    return choose_features(kinds, features, target)
+    wanted = {*([column.name for column in columns] if selection is None else selection), *asked.named}
+    kinds = [(column.name, "json" if column.type == "json" else ARROW_NAMES[column.type]) for column in columns]
+    kinds = [(name, kind) for name, kind in kinds if name in wanted]
+    if asked.features is None and not default_features(kinds, asked):
+        check_target(kinds, asked)
+        return replace(asked, features=())
+    return choose_roles(kinds, asked)
 
 
 def check_string_lists(**options: object) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from mapreduce.errors import InputError, InternalError
-from mapreduce.formats.base import Extent, Format, InputFile, Split
+from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.formats.bytes_io import (
     UTF8_BOM,
     ByteReader,
@@ -23,7 +23,7 @@ from mapreduce.formats.bytes_io import (
     lasting_cuts,
     stream_end,
 )
-from mapreduce.formats.columns import SAMPLE_BYTES, apply_types, check_selection, check_string_lists, features_of
+from mapreduce.formats.columns import SAMPLE_BYTES, apply_types, check_selection, check_string_lists, roles_of
 from mapreduce.formats.compression import plan_compressed, uncompressed_name
 from mapreduce.formats.csv_block import CsvBlock
 from mapreduce.formats.csv_cuts import (
@@ -44,10 +44,11 @@ from mapreduce.formats.csv_schema import (
     parse_rows,
 )
 from mapreduce.formats.lines import Lines
+from mapreduce.formats.roles import RoleFormat, Roles
 
 
 @dataclass(frozen=True, slots=True)
-class Csv(Format):
+class Csv(RoleFormat):
     """CSV files.
 
     delimiter    None: a tab for .tsv and .tab, else a comma
@@ -57,7 +58,8 @@ class Csv(Format):
     types        {'price': 'string'}: 'int', 'float' or 'string', where what the first rows suggest is not wanted
     quote        '' where quotes are data
     target       y's column
-    features     X's columns; None: all number columns but the target
+    features     X's columns; None: all number columns but target and weights
+    weights      the column with each row's weight
     null_values  cells of a number column that mean: no value
     """
 
@@ -66,8 +68,6 @@ class Csv(Format):
     columns: Sequence[str] | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     quote: str = '"'
-    target: str | None = None
-    features: Sequence[str] | None = None
     encoding: str = "utf-8"
     null_values: Sequence[str] = NULL_CELLS
     schema: CsvSchema | None = None  # what `resolve` found
@@ -107,7 +107,7 @@ class Csv(Format):
         nulls = tuple(dict.fromkeys(("", *self.null_values)))
         columns = apply_types(infer_types(names, rows, nulls), self.types, TYPES)
         check_selection(columns, self.columns)
-        features_of(columns, self.columns, self.features, self.target)
+        roles_of(columns, self.columns, self.asked)
         schema = CsvSchema(columns, dialect, nulls)
         return replace(self, schema=schema)
 
@@ -116,9 +116,10 @@ class Csv(Format):
         return Dialect(self.delimiter or ("\t" if is_tabbed else ","), self.quote, self.encoding)
 
     def feature_names(self) -> tuple[str, ...] | None:
-        if self.schema is None:
-            return None
-        return features_of(self.schema.columns, self.columns, self.features, self.target)
+        return None if self.schema is None else self._roles(self.schema).features
+
+    def _roles(self, schema: CsvSchema) -> Roles:
+        return roles_of(schema.columns, self.columns, self.asked)
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         """Cuts at true record ends, header left out. Reads a file of several splits once, to follow its quotes."""
@@ -146,9 +147,9 @@ class Csv(Format):
         if not self.schema.columns:
             return
         columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
-        features = self.feature_names() or ()
+        roles = self._roles(self.schema)
         for lines in self._read_records(split, block_bytes, self.schema.dialect):
-            yield CsvBlock(lines, self.schema, columns, features, self.target)
+            yield CsvBlock(lines, self.schema, columns, roles)
 
     @property
     def _has_header(self) -> bool:

@@ -7,13 +7,16 @@ a block, the row lane is asked: it names line, column and value, or gives the co
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from mapreduce.errors import InputError, InternalError, UsageError
+from mapreduce.errors import InputError, InternalError
 from mapreduce.formats.bytes_io import decode, is_utf8
-from mapreduce.formats.columns import Column, arrow_types
+from mapreduce.formats.columns import ARROW_NAMES, Column, arrow_types
 from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_spans
+from mapreduce.formats.features import RoleBlock, check_weights
 from mapreduce.formats.lines import LineBlock, Lines, Span
+from mapreduce.formats.roles import Roles, check_numeric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,24 +27,24 @@ if TYPE_CHECKING:
 ARROW_BLOCK_BYTES = (1 << 31) - 1
 
 
-class CsvBlock(LineBlock):
+class CsvBlock(RoleBlock, LineBlock):
     """Whole records of a CSV file. `columns` are those of records() and `arrow`; X and y have their own."""
 
-    def __init__(
-        self, lines: Lines, schema: CsvSchema, columns: list[Column], features: tuple[str, ...], target: str | None
-    ) -> None:
+    empty_is_null = True
+
+    def __init__(self, lines: Lines, schema: CsvSchema, columns: list[Column], roles: Roles) -> None:
         self.bytes = lines.bytes
         self._lines = lines
         self._schema = schema
         self._columns = columns
-        self._features = features
-        self._target = target
+        self.roles = roles
         self._length: int | None = None
         self._matrix: np.ndarray[Any, Any] | None = None
         self._arrow: pa.RecordBatch | None = None
+        self._weighted: Slices | None = None  # [X y w], or [X w], as last asked for
 
     def _of(self, lines: Lines) -> CsvBlock:
-        return CsvBlock(lines, self._schema, self._columns, self._features, self._target)
+        return CsvBlock(lines, self._schema, self._columns, self.roles)
 
     def _find_spans(self) -> list[Span]:
         return row_spans(self.data, self._schema.dialect)
@@ -67,31 +70,68 @@ class CsvBlock(LineBlock):
             self._arrow = self._batch(self._columns)
         return self._arrow
 
+    def typed(self, names: Sequence[str]) -> pa.RecordBatch:
+        return self._batch(self._schema.select(names))
+
     @property
     def X(self) -> np.ndarray[Any, Any]:
-        """The features. Parsed together with y, once."""
-        if not self._features:
-            raise InputError(f"{self._lines.file.path}: no numeric column to serve as a feature")
+        """The features. Parsed together with y and the weights, once."""
+        features = self._features()
+        if self.roles.categories:
+            return self._parse_numeric(features)
         matrix = self._numbers()
-        return matrix if self._target is None else _read_only(matrix[:, :-1].copy())
+        return matrix if matrix.shape[1] == len(features) else _read_only(matrix[:, : len(features)].copy())
+
+    def _features(self) -> tuple[str, ...]:
+        """X's columns. Raises InputError where there is none, UsageError where one is text."""
+        if not self.roles.features:
+            raise InputError(f"{self._lines.file.path}: no numeric column to serve as a feature")
+        if self.roles.categories:
+            for name in self.roles.features:
+                self._check_numeric(name, "feature")
+        return self.roles.features
+
+    def _check_numeric(self, name: str, role: str) -> None:
+        check_numeric([(name, ARROW_NAMES[self._schema.select([name])[0].type])], name, role)
 
     @property
     def y(self) -> np.ndarray[Any, Any]:
-        if self._target is None:
-            raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
-        return _read_only(self._numbers()[:, -1].copy())
+        name = self.target_name()
+        if self.roles.labels:
+            self._check_numeric(name, "target")
+            return self._parse_numeric([name])[:, 0]
+        return self._number(name)
 
     @property
-    def feature_names(self) -> tuple[str, ...]:
-        return self._features
+    def weights(self) -> np.ndarray[Any, Any] | None:
+        name = self.roles.weights
+        if name is None:
+            return None
+        values = self._number(name)
+        check_weights(values, name, self.place)
+        return values
 
     def exact(self, *, target: bool = True) -> Slices:
         """[X y] as the decimals in the text, never by way of a float."""
-        if not self._features:
-            raise InputError(f"{self._lines.file.path}: no numeric column to serve as a feature")
-        if target and self._target is None:
-            raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
-        wanted = [*self._features, *([self._target] if target and self._target is not None else [])]
+        wanted = [*self._features(), *([self.target_name()] if target else [])]
+        if target and self.roles.labels:
+            self._check_numeric(wanted[-1], "target")
+        if self.roles.weights is None:
+            return self._decimals(wanted)
+        self._weighted = self._decimals([*wanted, self.roles.weights])
+        return self._weighted.first(len(wanted))
+
+    def exact_weights(self) -> Slices | None:
+        name = self.roles.weights
+        if name is None:
+            return None
+        known = self._weighted
+        weights = self._decimals([name]) if known is None else known.pick([known.columns - 1])
+        if (weights.signs(0) < 0).any():
+            check_weights(self._parse_numeric([name])[:, 0], name, self.place)
+        return weights
+
+    def _decimals(self, wanted: Sequence[str]) -> Slices:
         data = self._utf8()
         if _suits_kernel(data, self._schema):
             from mapreduce.kernels.csv_decimals import parse_csv_decimals
@@ -126,22 +166,31 @@ class CsvBlock(LineBlock):
         if cell in self._schema.nulls:
             raise InputError(
                 f"{self.place(index)}: column {column.name!r} has no value there; X and y take numbers only: fill or "
-                f"drop such rows first, or name other features"
+                f"drop such rows first, or name other columns"
             )
         try:
             value = CONVERTERS["float"](cell)
         except ValueError:
             self._refuse_value(index, Column(column.name, "float"), cell)
-        role = "the target" if column.name == self._target else "column"
+        role = "the target" if column.name == self.roles.target else "column"
         raise InputError(f"{self.place(index)}: {role} {column.name!r} holds {value}; drop or fill such rows first")
 
     def place(self, index: int) -> str:
         return self._lines.line_place(self.spans[index].start)
 
+    def _number(self, name: str) -> np.ndarray[Any, Any]:
+        return _read_only(self._numbers()[:, self._number_names.index(name)].copy())
+
+    @property
+    def _number_names(self) -> tuple[str, ...]:
+        """The columns with a role that are numbers for certain."""
+        roles = replace(self.roles, target=None) if self.roles.labels else self.roles
+        return (replace(roles, features=()) if roles.categories else roles).named
+
     def _numbers(self) -> np.ndarray[Any, Any]:
+        """They are parsed together, once."""
         if self._matrix is None:
-            wanted = [*self._features, *([] if self._target is None else [self._target])]
-            self._matrix = self._parse_numeric(wanted)
+            self._matrix = self._parse_numeric(self._number_names)
             self._length = len(self._matrix)
         return self._matrix
 

@@ -1,18 +1,23 @@
-"""Which columns are the features, and how do they become a matrix?
+"""How do columns of a batch become X, y, labels, categories and weights?
 
-Shared by every columnar format, so that X and y mean the same for CSV, JSON lines, Parquet and Arrow: X holds the
-columns named as `features`, in that order (without names: every numeric column but the target, in file order); y is
-the column named as `target`. Both are float64 and read-only. Integers above 2^53 round to the nearest float64. A null
-is refused, never filled; NaN is a number like any other and passes.
+Shared by every columnar format, so that they mean the same for CSV, JSON lines, Parquet and Arrow: X holds the columns
+named as `features`, in that order (without names: every numeric column but target and weights, in file order); y is the
+column named as `target`. Both are float64 and read-only. Integers above 2^53 round to the nearest float64. A null is
+refused, never filled; NaN is a number like any other and passes, but it is no weight and names no class.
+
+Labels and categories are values as they are: text (objects of str), int64, float64 or truth values. Which of these is
+decided by the column's type, for all blocks alike.
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from mapreduce.errors import InputError, UsageError, near
-from mapreduce.formats.base import Block
+from mapreduce.formats.base import Block, column_of
+from mapreduce.formats.roles import Roles, check_numeric, choose_roles, is_numeric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,68 +25,11 @@ if TYPE_CHECKING:
 
     from mapreduce.kernels.slices import Slices
 
-NUMERIC_TYPES = frozenset(
-    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "halffloat", "float", "double"]
-)  # as str(pa.DataType) words them; decimal128(p, s) and its kin count too
+Place = Callable[[int], str]
+"""Where a row of a block stands, for a person."""
 
 
-def is_numeric(type_name: str) -> bool:
-    """Whether a column of this Arrow type, in Arrow's words, can stand in X or y."""
-    return type_name in NUMERIC_TYPES or type_name.startswith("decimal")
-
-
-def choose_features(
-    columns: Sequence[tuple[str, str]], features: Sequence[str] | None, target: str | None
-) -> tuple[str, ...]:
-    """The names of X's columns, given the file's (name, Arrow type name) pairs in file order.
-
-    Raises UsageError when a name is unknown (with near names), not numeric, or named twice, and InputError when nobody
-    named features and the file has no numeric column besides the target.
-    """
-    if target is not None:
-        check_numeric(columns, target, "target")
-    if features is None:
-        chosen = tuple(name for name, kind in columns if is_numeric(kind) and name != target)
-        if not chosen:
-            found = ", ".join(f"{name} ({kind})" for name, kind in columns) or "none"
-            besides = f" besides the target {target!r}" if target is not None else ""
-            raise InputError(f"no numeric column{besides} to serve as a feature; columns: {found}")
-    else:
-        if isinstance(features, str):
-            raise UsageError(f"features is the string {features!r}; give a list of column names: [{features!r}]")
-        chosen = tuple(features)
-        if not chosen:
-            raise UsageError("features is empty; name at least one column, or none to take every numeric column")
-        for name in chosen:
-            check_numeric(columns, name, "feature")
-    _check_once(chosen, target)
-    return chosen
-
-
-def check_numeric(columns: Sequence[tuple[str, str]], name: str, role: str) -> None:
-    """Refuse a column that is not there once, or not numeric; `role` is 'feature' or 'target'."""
-    kinds = [kind for column, kind in columns if column == name]
-    if not kinds:
-        raise UsageError(f"no column {name!r} to serve as {role}; {near(name, [column for column, _ in columns])}")
-    if len(kinds) > 1:
-        raise InputError(f"{len(kinds)} columns are named {name!r}; a {role} must have a name of its own")
-    if not is_numeric(kinds[0]):
-        raise UsageError(f"{role} {name!r} is of type {kinds[0]}, not numeric; encode it as numbers or choose another")
-
-
-def _check_once(features: tuple[str, ...], target: str | None) -> None:
-    seen: set[str] = set()
-    for name in features:
-        if name in seen:
-            raise UsageError(f"feature {name!r} is named twice; name it once")
-        if name == target:
-            raise UsageError(f"column {name!r} is both feature and target; leave it out of the features")
-        seen.add(name)
-
-
-def numeric_matrix(
-    batch: pa.RecordBatch, features: Sequence[str], place: Callable[[int], str] | None = None
-) -> np.ndarray[Any, Any]:
+def numeric_matrix(batch: pa.RecordBatch, features: Sequence[str], place: Place | None = None) -> np.ndarray[Any, Any]:
     """X: the columns `features` of a batch as (rows, len(features)) float64, C order, read-only.
 
     Raises InputError naming row and column of the first null; `place(row)` says where a row stands.
@@ -95,14 +43,14 @@ def numeric_matrix(
     return matrix
 
 
-def numeric_column(batch: pa.RecordBatch, name: str, place: Callable[[int], str] | None = None) -> np.ndarray[Any, Any]:
+def numeric_column(batch: pa.RecordBatch, name: str, place: Place | None = None) -> np.ndarray[Any, Any]:
     """y: one column of a batch as (rows,) float64, read-only (no copy where the column is float64). Errors as for X."""
     column: np.ndarray[Any, Any] = _float64(batch, name, place).to_numpy(zero_copy_only=False)
     column.flags.writeable = False
     return column
 
 
-def _float64(batch: pa.RecordBatch, name: str, place: Callable[[int], str] | None) -> pa.Array:
+def _float64(batch: pa.RecordBatch, name: str, place: Place | None) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -115,7 +63,7 @@ def _float64(batch: pa.RecordBatch, name: str, place: Callable[[int], str] | Non
         where = place(row) if place else f"row {row}"
         raise InputError(
             f"{where}: column {name!r} has no value there; X and y take numbers only: fill or drop such rows first, "
-            f"or name other features"
+            f"or name other columns"
         )
     if pa.types.is_float64(column.type):
         return column
@@ -126,13 +74,99 @@ def _float64(batch: pa.RecordBatch, name: str, place: Callable[[int], str] | Non
     return column.cast(pa.float64(), safe=False)
 
 
+def class_values(
+    batch: pa.RecordBatch, name: str, place: Place, *, role: str = "column", is_null: str | None = None
+) -> np.ndarray[Any, Any]:
+    """A column's values as they are, (rows,): objects of str, int64, float64 or truth values.
+
+    Raises InputError for what names no class: a null, the text `is_null`, NaN, infinity; and for integers beyond int64.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = batch.column(batch.schema.get_field_index(name))
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if column.null_count:
+        raise _no_class(place(pc.index(column.is_null(), True).as_py()), role, name)
+    if not is_numeric(str(kind)):
+        return _text_values(column, name, place, role, is_null)
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_boolean(kind):
+        return _read_only(column.to_numpy(zero_copy_only=False))
+    if pa.types.is_integer(kind):
+        try:
+            return _read_only(column.cast(pa.int64()).to_numpy(zero_copy_only=False))
+        except pa.ArrowInvalid:
+            raise InputError(
+                f"{place(0)}: column {name!r} holds integers of more than 64 bits; write it as text"
+            ) from None
+    values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    check_class_numbers(values, name, place, role)
+    return _read_only(values)
+
+
+def check_class_numbers(values: np.ndarray[Any, Any], name: str, place: Place, role: str) -> None:
+    """Refuse NaN and infinity among values that name classes, naming the place."""
+    import numpy as np
+
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise InputError(
+            f"{place(row)}: {role} {name!r} holds {values[row]}, which names no class; drop or fill such rows first"
+        )
+
+
+def _text_values(column: pa.Array, name: str, place: Place, role: str, is_null: str | None) -> np.ndarray[Any, Any]:
+    """Equal texts are one object: then comparing them is comparing addresses."""
+    import pyarrow as pa
+
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    numbers = encoded.indices.to_numpy(zero_copy_only=False)
+    if is_null is not None and is_null in texts and (numbers == texts.index(is_null)).any():
+        raise _no_class(place(int((numbers == texts.index(is_null)).argmax())), role, name)
+    distinct = _objects(texts)
+    return _read_only(distinct[numbers])
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _no_class(where: str, role: str, name: str) -> InputError:
+    return InputError(f"{where}: {role} {name!r} has no value there; fill or drop such rows first")
+
+
+def check_weights(values: np.ndarray[Any, Any], name: str, place: Place) -> None:
+    """Refuse weights that are negative, NaN or infinite. Raises InputError naming the place."""
+    import numpy as np
+
+    is_weight = np.isfinite(values) & (values >= 0)
+    if not is_weight.all():
+        row = int(np.argmin(is_weight))
+        raise InputError(
+            f"{place(row)}: the weight {name!r} is {values[row]}; weights are finite and not negative: mend it, or "
+            f"drop such rows first"
+        )
+
+
+def _read_only(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    array.flags.writeable = False
+    return array
+
+
 def _is_float(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     return bool(pa.types.is_floating(kind))
 
 
-def _exact_values(column: pa.Array, name: str, place: Callable[[int], str]) -> Any:
+def _exact_values(column: pa.Array, name: str, place: Place) -> Any:
     import numpy as np
     import pyarrow as pa
 
@@ -145,7 +179,66 @@ def _exact_values(column: pa.Array, name: str, place: Callable[[int], str]) -> A
     return values
 
 
-class ArrowBlock(Block):
+class RoleBlock(Block):
+    """A block of columns with names and types, some of which have roles."""
+
+    roles: Roles
+    empty_is_null: ClassVar[bool] = False
+    """Whether an empty text means: no value."""
+
+    @abstractmethod
+    def typed(self, names: Sequence[str]) -> pa.RecordBatch:
+        """These columns (others may be among them), each of its own type."""
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        return self.roles.features
+
+    def target_name(self) -> str:
+        """The target's name. Raises UsageError where none is named."""
+        if self.roles.target is None:
+            file = self.place(0).rpartition(", ")[0]
+            raise UsageError(f"{file}: no target column is named; name one: target='...'")
+        return self.roles.target
+
+    @property
+    def y(self) -> np.ndarray[Any, Any]:
+        name = self.target_name()
+        batch = self.typed([name])
+        check_numeric([(name, str(batch.schema.field(name).type))], name, "target")
+        return numeric_column(batch, name, self.place)
+
+    @property
+    def labels(self) -> np.ndarray[Any, Any]:
+        name = self.target_name()
+        is_null = "" if self.empty_is_null else None
+        return class_values(self.typed([name]), name, self.place, role="the target", is_null=is_null)
+
+    def categories(self, names: Sequence[str] | None = None) -> list[np.ndarray[Any, Any]]:
+        names = list(self.roles.features or () if names is None else names)
+        batch = self.typed(names)
+        is_null = "" if self.empty_is_null else None
+        return [class_values(batch, name, self.place, is_null=is_null) for name in names]
+
+    @property
+    def weights(self) -> np.ndarray[Any, Any] | None:
+        name = self.roles.weights
+        if name is None:
+            return None
+        values = numeric_column(self.typed([name]), name, self.place)
+        check_weights(values, name, self.place)
+        return values
+
+    def exact_weights(self) -> Slices | None:
+        from mapreduce.kernels.slices import Slices
+
+        name = self.roles.weights
+        if self.weights is None or name is None:
+            return None
+        return Slices.of(_exact_values(self.typed([name]).column(name), name, self.place))
+
+
+class ArrowBlock(RoleBlock):
     """A batch of rows of one file, whose first is the file's row `first_row`: records are dicts by column name."""
 
     def __init__(
@@ -153,8 +246,7 @@ class ArrowBlock(Block):
         batch: pa.RecordBatch,
         path: str,
         first_row: int,
-        features: tuple[str, ...],
-        target: str | None,
+        roles: Roles,
         bytes: int = 0,
         rows: Sequence[int] | None = None,
     ) -> None:
@@ -164,8 +256,7 @@ class ArrowBlock(Block):
         self._batch = batch
         self._path = path
         self._first_row = first_row
-        self._features = features
-        self._target = target
+        self.roles = roles
 
     def __len__(self) -> int:
         return int(self._batch.num_rows)
@@ -182,30 +273,35 @@ class ArrowBlock(Block):
 
         picked = self._batch.take(pa.array(rows, pa.int64()))
         share = self.bytes * len(rows) // max(1, len(self))
-        return ArrowBlock(picked, self._path, self._first_row, self._features, self._target, share, rows)
+        return ArrowBlock(picked, self._path, self._first_row, self.roles, share, rows)
 
     @property
     def arrow(self) -> pa.RecordBatch:
         return self._batch
 
-    @property
-    def feature_names(self) -> tuple[str, ...]:
-        return self._features
+    def typed(self, names: Sequence[str]) -> pa.RecordBatch:
+        for name in names:
+            column_of(self._batch, name)
+        return self._batch
 
     @property
     def X(self) -> np.ndarray[Any, Any]:
-        if not self._features:
+        features = self.roles.features
+        if not features or self.roles.categories:
             kinds = [(field.name, str(field.type)) for field in self._batch.schema]
-            choose_features(kinds, None, self._target)  # raises: a format always resolves the features that exist
-        return numeric_matrix(self._batch, self._features, self.place)
+            asked = Roles(features or None, self.roles.target, labels=True)
+            choose_roles(kinds, asked)  # raises, or they are numbers
+        return numeric_matrix(self._batch, features or (), self.place)
 
     def exact(self, *, target: bool = True) -> Slices:
         """Decimals and integers as they are, however wide; floats as the binary fractions that they are."""
         from mapreduce.kernels.slices import Slices
 
-        names = [*self._features, *([self._target] if target and self._target is not None else [])]
+        if not self.roles.features:
+            _ = self.X  # raises
+        names = [*(self.roles.features or ()), *([self.target_name()] if target else [])]
         kinds = {name: self._batch.schema.field(name).type for name in names}
-        if all(_is_float(kind) for kind in kinds.values()) or (target and self._target is None):
+        if all(_is_float(kind) for kind in kinds.values()):
             return super().exact(target=target)
         numeric_matrix(self._batch, names, self.place)  # names the place of a null
         parts = [Slices.of(_exact_values(self._batch.column(name), name, self.place)) for name in names]
@@ -213,9 +309,3 @@ class ArrowBlock(Block):
         for part in parts[1:]:
             together = together.beside(part)
         return together
-
-    @property
-    def y(self) -> np.ndarray[Any, Any]:
-        if self._target is None:
-            raise UsageError(f"{self._path}: no target column is named; name one: target='...'")
-        return numeric_column(self._batch, self._target, self.place)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from mapreduce.errors import InputError, UsageError
+from mapreduce.errors import InputError
 from mapreduce.formats.base import Block, Extent, InputFile, Split
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import (
@@ -22,9 +22,11 @@ from mapreduce.formats.columns import (
     arrow_types,
     check_selection,
     check_string_lists,
-    features_of,
+    roles_of,
 )
+from mapreduce.formats.features import RoleBlock, numeric_matrix
 from mapreduce.formats.lines import LineBlock, LineFormat, Lines, Span, line_spans
+from mapreduce.formats.roles import NO_ROLES, RoleFormat, Roles, check_numeric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,15 +40,14 @@ MAX_ARROW_BYTES = (1 << 31) - 1
 
 @dataclass(frozen=True, slots=True)
 class JsonColumns:
-    """The columns of a block: those of `arrow`, and of X and y."""
+    """The columns of a block: those of `arrow`, what they are for, and all that there are."""
 
     columns: tuple[Column, ...] = ()
-    features: tuple[str, ...] = ()
-    target: str | None = None
+    roles: Roles = NO_ROLES
     all: tuple[Column, ...] = ()
 
 
-class JsonBlock(LineBlock):
+class JsonBlock(RoleBlock, LineBlock):
     """Whole lines of JSON, at least one of them with a value."""
 
     def __init__(self, lines: Lines, encoding: str, columns: JsonColumns) -> None:
@@ -54,6 +55,7 @@ class JsonBlock(LineBlock):
         self._lines = lines
         self._encoding = encoding
         self._columns = columns
+        self.roles = columns.roles
         self._length: int | None = None
 
     def _of(self, lines: Lines) -> JsonBlock:
@@ -107,25 +109,19 @@ class JsonBlock(LineBlock):
     def arrow(self) -> pa.RecordBatch:
         return self._batch(self._columns.columns)
 
+    def typed(self, names: Sequence[str]) -> pa.RecordBatch:
+        return self._batch([column for column in self._columns.all if column.name in names])
+
     @property
     def X(self) -> np.ndarray[Any, Any]:
-        from mapreduce.formats.features import numeric_matrix
-
-        if not self._columns.features:
+        features = self.roles.features
+        if not features:
             raise InputError(f"{self._lines.file.path}: no number column to serve as a feature")
-        batch = self._batch([column for column in self._columns.all if column.name in self._columns.features])
-        return numeric_matrix(batch, self._columns.features, self.place)
-
-    @property
-    def y(self) -> np.ndarray[Any, Any]:
-        from mapreduce.formats.features import numeric_column
-
-        target = self._columns.target
-        if target is None:
-            raise UsageError(f"{self._lines.file.path}: no target column is named; name one: target='...'")
-        return numeric_column(
-            self._batch([column for column in self._columns.all if column.name == target]), target, self.place
-        )
+        batch = self.typed(features)
+        if self.roles.categories:
+            for name in features:
+                check_numeric([(name, str(batch.schema.field(name).type))], name, "feature")
+        return numeric_matrix(batch, features, self.place)
 
     def _batch(self, columns: Sequence[Column]) -> pa.RecordBatch:
         """By Arrow's parser where it certainly reads what Python's reads; else by way of the values."""
@@ -252,19 +248,18 @@ def _shown(value: object, limit: int = 80) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class JsonLines(LineFormat):
+class JsonLines(RoleFormat, LineFormat):
     """Files with a JSON value a line.
 
     columns   which keys `arrow` holds; None: all that the first lines have
     types     {'id': 'string'}: 'int', 'float', 'bool', 'string' or 'json', instead of what the first lines suggest
     target    y's key
-    features  X's keys; None: all with numbers but the target
+    features  X's keys; None: all with numbers but target and weights
+    weights   the key of each row's weight
     """
 
     columns: Sequence[str] | None = None
     types: Mapping[str, str] = field(default_factory=dict)
-    target: str | None = None
-    features: Sequence[str] | None = None
     encoding: str = "utf-8"
     schema: JsonColumns = JsonColumns()  # what `resolve` found
 
@@ -279,18 +274,18 @@ class JsonLines(LineFormat):
         """Reads the first lines of the first file that has any."""
         values = self._first_values(files)
         found = infer_columns(values)
-        if not found and (self.columns or self.types or self.target or self.features) and values:
+        if not found and (self.columns or self.types or self.asked.named) and values:
             raise InputError(f"{files[0].path}: its lines are no JSON objects, so there are no columns to name")
         if not found:
             return self
         columns = apply_types(found, self.types, TYPES)
         check_selection(columns, self.columns)
         selected = [column for column in columns if self.columns is None or column.name in self.columns]
-        features = features_of(columns, self.columns, self.features, self.target)
-        return replace(self, schema=JsonColumns(tuple(selected), features, self.target, columns))
+        roles = roles_of(columns, self.columns, self.asked)
+        return replace(self, schema=JsonColumns(tuple(selected), roles, columns))
 
     def feature_names(self) -> tuple[str, ...] | None:
-        return self.schema.features
+        return self.schema.roles.features
 
     def _first_values(self, files: Sequence[InputFile]) -> list[Any]:
         for file in files:

@@ -106,6 +106,14 @@ class LibsvmBlock(LineBlock):
     def y(self) -> np.ndarray[Any, Any]:
         return self._arrays().labels
 
+    @property
+    def labels(self) -> np.ndarray[Any, Any]:
+        """The labels, which are floats in every file of this format."""
+        from mapreduce.formats.features import check_class_numbers
+
+        check_class_numbers(self.y, "label", self.place, "the target")
+        return self.y
+
     def exact(self, *, target: bool = True) -> Slices:
         """[X y] as the decimals in the text: each line written out as a CSV row, which the compiled loop reads."""
         import numpy as np

@@ -19,9 +19,10 @@ from typing import IO, Any, BinaryIO, ClassVar, NamedTuple, Self
 import numpy as np
 
 from mapreduce.errors import InputError, UsageError, near
-from mapreduce.formats.arrays import EVERYTHING, Array, ArrayBlock, Selection, plan_rows, select
-from mapreduce.formats.base import Extent, Format, InputFile, Split
+from mapreduce.formats.arrays import EVERYTHING, Array, ArrayBlock, Rows, plan_rows, select
+from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.formats.inputs import local_path, open_input
+from mapreduce.formats.roles import RoleFormat, Roles
 
 log = logging.getLogger(__name__)
 
@@ -55,30 +56,30 @@ class Table(NamedTuple):
     """The arrays of one file, equally long."""
 
     x: Stored
-    y: Stored | None
+    y: Stored | None = None
+    weights: Stored | None = None
 
     @property
     def row_bytes(self) -> int:
-        return max(1, self.x.row_bytes + (self.y.row_bytes if self.y else 0))
+        return max(1, sum(stored.row_bytes for stored in self if stored is not None))
 
     @property
     def compressed(self) -> bool:
-        return self.x.compressed or (self.y is not None and self.y.compressed)
+        return any(stored.compressed for stored in self if stored is not None)
 
 
 @dataclass(frozen=True, slots=True)
-class Npy(Format):
+class Npy(RoleFormat):
     """.npy and .npz files.
 
     target, features  columns of a 2-D array by number, or fields of a structured one by name
+    weights           likewise, or the name of an array in an .npz
     x, y              names of the arrays in an .npz; y None: the one that `target` names, or 'y' if there is one
     """
 
-    target: str | int | None = None
-    features: tuple[str | int, ...] | None = None
     x: str = "X"
     y: str | None = None
-    schema: Selection = EVERYTHING
+    schema: Roles = EVERYTHING
 
     name: ClassVar[str] = "npy"
     suffixes: ClassVar[tuple[str, ...]] = (".npy", ".npz")
@@ -99,9 +100,13 @@ class Npy(Format):
                 )
         if first is None:
             return self
-        x, y = first[1]
-        target = None if y is not None and not _is_number(self.target) else self.target
-        return replace(self, schema=select(x.dtype, x.shape, self.features, target))
+        x, y, weights = first[1]
+        asked = self.asked
+        if y is not None and not _is_number(self.target):
+            asked = replace(asked, target=None)
+        if weights is not None:
+            asked = replace(asked, weights=None)
+        return replace(self, schema=select(x.dtype, x.shape, asked))
 
     def feature_names(self) -> tuple[str, ...] | None:
         """Numbers of columns, as text, or names of fields; None where every column is a feature."""
@@ -123,17 +128,15 @@ class Npy(Format):
         extent = split.extent
         step = max(1, block_bytes // table.row_bytes)
         with ExitStack() as stack:
-            read_x = _open_rows(split.file, table.x, stack)
-            read_y = None if table.y is None else _open_rows(split.file, table.y, stack)
+            read = [None if stored is None else _open_rows(split.file, stored, stack) for stored in table]
             for start in range(extent.start, extent.end, step):
                 end = min(start + step, extent.end)
                 size = extent.bytes * (end - start) // (extent.end - extent.start)
                 try:
-                    x = read_x(start, end)
-                    y = None if read_y is None else read_y(start, end)
+                    rows = Rows(*(None if some is None else some(start, end) for some in read))
                 except DAMAGE as error:
                     raise _damaged(split.file, f"after row {start}: {error}") from error
-                yield ArrayBlock(x, y, self.schema, split.file.path, start, size)
+                yield ArrayBlock(rows, self.schema, split.file.path, start, size)
 
     def _inspect(self, file: InputFile) -> Table | None:
         """Where the file's arrays are; None for a file of no bytes."""
@@ -145,7 +148,7 @@ class Npy(Format):
             try:
                 if magic.startswith(ZIP_MAGIC):
                     return self._inspect_archive(file, stream)
-                return Table(_checked(file, _read_header(file, stream), file.size), None)
+                return Table(_checked(file, _read_header(file, stream), file.size))
             except DAMAGE as error:
                 raise _damaged(file, str(error)) from error
 
@@ -155,7 +158,8 @@ class Npy(Format):
             wanted_y = self.y
             if wanted_y is None and self.target is not None and not _is_number(self.target):
                 wanted_y = str(self.target)
-            for option, wanted in (("x", self.x), ("y", wanted_y)):
+            weights = None if self.weights is None or _is_number(self.weights) else str(self.weights)
+            for option, wanted in (("x", self.x), ("y", wanted_y), ("weights", weights)):
                 if wanted is not None and wanted not in members:
                     raise UsageError(
                         f"{file.path}: no array {wanted!r} in the archive; {near(wanted, list(members))} "
@@ -163,13 +167,17 @@ class Npy(Format):
                     )
             wanted_y = wanted_y or ("y" if "y" in members and self.x != "y" else None)
             x = _read_member(file, stream, archive, members[self.x])
-            y = None if wanted_y is None else _read_member(file, stream, archive, members[wanted_y])
-        if y is not None and (y.shape[0] != x.shape[0] or len(y.shape) != 1):
-            raise InputError(
-                f"{file.path}: {x.member} has shape {x.shape} and {y.member} {y.shape}; "
-                f"they must be equally long, and y of one dimension"
+            y, w = (
+                None if wanted is None else _read_member(file, stream, archive, members[wanted])
+                for wanted in (wanted_y, weights)
             )
-        return Table(x, y)
+        for other in (y, w):
+            if other is not None and (other.shape[0] != x.shape[0] or len(other.shape) != 1):
+                raise InputError(
+                    f"{file.path}: {x.member} has shape {x.shape} and {other.member} {other.shape}; "
+                    f"they must be equally long, and {other.member.removesuffix('.npy')} of one dimension"
+                )
+        return Table(x, y, w)
 
 
 def _read_member(file: InputFile, stream: BinaryIO, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Stored:

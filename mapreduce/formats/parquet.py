@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 
 from mapreduce.errors import InputError
 from mapreduce.formats.arrays import plan_rows
-from mapreduce.formats.base import Extent, Format, InputFile, Split
+from mapreduce.formats.base import Extent, InputFile, Split
+from mapreduce.formats.columns import check_string_lists
 from mapreduce.formats.features import ArrowBlock
 from mapreduce.formats.inputs import is_remote
+from mapreduce.formats.roles import RoleFormat
 from mapreduce.formats.tables import (
     EVERY_COLUMN,
     VARIABLE_BYTES,
@@ -40,30 +42,32 @@ MIN_VARIABLE_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Parquet(Format):
+class Parquet(RoleFormat):
     """Parquet files. A record is a dict by column name.
 
-    target, features  y's column and X's columns; None: every numeric column but the target
-    columns           which columns to read; None: all, or the features and the target where features are named
+    target, features  y's column and X's columns; None: every numeric column but target and weights
+    weights           the column with each row's weight
+    columns           which columns to read; None: all, or features, target and weights where features are named
     """
 
-    target: str | None = None
-    features: tuple[str, ...] | None = None
     columns: tuple[str, ...] | None = None
     schema: Columns = EVERY_COLUMN
 
     name: ClassVar[str] = "parquet"
     suffixes: ClassVar[tuple[str, ...]] = (".parquet", ".pq")
 
+    def __post_init__(self) -> None:
+        check_string_lists(columns=self.columns, features=self.features)
+
     def resolve(self, files: Sequence[InputFile]) -> Self:
         """Reads each file's footer. Raises InputError where columns differ, UsageError for names that are not there."""
         schema = common_schema(files, _schema_of)
         if schema is None:
             return self
-        return replace(self, schema=choose_columns(schema, self.columns, self.features, self.target))
+        return replace(self, schema=choose_columns(schema, self.columns, self.asked))
 
     def feature_names(self) -> tuple[str, ...] | None:
-        return self.schema.features
+        return self.schema.roles.features
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         if file.size == 0:
@@ -94,7 +98,7 @@ class Parquet(Format):
         try:
             for row, batch in reader.read(extent.start, extent.end):
                 size = extent.bytes * len(batch) // (extent.end - extent.start)
-                yield ArrowBlock(batch, file.path, row, self.schema.features, self.schema.target, size)
+                yield ArrowBlock(batch, file.path, row, self.schema.roles, size)
         except BaseException:
             reader.close()
             raise

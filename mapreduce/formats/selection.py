@@ -51,6 +51,22 @@ class Selection(Block):
     def y(self) -> Any:
         return _read_only(self.block.y[self.rows])
 
+    @cached_property
+    def labels(self) -> Any:
+        return _read_only(self.block.labels[self.rows])
+
+    def categories(self, names: Sequence[str] | None = None) -> list[Any]:
+        return [_read_only(values[self.rows]) for values in self.block.categories(names)]
+
+    @cached_property
+    def weights(self) -> Any:
+        weights = self.block.weights
+        return None if weights is None else _read_only(weights[self.rows])
+
+    def exact_weights(self) -> Any:
+        weights = self.block.exact_weights()
+        return None if weights is None else weights.select(self.rows)
+
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         return self.block.feature_names

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.base import InputFile
-from mapreduce.formats.features import check_numeric, choose_features, is_numeric
 from mapreduce.formats.inputs import is_remote, local_path, open_input
+from mapreduce.formats.roles import NO_ROLES, Roles, check_target, choose_roles, default_features
 
 if TYPE_CHECKING:
     from mapreduce.formats.remote import Place
@@ -26,11 +26,10 @@ VARIABLE_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is read of each row: column names in file order, and which of them are X's and y's."""
+    """What is read of each row: column names in file order (None: all), and what they are for."""
 
     names: tuple[str, ...] | None = None
-    features: tuple[str, ...] = ()
-    target: str | None = None
+    roles: Roles = NO_ROLES
 
 
 EVERY_COLUMN = Columns()
@@ -106,32 +105,24 @@ def _words(field: pa.Field) -> str:
     return f"{field.type}{'' if field.nullable else ' not null'}"
 
 
-def choose_columns(
-    schema: pa.Schema, columns: Sequence[str] | None, features: Sequence[str] | None, target: str | None
-) -> Columns:
-    """Which columns to read: those named; else, where features are named, these and the target; else all."""
-    for option, value in (("columns", columns), ("features", features)):
-        if isinstance(value, str):
-            raise UsageError(f"{option} is the string {value!r}; give a list of column names: [{value!r}]")
+def choose_columns(schema: pa.Schema, columns: Sequence[str] | None, asked: Roles) -> Columns:
+    """Which columns to read: those named; else, where features are named, these, target and weights; else all."""
     for name in columns or ():
         if name not in schema.names:
             raise UsageError(f"no column {name!r}; {near(name, schema.names)}")
     if columns is not None and not columns:
         raise UsageError("columns is empty; name at least one column, or none to read all")
     kinds = [(field.name, str(field.type)) for field in schema]
-    if target is not None:
-        check_numeric(kinds, target, "target")
-    pool = [(name, kind) for name, kind in kinds if columns is None or name in columns or name == target]
-    if features is not None:
-        chosen = choose_features(kinds, features, target)
-    elif any(is_numeric(kind) for name, kind in pool if name != target):
-        chosen = choose_features(pool, None, target)
+    check_target(kinds, asked)
+    pool = [(name, kind) for name, kind in kinds if columns is None or name in columns or name in asked.named]
+    if asked.features is None and not default_features(pool, asked):
+        roles = replace(asked, features=())  # a job may not ask for X; if it does, the block complains
     else:
-        chosen = ()  # a job may not ask for X; if it does, the block complains
-    if columns is None and features is None:
-        return Columns(None, chosen, target)
-    needed = {*(columns or ()), *chosen, target}
-    return Columns(tuple(name for name in schema.names if name in needed), chosen, target)
+        roles = choose_roles(pool if asked.features is None else kinds, asked)
+    if columns is None and asked.features is None:
+        return Columns(None, roles)
+    needed = {*(columns or ()), *roles.named}
+    return Columns(tuple(name for name in schema.names if name in needed), roles)
 
 
 def selected_fields(schema: pa.Schema, columns: Columns) -> list[pa.Field]:

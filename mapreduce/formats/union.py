@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
 from mapreduce.errors import InternalError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
@@ -62,8 +62,21 @@ class Union(Format):
 
     def feature_names(self) -> tuple[str, ...] | None:
         """Those of the members, where all have the same."""
-        names = {member.format.feature_names() for member in self.members}
-        return names.pop() if len(names) == 1 else None
+        return _common([member.format.feature_names() for member in self.members])
+
+    def target_name(self) -> str | None:
+        return _common([member.format.target_name() for member in self.members])
+
+    def weights_name(self) -> str | None:
+        return _common([member.format.weights_name() for member in self.members])
+
+    def with_labels(self) -> Self:
+        return replace(self, members=tuple(replace(each, format=each.format.with_labels()) for each in self.members))
+
+    def with_categories(self) -> Self:
+        return replace(
+            self, members=tuple(replace(each, format=each.format.with_categories()) for each in self.members)
+        )
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.members[_member_number(file)].format.plan_extents(file, split_bytes)
@@ -121,11 +134,32 @@ class TaggedBlock(Block):
         return self.block.y
 
     @property
+    def labels(self) -> np.ndarray[Any, Any]:
+        return self.block.labels
+
+    def categories(self, names: Sequence[str] | None = None) -> list[np.ndarray[Any, Any]]:
+        return self.block.categories(names)
+
+    @property
+    def weights(self) -> np.ndarray[Any, Any] | None:
+        return self.block.weights
+
+    def exact_weights(self) -> Slices | None:
+        return self.block.exact_weights()
+
+    @property
     def feature_names(self) -> tuple[str, ...] | None:
         return self.block.feature_names
 
     def exact(self, *, target: bool = True) -> Slices:
         return self.block.exact(target=target)
+
+
+T = TypeVar("T")
+
+
+def _common(names: Sequence[T | None]) -> T | None:
+    return names[0] if all(name == names[0] for name in names) else None
 
 
 def _member_number(file: InputFile) -> int:

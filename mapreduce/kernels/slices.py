@@ -139,6 +139,19 @@ class Slices:
         pieces = [self.piece(column) for column in columns]
         return self._join(len(self), pieces, [self.twos[j] for j in columns], [self.fives[j] for j in columns])
 
+    def first(self, columns: int) -> Self:
+        """The first columns, not copied."""
+        width = 1 + sum(self.counts[:columns])
+        matrix = self.matrix[:, :width]
+        return type(self)(matrix, self.counts[:columns], self.twos[:columns], self.fives[:columns])
+
+    def signs(self, column: int) -> np.ndarray[Any, np.dtype[np.int8]]:
+        """-1, 0 or 1 for each number of a column: as its highest slice that is not 0, for lower ones weigh less."""
+        signs = np.zeros(len(self), np.int8)
+        for slice_ in self.piece(column).T:
+            signs = np.where(slice_ != 0, np.sign(slice_), signs).astype(np.int8)
+        return signs
+
     def select(self, rows: Any) -> Self:
         """These rows: a slice, a mask or numbers."""
         return type(self)(self.matrix[rows], self.counts, self.twos, self.fives)

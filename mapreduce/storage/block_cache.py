@@ -23,11 +23,12 @@ import os
 import pickle
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zlib import crc32
 
+from mapreduce.errors import UsageError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 from mapreduce.storage.content_hash import hash_file
 
@@ -217,7 +218,10 @@ class _PickleForm(_Form):
             raise _DamagedError(f"{self.path} can't be read: {error.strerror}") from None
 
 
-_FORMS: dict[str, type[_Form]] = {"X": _ArrayForm, "y": _ArrayForm, "arrow": _PickleForm, "records": _PickleForm}
+_FORMS: dict[str, type[_Form]] = {
+    "X": _ArrayForm, "y": _ArrayForm, "weights": _ArrayForm, "labels": _PickleForm, "arrow": _PickleForm,
+    "records": _PickleForm,
+}  # fmt: skip
 
 
 class _Source:
@@ -262,7 +266,7 @@ class CachedBlock(Block):
                 logger.warning("%s; its split is read again", error)
                 form.forget()
         made = list(self._made().records()) if name == "records" else getattr(self._made(), name)
-        if not hasattr(made, "tocsr"):  # sparse rows are parsed anew: they have no one array
+        if made is not None and not hasattr(made, "tocsr"):  # sparse rows are parsed anew: they have no one array
             form.append(self._index, made)
         return made
 
@@ -294,6 +298,20 @@ class CachedBlock(Block):
         return self._get("y")
 
     @property
+    def labels(self) -> Any:
+        return self._get("labels")
+
+    def categories(self, names: Sequence[str] | None = None) -> Any:
+        return self._made().categories(names)
+
+    @property
+    def weights(self) -> Any:
+        return self._get("weights")
+
+    def exact_weights(self) -> Any:
+        return self._made().exact_weights()
+
+    @property
     def feature_names(self) -> tuple[str, ...] | None:
         return self._made().feature_names
 
@@ -309,8 +327,24 @@ class CachedFormat(Format):
     inner: Format
     folder: str
 
+    def resolve(self, files: Sequence[InputFile]) -> Self:
+        return replace(self, inner=self.inner.resolve(files))
+
     def feature_names(self) -> tuple[str, ...] | None:
         return self.inner.feature_names()
+
+    def target_name(self) -> str | None:
+        return self.inner.target_name()
+
+    def weights_name(self) -> str | None:
+        return self.inner.weights_name()
+
+    def with_labels(self) -> Self:
+        return replace(self, inner=self.inner.with_labels())
+
+    def with_categories(self) -> Self:
+        """What is kept as X may have been other columns."""
+        raise UsageError("a cached dataset reads no more columns; say with_categories() before engine.cache")
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.inner.plan_extents(file, split_bytes)

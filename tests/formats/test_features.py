@@ -9,18 +9,24 @@ import pyarrow as pa
 import pytest
 
 from mapreduce.errors import InputError, UsageError
-from mapreduce.formats.features import ArrowBlock, choose_features, numeric_column, numeric_matrix
+from mapreduce.formats.columns import check_string_lists
+from mapreduce.formats.features import ArrowBlock, numeric_column, numeric_matrix
+from mapreduce.formats.roles import Roles, choose_roles
 
 COLUMNS = [("city", "string"), ("rooms", "int64"), ("area", "double"), ("price", "double"), ("new", "bool")]
 
 
+def choose(features: list[str] | None, target: str | None) -> tuple[str, ...] | None:
+    return choose_roles(COLUMNS, Roles(None if features is None else tuple(features), target)).features
+
+
 def test_features_default_to_every_numeric_column_but_the_target() -> None:
-    assert choose_features(COLUMNS, None, "price") == ("rooms", "area", "new")
-    assert choose_features(COLUMNS, None, None) == ("rooms", "area", "price", "new")
+    assert choose(None, "price") == ("rooms", "area", "new")
+    assert choose(None, None) == ("rooms", "area", "price", "new")
 
 
 def test_named_features_keep_the_order_of_their_naming() -> None:
-    assert choose_features(COLUMNS, ["area", "rooms"], "price") == ("area", "rooms")
+    assert choose(["area", "rooms"], "price") == ("area", "rooms")
 
 
 @pytest.mark.parametrize(
@@ -33,19 +39,23 @@ def test_named_features_keep_the_order_of_their_naming() -> None:
         (["area", "area"], None, "named twice"),
         (["price"], "price", "both feature and target"),
         ([], None, "empty"),
-        ("area", None, "give a list"),
     ],
 )
 def test_wrong_names_are_refused_with_the_remedy(features: list[str] | None, target: str | None, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        choose_features(COLUMNS, features, target)
+        choose(features, target)
+
+
+def test_a_string_is_no_list_of_features() -> None:
+    with pytest.raises(UsageError, match="give a list"):
+        check_string_lists(features="area")
 
 
 def test_a_file_without_numbers_or_with_twin_names_is_refused() -> None:
     with pytest.raises(InputError, match=r"no numeric column besides the target 'b'.*a \(string\)"):
-        choose_features([("a", "string"), ("b", "double")], None, "b")
+        choose_roles([("a", "string"), ("b", "double")], Roles(None, "b"))
     with pytest.raises(InputError, match="2 columns are named 'a'"):
-        choose_features([("a", "double"), ("a", "double")], ["a"], None)
+        choose_roles([("a", "double"), ("a", "double")], Roles(("a",)))
 
 
 def test_matrix_takes_every_numeric_type_in_c_order() -> None:
@@ -78,7 +88,7 @@ def test_matrix_of_a_slice_and_of_no_rows() -> None:
 def test_nan_passes_and_null_is_refused_with_its_place() -> None:
     batch = pa.RecordBatch.from_pydict({"a": pa.array([float("nan"), 1.0, None]), "b": [1, 2, 3], "c": ["x", "y", "z"]})
     assert np.isnan(numeric_matrix(batch.slice(0, 1), ["a"])[0, 0])
-    block = ArrowBlock(batch, "points.parquet", 40, ("a",), "a")
+    block = ArrowBlock(batch, "points.parquet", 40, Roles(("a",), "a"))
     for form in ("X", "y"):
         with pytest.raises(InputError, match=r"points.parquet, row 42: column 'a' has no value"):
             getattr(block, form)
@@ -87,7 +97,7 @@ def test_nan_passes_and_null_is_refused_with_its_place() -> None:
 
 
 def test_block_without_target_or_features_says_so() -> None:
-    block = ArrowBlock(pa.RecordBatch.from_pydict({"name": ["a"]}), "names.parquet", 0, (), None)
+    block = ArrowBlock(pa.RecordBatch.from_pydict({"name": ["a"]}), "names.parquet", 0, Roles())
     with pytest.raises(UsageError, match="no target column"):
         _ = block.y
     with pytest.raises(InputError, match="no numeric column"):

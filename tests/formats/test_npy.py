@@ -203,3 +203,24 @@ def test_what_makes_no_matrix(tmp_path: Path) -> None:
             read_all(Npy().resolve([file]), file, 100, 100, numeric=True)
     with pytest.raises(UsageError, match="no target column is named"):
         read_all(Npy().resolve([file]), file, 100, 100, target=True)
+
+
+def block_of(format: Npy, path: Path) -> Any:
+    file = input_file(path)
+    resolved = format.resolve([file])
+    (split,) = plan_splits(resolved, file, 1 << 40)
+    (block,) = resolved.read_blocks(split, 1 << 40)
+    return block
+
+
+def test_wide_integers_are_exact(tmp_path: Path) -> None:
+    wide = np.array([[(1 << 60) + 1, 2], [3, (1 << 62) - 1]])
+    np.save(tmp_path / "wide.npy", wide)
+    block = block_of(Npy(), tmp_path / "wide.npy")
+    assert block.exact(target=False).integers().tolist() == wide.tolist()
+    block = block_of(Npy(target=-1), tmp_path / "wide.npy")
+    assert block.exact().integers().tolist() == wide.tolist()
+    record = np.array([(1 << 60) + 1, 2])
+    np.save(tmp_path / "line.npy", record)
+    block = block_of(Npy(), tmp_path / "line.npy")
+    assert block.exact(target=False).integers().tolist() == [[(1 << 60) + 1], [2]]
