@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.agent_data import serve_data
-from mapreduce.engines.broadcast import named, offered_as
 from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
@@ -31,7 +30,7 @@ from mapreduce.engines.hub_books import TRACKER
 from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
-from mapreduce.storage.host_paths import split_path
+from mapreduce.storage.host_store import split_path
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
@@ -79,7 +78,6 @@ class Cluster:
     def __init__(self, options: ClusterOptions) -> None:
         options.check()
         self._resources = ExitStack()
-        self._state = ""  # by which name the job's large data is offered
         self._asked = 0  # workers of the hosts that were named, where it was said how many
         try:
             self._open(options, options.specs())
@@ -152,10 +150,6 @@ class Cluster:
         self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
         package = replace(pack_job(context), sources=(), carried=code_of(context.job))
-        if package.state is not None:
-            state = named(package.state)
-            package, self._state = replace(package, state=state), offered_as(state)
-            self._inputs.offer_files({self._state: state.path})
         return ClusterExecutor(
             self.hub,
             begin,
@@ -193,7 +187,7 @@ class Cluster:
     def forget(self, prepared: Prepared) -> None:
         """The job's files on other hosts may go, and our inputs are no longer for them to read."""
         self._inputs.withdraw(split.file for split in prepared.work.splits)
-        self._inputs.withdraw_files([self._state, *(file.offered_as for file in prepared.context.files)])
+        self._inputs.withdraw_files(file.offered_as for file in prepared.context.files)
         self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:
