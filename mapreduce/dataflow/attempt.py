@@ -19,6 +19,7 @@ from mapreduce.dataflow.package import JobContext
 from mapreduce.dataflow.results import AttemptResult, Output, TaskStats
 from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, TaskId
+from mapreduce.storage.traffic import take_noted, with_moved
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.partition import Cuts
@@ -99,8 +100,9 @@ def run_attempt(context: JobContext, attempt_id: AttemptId, spec: Spec, monitor:
         peak_memory_bytes=peak_memory_bytes(),
         spills=monitor.spills,
     )
-    counters = job._counters or Counters()
-    return AttemptResult(output, dict(counters), stats)
+    counters = dict(job._counters or Counters())
+    moved = take_noted()
+    return AttemptResult(output, with_moved(counters, moved) if moved else counters, stats)
 
 
 def peak_memory_bytes() -> int:

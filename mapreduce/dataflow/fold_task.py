@@ -16,17 +16,19 @@ only, never on who computed what or when.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from mapreduce.dataflow.attempt import Attempt, FoldMapSpec, FoldReduceSpec
+from mapreduce.dataflow.buffers import checksum_of, load_apart
 from mapreduce.dataflow.mapped import in_block, placed, skipping_of
-from mapreduce.dataflow.package import dump_value, load_value
+from mapreduce.dataflow.package import dump_apart, load_value
 from mapreduce.dataflow.results import Output
 from mapreduce.errors import EmptyInputError, OutputLostError
 from mapreduce.job import method_of
+from mapreduce.storage.mapping import DamagedError, read_file
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.store import Store, open_store, read_whole, will_read, write_whole
+from mapreduce.storage.store import Store, map_whole, open_store, will_read, write_pieces
 
 INLINE_BYTES = 16 << 10
 """A partial up to this size travels in the message; a file costs more than the bytes do."""
@@ -58,14 +60,6 @@ class TreeReducer:
             if level:
                 left = [self.reduce(level[0], left[0])] if left else [level[0]]
         return left
-
-
-def reduce_tree(partials: Iterable[Any], reduce: Callable[[Any, Any], Any]) -> list[Any]:
-    """[the partials reduced in the fixed tree], or [] of none."""
-    tree = TreeReducer(reduce)
-    for partial in partials:
-        tree.add(partial)
-    return tree.result()
 
 
 def run_map(attempt: Attempt, spec: FoldMapSpec) -> Output:
@@ -113,36 +107,46 @@ def run_reduce(attempt: Attempt, spec: FoldReduceSpec) -> Output:
 
 
 def _keep(attempt: Attempt, partial: list[Any]) -> Output:
-    """Put away [a partial] or []: a small one in the message, a large one in a file that is named by its attempt."""
-    data = dump_value(partial)
+    """Put away [a partial] or []: a small one in the message, a large one in a file that is named by its attempt. Its
+    arrays are written from where they are."""
+    apart = dump_apart(partial)
     attempt.monitor.records_out += len(partial)
-    checksum = zlib.crc32(data)
-    if len(data) <= INLINE_BYTES:
-        return Output(inline=data, checksum=checksum, bytes=len(data))
+    if not apart.buffers and len(apart.pickle) <= INLINE_BYTES:
+        return Output(inline=apart.pickle, checksum=zlib.crc32(apart.pickle), bytes=len(apart.pickle))
     path = JobPaths(attempt.context.root).partial(attempt.id)
-    write_whole(open_store(attempt.context.root), path, data, sync=attempt.context.durable)
-    return Output(path=path, checksum=checksum, bytes=len(data))
+    pieces = apart.pieces()
+    write_pieces(open_store(attempt.context.root), path, pieces, sync=attempt.context.durable)
+    return Output(path=path, checksum=checksum_of(pieces), bytes=sum(map(len, pieces)))
 
 
 def _fetch(store: Store, output: Output, task: Any) -> list[Any]:
-    data = output.inline
-    if data is None:
+    """The partial of a task. Arrays of one that lies in a file are on the file's memory: nothing is copied before
+    somebody writes into them."""
+    if output.inline is not None:
+        if zlib.crc32(output.inline) != output.checksum:
+            raise lost("the partial in the message is damaged", task)
+        partial = load_value(output.inline)
+    else:
         assert output.path is not None
         try:
-            data = store.read(output.path, 0, output.bytes)
+            partial = load_apart(map_whole(store, output.path, output.bytes, output.checksum))
         except OSError as error:
             raise lost(f"the partial {output.path} can't be read: {error.strerror}", task) from None
-    if zlib.crc32(data) != output.checksum:
-        raise lost(f"the partial {output.path or 'in the message'} is damaged", task)
-    partial = load_value(data)
+        except DamagedError as error:
+            raise lost(f"the partial {output.path} is damaged: {error}", task) from None
     assert isinstance(partial, list)
     return partial
 
 
 def load_output(root: str, output: Output) -> Any:
-    """The value that the last task of a fold finished with."""
-    data = output.inline if output.inline is not None else read_whole(open_store(root), str(output.path))
-    return load_value(data)[0]
+    """The value that the last task of a fold finished with. Raises OutputLostError."""
+    if output.inline is not None:
+        return load_value(output.inline)[0]
+    path = open_store(root).locate(str(output.path))
+    try:
+        return load_apart(read_file(path, output.bytes, output.checksum))[0]
+    except (OSError, DamagedError) as error:
+        raise OutputLostError(f"the value {path} can't be read: {error}") from error
 
 
 def lost(message: str, task: Any) -> OutputLostError:

@@ -3,6 +3,10 @@
 An importable job is pickled by reference, which is quick and needs no dill. What lives in `__main__`, in a function or
 in a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its
 source along. Workers never import the caller's `__main__` again, so scripts need no guard.
+
+Large data of a job (an array, a long pickle) stays out of the message: it goes to one file in the job's folder, which
+all workers of a host map (`buffers`), so that they have one copy of it together. The mapping is private: a job may
+write into its arrays, as into its own, and no other worker sees it; only the pages that it writes are copied.
 """
 
 from __future__ import annotations
@@ -14,15 +18,19 @@ import os
 import pickle
 import sys
 import types
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataflow.buffers import Apart, Buffers, checksum_of, split_file
 from mapreduce.dataflow.source_file import SourceFile
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format
 from mapreduce.formats.bytes_io import LineBound
 from mapreduce.job import Fold, Job
 from mapreduce.settings import MiB, Settings
+from mapreduce.storage.paths import JobPaths
+from mapreduce.storage.store import open_store, write_pieces
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.job_files import JobFile
@@ -46,14 +54,28 @@ LINE_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True)
+class StateFile:
+    """Where the pickle of a job with its large data lies. `digest` names its content to other hosts."""
+
+    path: str
+    bytes: int
+    checksum: int
+    mtime_ns: int = 0
+    digest: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobPackage:
-    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are in place. To another host
-    all modules of the user's are `carried`; None where workers import them as we do."""
+    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are in place; a large one lies
+    in the `state` file instead. To another host all modules of the user's are `carried`; None where workers import them
+    as we do."""
 
     job_id: str
     payload: bytes
     sources: tuple[SourceFile, ...] = ()
     carried: tuple[SourceFile, ...] | None = None
+    state: StateFile | None = None
+    by_value: bool = False  # dill opens it
 
 
 @dataclass(slots=True)
@@ -87,27 +109,43 @@ class JobContext:
 
 
 def pack_job(context: JobContext) -> JobPackage:
-    """Make the package of a job. Raises UsageError for what cannot be carried, such as an open file."""
-    return pack(context.job_id, context, context.job)
+    """Make the package of a job, and the file of its large data if it has any. Raises UsageError for what cannot be
+    carried, such as an open file, and ResourceError if there is no room."""
+    large = Buffers()
+    package = pack(context.job_id, context, context.job, large)
+    apart = Apart(package.payload, tuple(large.views))
+    if not apart.is_large:
+        return package
+    pieces, path = apart.pieces(), JobPaths(context.root).state
+    store = open_store(context.root)
+    write_pieces(store, path, pieces)
+    place = os.path.abspath(store.locate(path))
+    state = StateFile(place, sum(map(len, pieces)), checksum_of(pieces), os.stat(place).st_mtime_ns)
+    return replace(package, payload=b"", state=state)
 
 
-def pack(job_id: str, value: Any, job: object) -> JobPackage:
-    """A package of anything that holds a job. Raises UsageError for what cannot be carried."""
+def pack(job_id: str, value: Any, job: object, large: Buffers | None = None) -> JobPackage:
+    """A package of anything that holds a job; buffers that `large` takes are not in it. Raises UsageError for what
+    cannot be carried."""
     sources = tuple(_sources_of(job))
     if _importable(type(job).__module__) or sources:
         try:
-            return JobPackage(job_id, pickle.dumps(value, protocol=5), sources)
+            payload = pickle.dumps(value, protocol=5, buffer_callback=large)
+            return JobPackage(job_id, payload, sources, by_value=_needs_dill(payload))
         except (pickle.PicklingError, TypeError, AttributeError):
-            pass  # a lambda or a local class among its settings: by value, below
-    return JobPackage(job_id, dump_by_value(value), sources)
+            if large is not None:
+                large.views.clear()  # a lambda or a local class among its settings: by value, below
+    payload = dump_by_value(value, large)
+    return JobPackage(job_id, payload, sources, by_value=_needs_dill(payload))
 
 
-def dump_by_value(value: Any) -> bytes:
-    """Pickle with functions and classes of `__main__` by value. Raises UsageError naming what cannot be carried."""
-    import dill
+def dump_by_value(value: Any, large: Buffers | None = None) -> bytes:
+    """Pickle with functions and classes of `__main__` by value; buffers that `large` takes are not in it. Raises
+    UsageError naming what cannot be carried."""
+    from mapreduce.dataflow.by_value import dumps
 
     try:
-        return bytes(dill.dumps(value, protocol=5, recurse=True))
+        return dumps(value, large)
     except Exception as error:
         raise UsageError(
             f"the job cannot be carried to workers: {type(error).__name__}: {error}; "
@@ -135,15 +173,25 @@ def open_package(package: JobPackage) -> Any:
         for source in package.sources:
             if source.module not in sys.modules:
                 _load_source(source)
-        if package.payload[:2] == b"\x80\x05" and not _needs_dill(package.payload):
-            return pickle.loads(package.payload)
+        stream, buffers = _stream_of(package)
+        if not package.by_value:
+            return pickle.loads(stream, buffers=buffers)
         import dill
 
-        value = dill.loads(package.payload)
+        value = dill.loads(stream, buffers=buffers)
         _adopt_main_classes(type(value.job))
         return value
     except Exception as error:
         raise UsageError(f"the job could not be unpickled in the worker: {type(error).__name__}: {error}") from error
+
+
+def _stream_of(package: JobPackage) -> tuple[bytes | memoryview, Sequence[memoryview]]:
+    """The pickle of a package and its large buffers, mapped where they lie."""
+    if package.state is None:
+        return package.payload, ()
+    from mapreduce.storage.mapping import map_file
+
+    return split_file(map_file(package.state.path, package.state.bytes, package.state.checksum))
 
 
 def use_folder(folder: str) -> None:
@@ -169,6 +217,17 @@ def dump_value(value: Any) -> bytes:
         return pickle.dumps(value, protocol=5)
     except (pickle.PicklingError, TypeError, AttributeError):
         return dump_by_value(value)
+
+
+def dump_apart(value: Any) -> Apart:
+    """The same, with its large buffers apart: they are the value's own memory."""
+    large = Buffers()
+    try:
+        data = pickle.dumps(value, protocol=5, buffer_callback=large)
+    except (pickle.PicklingError, TypeError, AttributeError):
+        large.views.clear()
+        data = dump_by_value(value, large)
+    return Apart(data, tuple(large.views))
 
 
 def load_value(data: bytes | memoryview) -> Any:

@@ -93,7 +93,7 @@ _inputs: HostInputs | None = None
 
 def reach_others(root: str, reach: Reach, folder: str = "") -> None:
     """From here on this process reads paths of the job in `root` on whichever host they lie."""
-    global _others, _inputs
+    global _others, _here, _inputs
     if _others is not None:
         _others.close()
     _others = OthersWhenNeeded(reach)

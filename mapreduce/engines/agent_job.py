@@ -16,6 +16,7 @@ from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job, use_f
 from mapreduce.dataflow.results import AttemptResult
 from mapreduce.dataflow.warm_up import rows
 from mapreduce.engines.agent_data import Reach, end_attempt, fetch_files, reach_others
+from mapreduce.engines.broadcast import bring
 from mapreduce.engines.scratch import CACHES
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format
@@ -41,6 +42,8 @@ def unpack(package: AgentPackage) -> JobContext:
     packed = pickle.loads(package.packed)
     if not isinstance(packed, JobPackage):
         raise UsageError("the tracker sent something that is no job")
+    if packed.state is not None:
+        packed = replace(packed, state=bring(packed.state, package.root, package.reach))
     context = unpack_job(packed)
     if package.reach is not None:
         reach_others(package.root, package.reach, context.folder)

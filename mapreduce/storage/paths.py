@@ -11,6 +11,7 @@
   _job/                         what is needed only until then
     made.json                   what the output is made from: a run goes on only if that has not changed
     journal                     the tracker's events
+    state                       large data of the job itself, which workers map; not there if it has none
     lock                        who runs this job
     segments/0-7-0.seg          what attempt 0 of map task 0:7 wrote, for all partitions
     partials/0-7-0.partial      what a fold's attempt returned, if large
@@ -57,12 +58,12 @@ class JobPaths:
         return f"{JOB}/journal"
 
     @property
-    def lock(self) -> str:
-        return f"{JOB}/lock"
+    def state(self) -> str:
+        return f"{JOB}/state"
 
     @property
-    def success(self) -> str:
-        return SUCCESS
+    def lock(self) -> str:
+        return f"{JOB}/lock"
 
     @property
     def manifest(self) -> str:

@@ -147,6 +147,12 @@ class LocalStore:
         finally:
             os.close(handle)
 
+    def map_whole(self, path: str, size: int, checksum: int) -> memoryview:
+        """See the function of this name."""
+        from mapreduce.storage.mapping import map_file
+
+        return map_file(self.locate(path), size, checksum)
+
     def read_bytes(self, path: str) -> bytes:
         """A whole file. Raises FileNotFoundError."""
         return read_whole(self, path)
@@ -344,14 +350,31 @@ def read_whole(store: Store, path: str) -> bytes:
     return store.read(path, 0, store.size(path))
 
 
+def map_whole(store: Store, path: str, size: int, checksum: int) -> memoryview:
+    """A whole file, of so many bytes with this CRC-32, in memory that the caller may write to as he likes: mapped where
+    it lies on this machine, else received there at once. Raises OSError, and `mapping.DamagedError`."""
+    mapped = getattr(store, "map_whole", None)
+    if mapped is not None:
+        return cast(memoryview, mapped(path, size, checksum))
+    from mapreduce.storage.mapping import check
+
+    return check(memoryview(bytearray(store.read(path, 0, size))), size, checksum)
+
+
 def write_whole(store: Store, path: str, data: bytes, *, sync: bool = False) -> None:
     """Write a file in one step: under a temporary name, then renamed; with `sync` it then survives a loss of power. On
     failure nothing is left behind."""
+    write_pieces(store, path, (data,), sync=sync)
+
+
+def write_pieces(store: Store, path: str, pieces: Sequence[bytes | memoryview], *, sync: bool = False) -> None:
+    """The same of several pieces, one after the other."""
     temporary = path + TEMPORARY
-    with explained(store, path, len(data)):
+    with explained(store, path, sum(map(len, pieces))):
         try:
             with store.create(temporary) as file:
-                file.write(data)
+                for piece in pieces:
+                    file.write(piece)
             if sync:
                 store.sync(temporary)
             store.rename(temporary, path)

@@ -14,6 +14,7 @@ from mapreduce.counters import Counters
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.host_paths import split_path, with_host, without_host
+from mapreduce.storage.traffic import Link, Links, Moved, add_links
 from mapreduce.tracker.commands import Outcome, OutcomeKind
 from mapreduce.tracker.outcome import FailureReport, JobOutcome, StageTimes
 from mapreduce.tracker.plan import NeedsKind, Plan
@@ -88,6 +89,7 @@ class Books:
         self._backups: set[AttemptId] = set()
         self._backups_won = 0
         self._past_tasks = 0
+        self._moved: dict[Link, Moved] = {}
 
     def needed(self, task: TaskId) -> Mapping[TaskId, Output]:
         """Committed outputs of the tasks that `task` needs, in their order where they are a group."""
@@ -161,6 +163,10 @@ class Books:
     def worker_lost(self) -> None:
         self._lost_workers += 1
 
+    def passed_on(self, links: Links) -> None:
+        """What was passed on, besides what was told before."""
+        self._moved = add_links(self._moved, links)
+
     def replayed(self, tasks: int) -> None:
         """So many tasks were done before this run began."""
         self._past_tasks = tasks
@@ -186,6 +192,7 @@ class Books:
             backups=len(self._backups),
             backups_won=self._backups_won,
             past_tasks=self._past_tasks,
+            moved=self._moved,
         )
 
     def _decisive(self, outcome: Outcome, time: float) -> FailureReport | None:

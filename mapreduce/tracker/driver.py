@@ -29,6 +29,7 @@ from mapreduce.errors import MapReduceError, OutputLostError
 from mapreduce.formats.base import Split
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.settings import Settings
+from mapreduce.storage.traffic import without_moved
 from mapreduce.tracker.books import Books
 from mapreduce.tracker.commands import (
     CancelAttempt,
@@ -174,10 +175,12 @@ class Driver:
             # The books stay true for who watches; the exception goes on to who called.
             reason = "interrupted by Ctrl-C" if isinstance(error, KeyboardInterrupt) else repr(error)
             self._executor.close()
+            self._books.passed_on(getattr(self._executor, "moved", {}))
             kind = OutcomeKind.FAILED if isinstance(error, Exception) else OutcomeKind.STOPPED
             self._observe("finished", self._books.close(Outcome(kind, reason), self._clock(), self._notes))
             raise
         self._executor.close()
+        self._books.passed_on(getattr(self._executor, "moved", {}))
         outcome = self._books.close(self._outcome, self._clock(), self._notes)
         self._observe("finished", outcome)
         return outcome
@@ -271,7 +274,13 @@ class Driver:
                 self._tell(AllWorkersGone(now, reason))
 
     def _finished(self, report: Finished) -> None:
-        self._tell(AttemptFinished(self._now, report.attempt, report.worker, report.result))
+        result = report.result
+        if result.counters:
+            counters, moved = without_moved(result.counters)
+            if moved:
+                self._books.passed_on(moved)
+                result = replace(result, counters=counters)
+        self._tell(AttemptFinished(self._now, report.attempt, report.worker, result))
 
     def _place_of(self, attempt: AttemptId, worker: WorkerId) -> str | None:
         """Which piece of the input a lost worker was at, and how far it had come when it was last seen."""

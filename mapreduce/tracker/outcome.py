@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from mapreduce.counters import Counters
 from mapreduce.dataflow.results import Failure, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.storage.traffic import Links
 from mapreduce.tracker.commands import OutcomeKind
 
 
@@ -46,7 +47,7 @@ class JobOutcome:
     `failures` holds the first failed attempts (at most 100 of `failed_attempts`); `failure` is the one that decided.
     `outputs` are the committed outputs of the last stage, by task. `notes` are further sentences for the summary: work
     that was reused, records that were skipped, faults that were inflicted. `backups_won` were faster than the attempt
-    that they backed up.
+    that they backed up. `moved` is what was passed on between processes, and by which ways.
     """
 
     kind: OutcomeKind
@@ -64,6 +65,7 @@ class JobOutcome:
     backups: int = 0
     backups_won: int = 0
     past_tasks: int = 0  # done before this run began, and not run again
+    moved: Links = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:

@@ -1,96 +1,46 @@
-"""How much was moved, over which links, in which way, and how long was it waited for?
-
-Whoever reads counts. A worker's figures travel with the result of the attempt that read, as counters of a name that no
-job can give; the executor takes them out again, and the summary has a line of the sum.
-"""
+"""What is said of what went between hosts, and what was used where it lay?"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
 
-_MARK = "\0moved\0"
+from mapreduce.storage.traffic import Link, Links, Moved, Way, add_links, with_moved, without_moved
+
+__all__ = ["Link", "Links", "Moved", "Way", "add_links", "moved_sentence", "with_moved", "without_moved"]
 
 NAMED_LINKS = 3
 """The sentence names so many, the busiest first."""
 
 
-class Link(NamedTuple):
-    """From whose disk to whose memory: the same host where it was read in place."""
-
-    source: str
-    reader: str
-
-    @property
-    def in_place(self) -> bool:
-        return self.source == self.reader
-
-
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What went over a link, and how long readers waited for it."""
-
-    bytes: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Moved) -> Moved:
-        return Moved(self.bytes + other.bytes, self.seconds + other.seconds)
-
-
-Links = Mapping[Link, Moved]
-
-
-def add_links(*tallies: Links) -> dict[Link, Moved]:
-    """The sum of tallies."""
-    total: dict[Link, Moved] = {}
-    for tally in tallies:
-        for link, moved in tally.items():
-            total[link] = total.get(link, Moved()) + moved
-    return total
-
-
-def with_moved(counters: Mapping[str, int], links: Links) -> dict[str, int]:
-    """The counters of an attempt, and with them what it moved; `without_moved` is the inverse."""
-    found = dict(counters)
-    for link, moved in links.items():
-        name = f"{_MARK}{link.source}\0{link.reader}\0"
-        found[name + "bytes"] = moved.bytes
-        found[name + "us"] = round(moved.seconds * 1e6)
-    return found
-
-
-def without_moved(counters: Mapping[str, int]) -> tuple[dict[str, int], dict[Link, Moved]]:
-    """The counters that are the job's, and what was moved."""
-    own: dict[str, int] = {}
-    links: dict[Link, Moved] = {}
-    for name, number in counters.items():
-        if not name.startswith(_MARK):
-            own[name] = number
-            continue
-        source, reader, unit = name.removeprefix(_MARK).split("\0")
-        moved = Moved(bytes=number) if unit == "bytes" else Moved(seconds=number / 1e6)
-        links = add_links(links, {Link(source, reader): moved})
-    return own, links
-
-
 def moved_sentence(links: Links) -> str:
     """For the summary: what went between hosts, by link, and what was read where it lay; "" if nothing was."""
-    between = {link: moved for link, moved in links.items() if not link.in_place and moved.bytes}
-    in_place = sum(moved.bytes for link, moved in links.items() if link.in_place)
+    read = {link: moved for link, moved in links.items() if link.way is Way.READ and moved.bytes}
+    between = {link: moved for link, moved in read.items() if not link.in_place}
+    in_place = sum(moved.bytes for link, moved in read.items() if link.in_place)
     words = [_between(between)] if between else []
     if in_place:
         words.append(f"{_size(in_place)} read in place")
     return "; ".join(words)
 
 
+def copied_sentence(links: Links, copies: int) -> str:
+    """For the summary: copies that were made on other hosts, which is apart from what tasks moved."""
+    total = sum(links.values(), Moved())
+    size = f"{_size(total.bytes)} in {total.seconds:.1f} s of copying"
+    return f"{copies:,} {'copy' if copies == 1 else 'copies'} of map outputs, {size}: {_named(links)}"
+
+
 def _between(links: Links) -> str:
-    busiest = sorted(links.items(), key=lambda item: (-item[1].bytes, item[0]))
+    total = sum(links.values(), Moved())
+    return f"moved {_size(total.bytes)} between hosts in {total.seconds:.1f} s of waiting: {_named(links)}"
+
+
+def _named(links: Links) -> str:
+    busiest = sorted(links.items(), key=lambda item: (-item[1].bytes, item[0][:2]))
     named = [f"{link.source} -> {link.reader} {_size(moved.bytes)}" for link, moved in busiest[:NAMED_LINKS]]
     if len(busiest) > NAMED_LINKS:
         named.append(f"{len(busiest) - NAMED_LINKS} more links")
-    total = add_links(*({Link("", "x"): moved} for moved in links.values()))[Link("", "x")]
-    return f"moved {_size(total.bytes)} between hosts in {total.seconds:.1f} s of waiting: {', '.join(named)}"
+    return ", ".join(named)
 
 
 def _size(number: int) -> str:
