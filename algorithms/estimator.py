@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import inspect
 import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -33,6 +37,8 @@ class Estimator:
 
     feature_names_: list[str]
     target_name_: str | None
+    lineage_: Mapping[str, Any] = MappingProxyType({})
+    """What files it was made from, and by which code: see `Engine.lineage`."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor parameters by name (scikit-learn's protocol)."""
@@ -62,11 +68,14 @@ class Estimator:
             self.target_name_ = getattr(y, "name", None)
             X = checked_matrix(X)
             dataset = mr.from_arrays(X, checked_target(y, rows=X.shape[0]) if self.needs_target else None)
-        if engine is not None:
-            self._fit(engine, dataset, _Names(names), observer)
-        else:
-            with mr.Engine("local" if isinstance(X, mr.Dataset) else "inline") as made:
-                self._fit(made, dataset, _Names(names), observer)
+        from_files = isinstance(X, mr.Dataset)
+        with (
+            nullcontext(engine) if engine is not None else mr.Engine("local" if from_files else "inline") as used,
+            ThreadPoolExecutor(1) as aside,
+        ):
+            lineage = aside.submit(used.lineage, self, dataset) if from_files else None
+            self._fit(used, dataset, _Names(names), observer)
+            self.lineage_ = lineage.result() if lineage is not None else {}
         if not getattr(self, "converged_", True):
             taken = getattr(self, "n_iter_", "all")
             logger.warning("%s has not converged after %s iterations; raise max_iter", self.name, taken)

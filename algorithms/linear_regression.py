@@ -27,7 +27,7 @@ import mapreduce as mr
 from algorithms.inference import inference
 from algorithms.metrics import RegressionMetrics
 from algorithms.rows import Array, matrix_of, no_rows, target_of
-from algorithms.sums import ExactGram
+from algorithms.sums import ExactGram, State
 from algorithms.sums.least_squares import Fit, fit
 from algorithms.sums_estimator import SumsEstimator
 
@@ -163,6 +163,12 @@ class LinearRegression(SumsEstimator):
 
     def width(self, state: Any) -> int:
         return int(state.columns - 1) // self.degree
+
+    def cut(self, state: Any, columns: Sequence[int]) -> State:
+        if self.degree > 1 or self.sums != "exact":
+            return super().cut(state, columns)
+        picked: ExactGram = state.pick(columns)
+        return picked
 
     def learn(self, state: Any) -> None:
         if isinstance(state, GramSums):

@@ -51,6 +51,7 @@ class Engine:
     `memory` bounds each worker, such as "512MB". `start` forces how workers begin (by fork or in a fresh interpreter);
     left alone, they are forked where that is safe. With `tracker` ("host:port") jobs are given to a tracker that stays
     (`mapreduce tracker`): inputs and outputs are paths on its host, and `workers` is the most that a job may use there.
+    `replicas`: on how many hosts map outputs lie, for jobs that don't say otherwise.
 
     ```python
     with mr.Engine(workers=8) as engine:
@@ -72,10 +73,11 @@ class Engine:
         ssh: str | None = None,
         key: str | Path | None = None,
         tracker: str | None = None,
+        replicas: int | None = None,
     ) -> None:
         if kind not in KINDS:
             raise UsageError(f"no engine {kind!r}; {near(kind, KINDS)}")
-        settings = settings_from({"workers": workers, "memory": memory})
+        settings = settings_from({"workers": workers, "memory": memory, "replicas": replicas})
         self.kind = kind
         self.workers = 1 if kind == "inline" else settings.workers or available_cpus()
         self.memory_bytes = settings.memory_bytes
@@ -94,6 +96,7 @@ class Engine:
         self._tracker: TrackerClient | None = None
         self._asked_workers = settings.workers
         self._asked_memory = memory
+        self._replicas = replicas
         self._cluster: Cluster | None = None
         self._resources = ExitStack()
         self._pool: Pool | None = None
@@ -115,11 +118,12 @@ class Engine:
         With `output` the result is written to that folder and committed once; without, it lives as long as the Result.
         Settings: `reducers`, `split_size`, `memory`, `block_size`, `max_attempts`, `task_timeout_seconds`,
         `output_format` (tsv, csv, jsonl, parquet; text, raw), `sort` (total order by key), `fresh` (replace an
-        output that exists), `incremental` (reuse map outputs of earlier runs where the input is unchanged). Raises a
-        MapReduceError whose class says who must act.
+        output that exists), `incremental` (reuse map outputs of earlier runs where the input is unchanged), `replicas`
+        (on how many hosts map outputs lie). Raises a MapReduceError whose class says who must act.
         """
         started = time.monotonic()
         check_job(job)
+        settings = {"replicas": self._replicas, **settings}
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
         if self._tracker_address is not None:
             return self._run_on_tracker(job, dataset, output, observer, settings)
@@ -127,6 +131,8 @@ class Engine:
             from mapreduce.engines.cluster_start import check_settings
 
             check_settings(asked)
+        elif asked.replicas > 1:
+            raise UsageError("replicas (--replicas) are copies on other hosts, and this engine has one; leave it out")
         if asked.chaos:
             from mapreduce.engines.chaos import check_chaos
 
@@ -160,6 +166,12 @@ class Engine:
             return self.run(by_split, some, observer=observer, **settings)
 
         return partials_of(fold, dataset, known, split_bytes, run)
+
+    def lineage(self, learner: object, dataset: Dataset) -> dict[str, Any]:
+        """What a model is made from: hashes of the learner's code and of what the splits of its input hold."""
+        from mapreduce.engines.lineage import lineage_of
+
+        return lineage_of(learner, dataset)
 
     def _run_on_tracker(
         self,

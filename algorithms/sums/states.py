@@ -15,6 +15,7 @@ minimum cannot be subtracted: PowerSums drops both ends then.)
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -37,6 +38,10 @@ class State:
     def to_bytes(self) -> bytes:
         """The canonical form: equal states, equal bytes."""
         raise NotImplementedError
+
+    def pack(self) -> bytes:
+        """All that is in it, also what the canonical form leaves out; `state_from_bytes` reads it."""
+        return self.to_bytes()
 
     def digest(self) -> str:
         """SHA-256 of the canonical form."""
@@ -155,7 +160,15 @@ class PowerSums(State):
     def from_bytes(cls, data: bytes) -> Self:
         _check_tag(cls.tag, data)
         rows, columns = int.from_bytes(data[4:12], "little"), int.from_bytes(data[12:16], "little")
-        return cls(rows, columns, Numbers.from_bytes(data[16:]), None if rows else ())
+        numbers, end = Numbers.read(data, 16)
+        ends: list[list[str]] | None = json.loads(data[end:]) if end < len(data) else None
+        known = None if ends is None else tuple((Fraction(low), Fraction(high)) for low, high in ends)
+        return cls(rows, columns, numbers, known if rows else ())
+
+    def pack(self) -> bytes:
+        """With the ends."""
+        ends = self.ends if self.ends is None else [[str(low), str(high)] for low, high in self.ends]
+        return self.to_bytes() + json.dumps(ends).encode()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -308,6 +321,9 @@ class ClassSums(State):
     def to_bytes(self) -> bytes:
         return self.tag + _labelled({label: state.to_bytes() for label, state in self.states.items()})
 
+    def pack(self) -> bytes:
+        return self.tag + _labelled({label: state.pack() for label, state in self.states.items()})
+
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _check_tag(cls.tag, data)
@@ -350,8 +366,6 @@ def _check_tag(tag: bytes, data: bytes) -> None:
 
 def _labelled(entries: Mapping[Any, bytes]) -> bytes:
     """Labels by their JSON text, in its order: a canonical form of a mapping."""
-    import json
-
     named = sorted((json.dumps(_plain(label)).encode(), body) for label, body in entries.items())
     return b"".join(len(part).to_bytes(4, "little") + part for entry in named for part in entry)
 
@@ -362,8 +376,6 @@ def _plain(label: Any) -> Any:
 
 
 def _read_labelled(data: bytes) -> dict[Any, bytes]:
-    import json
-
     parts, at = [], 0
     while at < len(data):
         size = int.from_bytes(data[at : at + 4], "little")

@@ -19,7 +19,7 @@ from mapreduce.storage.kept_outputs import kept_folder
 from mapreduce.storage.split_hashes import SplitHashes
 
 if TYPE_CHECKING:
-    from mapreduce.dataset import Dataset
+    from mapreduce.dataset import Dataset, PlannedInput
     from mapreduce.formats.base import Split
     from mapreduce.result import Result
 
@@ -77,9 +77,7 @@ def partials_of(
     if dataset.members:
         raise UsageError("partials of a union can't be told apart; take its members one by one")
     planned = dataset.plan(split_bytes, lasting=True)
-    hashes = SplitHashes(kept_folder() / "files")
-    found = contents_of(planned.format, planned.splits, hashes, placed=False)
-    contents = [_name(content, split) for content, split in zip(found, planned.splits, strict=True)]
+    contents = names_of_contents(planned)
     new = [split for split, content in zip(planned.splits, contents, strict=True) if content not in known]
     made: dict[int, Any] = {}
     if new:
@@ -93,8 +91,15 @@ def partials_of(
     ]
 
 
+def names_of_contents(planned: PlannedInput) -> list[str]:
+    """A short name for what each split holds: equal for equal contents, whatever the file is called."""
+    hashes = SplitHashes(kept_folder() / "files")
+    found = contents_of(planned.format, planned.splits, hashes, placed=False)
+    return [_name(content, split) for content, split in zip(found, planned.splits, strict=True)]
+
+
 def _name(content: Content | None, split: Split) -> str:
-    """A short name for what a split holds. Where it can't be known before it is read, the file's times must do."""
+    """Where the content can't be known before it is read, the file's times must do."""
     import xxhash
 
     file = split.file

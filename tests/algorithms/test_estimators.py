@@ -60,7 +60,7 @@ def test_a_saved_model_is_the_model_bit_for_bit(model: Estimator, tmp_path: Path
         assert np.asarray(before).dtype == np.asarray(after).dtype
     assert loaded.predict(X).tobytes() == model.predict(X).tobytes()
     page = json.loads((tmp_path / "model" / "model.json").read_text(), parse_constant=lambda name: pytest.fail(name))
-    assert page["schema"] == 1
+    assert page["schema"] == 2
 
 
 def test_what_is_not_finite_is_saved_as_text(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_what_is_no_model(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
     with pytest.raises(mr.UsageError, match="no model of ours"):
         load_model(tmp_path)
     LinearRegression().fit(X, Y).save(tmp_path)
-    (tmp_path / "arrays.npz").write_bytes(b"PK")
+    next(tmp_path.glob("arrays-*.npz")).write_bytes(b"PK")
     with pytest.raises(mr.UsageError, match="is damaged"):
         load_model(tmp_path)
     done = run_cli("predict", tmp_path, "rows.csv")

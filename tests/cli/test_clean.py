@@ -85,11 +85,11 @@ def test_a_complete_output_stays(clean: Clean, tmp_path: Path) -> None:
 
 
 def test_a_model_stays(clean: Clean, tmp_path: Path) -> None:
-    root = make(tmp_path / "model", "model.json", "arrays.npz", "_events.jsonl")
+    root = make(tmp_path / "model", "model.json", "arrays-0a.npz", "_events.jsonl")
     assert clean(root) == (0, "nothing to remove\n", "")
     make(root, "_job/lock", "_job/steps/00000.value")
     assert clean(root)[0] == 0
-    assert names_in(root) == ["_events.jsonl", "arrays.npz", "model.json"]
+    assert names_in(root) == ["_events.jsonl", "arrays-0a.npz", "model.json"]
 
 
 def test_what_a_failed_job_said_of_itself_goes(clean: Clean, tmp_path: Path) -> None:
