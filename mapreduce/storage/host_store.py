@@ -18,8 +18,9 @@ from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
 from mapreduce.storage.host_paths import split_path
+from mapreduce.storage.mapping import CHUNK_BYTES, check, new_memory
 from mapreduce.storage.segment_format import HEADER_BYTES
-from mapreduce.storage.store import Store
+from mapreduce.storage.store import Store, map_whole
 
 _Answer = TypeVar("_Answer", int, bytes)
 
@@ -83,6 +84,17 @@ class HostStore:
         if not hosts or self.me in hosts:
             return self.near.size(rest)
         return self._asked(hosts, rest, lambda host: self.others.size(host, self._shared(rest)))
+
+    def map_whole(self, path: str, size: int, checksum: int) -> memoryview:
+        """See the function of this name in `store`."""
+        hosts, rest = split_path(path)
+        if not hosts or self.me in hosts:
+            return map_whole(self.near, rest, size, checksum)
+        data, end = new_memory(size), 0
+        while end < size and (piece := self.read(path, end, min(CHUNK_BYTES, size - end))):
+            data[end : end + len(piece)] = piece
+            end += len(piece)
+        return check(data[:end], size, checksum)
 
     def will_read(self, ranges: Sequence[tuple[str, int, int]]) -> None:
         """(path, offset, size) of ranges that are read next, all at the same time, each from front to back."""
