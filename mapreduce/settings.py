@@ -77,10 +77,11 @@ class Settings:
     incremental: bool = False  # reuse map outputs of earlier runs, and keep those of this one
     placement: str = "hybrid"  # of tasks on hosts that have their input: see tracker.placement
     files: tuple[str, ...] = ()  # further files that the job opens, sent along with its code
+    replicas: int = 1  # on how many hosts map outputs lie; beyond 1 on a cluster alone
     chaos: str = ""  # "SEED" or "SEED:kill=0.05,...": faults to inflict on ourselves
 
     def __post_init__(self) -> None:
-        for name in ("workers", "reducers", "split_bytes", "memory_bytes", "block_bytes", "max_attempts"):
+        for name in ("workers", "reducers", "split_bytes", "memory_bytes", "block_bytes", "max_attempts", "replicas"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"{name} is {value}; it must be at least 1")
@@ -116,6 +117,7 @@ def settings_from(asked: dict[str, Any]) -> Settings:
         "skip_bad_records": ("skip_bad_records", float),
         "incremental": ("incremental", bool),
         "placement": ("placement", str),
+        "replicas": ("replicas", int),
         "files": ("files", lambda paths: tuple(map(str, [paths] if isinstance(paths, str) else paths))),
         "chaos": ("chaos", str),
     }

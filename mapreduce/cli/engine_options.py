@@ -39,6 +39,7 @@ class EngineOptions:
     skip_bad_records: float | None = None
     incremental: bool = False
     placement: str | None = None
+    replicas: int | None = None
     files: tuple[str, ...] = ()
     chaos: str | None = None
     trace: Path | None = None
@@ -86,6 +87,7 @@ class EngineOptions:
             "skip_bad_records": self.skip_bad_records,
             "incremental": self.incremental or None,
             "placement": self.placement,
+            "replicas": self.replicas,
             "files": self.files or None,
             "chaos": self.chaos,
         }
@@ -142,6 +144,7 @@ _COMMON = (
     click.option(
         "--placement", type=click.Choice(PLACEMENTS), metavar="P", help="Of tasks on hosts: balance, locality, hybrid."
     ),
+    click.option("--replicas", type=POSITIVE, metavar="K", help="Keep map outputs on K hosts. Default: 1, no copies."),
     click.option("--chaos", metavar="SEED[:FAULTS]", help="Injure the engine on purpose: 7:kill=0.05,stop=0.02."),
     click.option("--hosts", metavar="A,B:4,...", help="Run on these hosts, begun over ssh; @FILE has one a line."),
     click.option("--listen", metavar="ADDRESS", help="Let agents that were begun by hand join: HOST:PORT."),

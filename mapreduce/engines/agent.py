@@ -25,32 +25,21 @@ from typing import Protocol
 
 from mapreduce.engines.agent_data import Reach
 from mapreduce.engines.agent_job import AgentPackage
+from mapreduce.engines.copier import Answer, Wish
 from mapreduce.engines.meeting import (
     AWAY_SECONDS,
     HEARTBEAT_SECONDS,
     SILENCE_SECONDS,
     Begin,
+    CopyOrder,
+    Have,
     Places,
-    encode_failure,
-    encode_finished,
-    encode_lost,
-    encode_pid,
-    encode_progress,
+    message_of,
 )
 from mapreduce.engines.scratch import Scratch
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, WorkerId
-from mapreduce.tracker.executor import (
-    Cancelled,
-    Failed,
-    Finished,
-    LogLines,
-    Lost,
-    NoWorkers,
-    Progress,
-    Ready,
-    Report,
-)
+from mapreduce.tracker.executor import Lost, Ready, Report
 from mapreduce.wire.bundles import bundled, unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
 from mapreduce.wire.questions import decode_page
@@ -98,6 +87,9 @@ class Data(Protocol):
     def open_job(self, key: str, root: str, me: str) -> Reach: ...
     def forget_job(self, key: str) -> None: ...
     def set_places(self, places: dict[str, str]) -> None: ...
+    def copy(self, wish: Wish) -> None: ...
+    def copied(self) -> list[Answer]: ...
+    def stop_copies(self) -> None: ...
 
 
 class State(Enum):
@@ -141,7 +133,7 @@ class Agent:
         self._draw = draw
         self._data = data
         self._job = 0
-        self._key = ""
+        self._key = self._root = ""  # the name of its files' folder, and the folder
         self._epoch = -1  # of the tracker
         self._known: set[WorkerId] = set()  # of whom the tracker was told
         self._stopping = ""
@@ -170,6 +162,7 @@ class Agent:
             self._hear(message)
         for report in self._pool.wait(0):
             self._tell(report)
+        self._tell_of_copies()
         self._flush()
         self._look()
         if self._stopping:
@@ -260,6 +253,8 @@ class Agent:
         if self._job:
             self._job = 0
             self._key = ""
+            if self._data is not None:
+                self._data.stop_copies()
             self._pool.settle(SETTLE_SECONDS)
             self._tell_of_workers()
 
@@ -317,6 +312,8 @@ class Agent:
             self._pool.start(attempt, worker, bytes(message.body[0]))
         elif message.kind == Kind.CANCEL and attempt is not None:
             self._pool.cancel(attempt, worker)
+        elif message.kind == Kind.COPY and attempt is not None and self._data is not None:
+            self._data.copy(Wish(self._job, attempt, self._root, self._key, CopyOrder.decode(message.body)))
         elif message.kind == Kind.END:
             self._end_job()
             self._say(Message(Kind.END, message.job))  # nothing of it runs any more
@@ -326,7 +323,7 @@ class Agent:
         begin = Begin.decode(message.body[:1])
         root = begin.shared or str(self._scratch.open_job(begin.key, self._clock()))
         limits = [limit for limit in (begin.memory_bytes, self._habits.memory_bytes) if limit]
-        self._job, self._key = message.job, begin.key
+        self._job, self._key, self._root = message.job, begin.key, root
         reach = None if self._data is None else self._data.open_job(begin.key, root, self._hello.host)
         self._pool.begin(AgentPackage(bytes(message.body[1]), root, reach), min(limits, default=0))
         self._tell_of_workers()
@@ -345,6 +342,12 @@ class Agent:
             self._known.discard(report.worker)
         if self._state is State.JOINED:
             self._say(message_of(report, self._job))
+
+    def _tell_of_copies(self) -> None:
+        for job, attempt, told in self._data.copied() if self._data is not None else ():
+            if job == self._job and self._state is State.JOINED:
+                kind = Kind.HAVE if isinstance(told, Have) else Kind.NO_COPY
+                self._say(Message(kind, job, attempt, body=told.encode()))
 
     def _say(self, message: Message) -> None:
         if len(self._outbox) + len(self._unsent) < OUTBOX_MESSAGES or message.kind not in (Kind.LOG, Kind.PROGRESS):
@@ -368,25 +371,3 @@ class Agent:
             self._tell(Lost(worker, "ended between jobs"))
         for worker in sorted(ready - self._known):
             self._tell(Ready(worker, self._pool.pid(worker) or 0))
-
-
-def message_of(report: Report, job: int) -> Message:
-    """What is said to the tracker of something that the pool reports."""
-    match report:
-        case Ready(worker, pid):
-            return Message(Kind.READY, job, None, worker, encode_pid(pid))
-        case Finished(worker, attempt, result):
-            return Message(Kind.FINISHED, job, attempt, worker, encode_finished(result))
-        case Failed(worker, attempt, failure):
-            return Message(Kind.FAILED, job, attempt, worker, encode_failure(failure))
-        case Cancelled(worker, attempt):
-            return Message(Kind.CANCELLED, job, attempt, worker)
-        case Progress(sample):
-            return Message(Kind.PROGRESS, job, sample.attempt, sample.worker, encode_progress(report))
-        case LogLines(worker, attempt, text):
-            return Message(Kind.LOG, job, attempt, worker, (text.encode(errors="backslashreplace"),))
-        case Lost(worker):
-            return Message(Kind.LOST, job, None, worker, encode_lost(report))
-        case NoWorkers(reason):
-            return Message(Kind.NO_WORKERS, job, body=(reason.encode(errors="replace"),))
-    raise AssertionError(f"a pool does not report {report!r}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.engines.copier import Answer, Copier, Wish
 from mapreduce.errors import InternalError
 from mapreduce.formats.inputs import forget_host_files, use_host_files
 from mapreduce.storage import store
@@ -47,6 +48,8 @@ class AgentData:
 
     def __init__(self, host: str, key: ClusterKey, folders: Sequence[str] = ()) -> None:
         self._key = key
+        self._me = ""
+        self._copier: Copier | None = None
         self._folders = tuple(folders)
         self._server = serve_data(host, key)
         for number, folder in enumerate(folders):
@@ -58,6 +61,7 @@ class AgentData:
 
     def open_job(self, key: str, root: str, me: str) -> Reach:
         """Serve the folder of a job; what its workers need to read on other hosts."""
+        self._me = me
         self._server.offer(key, root)
         return Reach(me, self._folders, key, self.address, self._key.public, self._key.secret)
 
@@ -65,11 +69,33 @@ class AgentData:
         """Harmless if there is none."""
         self._server.withdraw(key)
 
+    def copy(self, wish: Wish) -> None:
+        """Begin to copy an output of the job that was opened last."""
+        if self._copier is None:
+            self._copier = Copier(self._me, self._client)
+        self._copier.ask(wish)
+
+    def copied(self) -> list[Answer]:
+        """What became of copies, since the last call."""
+        return [] if self._copier is None else self._copier.answers()
+
+    def stop_copies(self) -> None:
+        """Those that are not done are not wanted any more."""
+        if self._copier is not None:
+            self._copier.stop()
+
+    def _client(self) -> DataClient:
+        from mapreduce.wire.data_client import DataClient
+
+        return DataClient(self._key, {self._me: self.address}, me=self._me)
+
     def set_places(self, places: dict[str, str]) -> None:
         """Where the data of each host is served."""
         self._server.set_places(places)
 
     def close(self) -> None:
+        if self._copier is not None:
+            self._copier.close()
         self._server.close()
 
 

@@ -28,6 +28,7 @@ from hashlib import blake2b
 from typing import Any, Protocol
 
 from mapreduce.dataflow.attempt import FoldMapSpec, FoldReduceSpec, MapSpec
+from mapreduce.dataflow.results import Output
 from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, without_told
 from mapreduce.errors import UsageError, near
 from mapreduce.ids import AttemptId, TaskId, WorkerId
@@ -204,6 +205,11 @@ class ChaosExecutor:
         """The name of the host that a worker is on, where there are several."""
         of_other: Callable[[WorkerId], str] = getattr(self._executor, "host_of", lambda _: "")
         return of_other(worker)
+
+    def committed(self, attempt: AttemptId, output: Output) -> None:
+        """An output counts."""
+        tell: Callable[[AttemptId, Output], None] = getattr(self._executor, "committed", lambda *_: None)
+        tell(attempt, output)
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
         fault = self._chaos.fault_for(attempt)

@@ -15,15 +15,18 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from mapreduce.dataflow.package import JobPackage
-from mapreduce.dataflow.results import Failure, FailureKind
+from mapreduce.dataflow.results import Failure, FailureKind, Output
 from mapreduce.dataflow.skipping import COUNTER
+from mapreduce.engines.copies import Order
 from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
 from mapreduce.engines.hub import Hub
-from mapreduce.engines.hub_books import place_of
-from mapreduce.engines.meeting import Begin
+from mapreduce.engines.hub_books import CopyFailed, CopyMade, HostJoined, HostLeft, HubReport
+from mapreduce.engines.meeting import Begin, CopyOrder
+from mapreduce.engines.replicas import Replicas
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.storage.host_paths import join_path, split_path
 from mapreduce.storage.paths import JobPaths
-from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, Ready, Report
+from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, OutputsGone, Ready, Report
 from mapreduce.wire.traffic import Link, Links, Moved, add_links, moved_sentence, without_moved
 from mapreduce.workers.failures import describe
 
@@ -49,7 +52,7 @@ class ClusterExecutor:
     """One job on the agents of a hub. Closing it leaves them idle and connected.
 
     `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong. `forgives_losses`: no host
-    is avoided for what its workers suffer."""
+    is avoided for what its workers suffer. `replicas`: on how many hosts what a stage leaves for the next shall lie."""
 
     runs_here = False
 
@@ -63,6 +66,7 @@ class ClusterExecutor:
         tell: Callable[[str], None] = lambda sentence: None,
         *,
         forgives_losses: bool = False,
+        replicas: int = 1,
     ) -> None:
         self._hub = hub
         self._forgives_losses = forgives_losses
@@ -79,7 +83,9 @@ class ClusterExecutor:
         self._gone: set[str] = set()
         self._lost_any = False
         self._open = True
-        self._job = hub.open_job(begin, pickle.dumps(package, protocol=5))
+        self._replicas = Replicas(replicas, self._copy) if replicas > 1 and carrier is not None else None
+        data = pickle.dumps(package, protocol=5)
+        self._job = hub.open_job(begin, data, tells_hosts=self._replicas is not None)
 
     def workers(self) -> Sequence[WorkerId]:
         return ()  # the hub reports those that are there as Ready
@@ -91,6 +97,14 @@ class ClusterExecutor:
     def hosts_here(self) -> list[str]:
         """Names of the hosts that work for the job."""
         return [agent.name for agent in self._hub.agents() if agent.seats and agent.name not in self._avoided]
+
+    def committed(self, attempt: AttemptId, output: Output) -> None:
+        """An output counts."""
+        if self._replicas is not None:
+            self._replicas.committed(attempt, output)
+
+    def _copy(self, order: Order) -> None:
+        self._hub.copy(self._job, order.attempt, order.host, CopyOrder(order.path, order.bytes))
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
         lost = self._lost_inputs(spec) if self._lost_any else ()
@@ -113,6 +127,8 @@ class ClusterExecutor:
         if self._carried:
             timeout_seconds = min(timeout_seconds, CARRIED_SECONDS)
         reports += self._arrived()
+        if self._replicas is not None:
+            self._replicas.order(self._avoided)
         for report in self._hub.wait(self._job, 0 if reports else timeout_seconds):
             reports += self._heard(report)
         return reports
@@ -128,6 +144,8 @@ class ClusterExecutor:
                 self.moved = add_links(self.moved, self._carrier.moved)
             if sentence := moved_sentence(self.moved):
                 self._tell(sentence)
+            for sentence in self._replicas.sentences() if self._replicas is not None else ():
+                self._tell(sentence)
 
     def _by_host(self) -> str:
         """What each host did, for the summary."""
@@ -141,8 +159,13 @@ class ClusterExecutor:
 
     # --- reports
 
-    def _heard(self, report: Report) -> list[Report]:
+    def _heard(self, report: HubReport) -> list[Report]:
         match report:
+            case HostJoined() | HostLeft() | CopyMade() | CopyFailed():
+                return [] if self._replicas is None else self._replicas.heard(report)
+            case OutputsGone():
+                if self._replicas is not None:
+                    self._replicas.heard(report)
             case Ready(worker, _):
                 self._hosts[worker] = host = self._hub.host_of(worker)
                 self._gone.discard(host)
@@ -182,7 +205,7 @@ class ClusterExecutor:
         if path is not None and attempt.task.stage == self._last_stage:
             wanted.append(path)
         elif path is not None:
-            there = replace(result.output, path=place_of(host) + path)
+            there = replace(result.output, path=join_path([host], path))
             report = report._replace(result=replace(result, output=there))
         if not wanted:
             return [report]
@@ -233,8 +256,8 @@ class ClusterExecutor:
         return tuple(task for task, path in zip(tasks, paths, strict=True) if path and self._is_gone(path))
 
     def _is_gone(self, path: str) -> bool:
-        host, slash, _ = path[1:].partition("/") if path.startswith("@") else ("", "", "")
-        return bool(slash) and self._hub.host_is_gone(self._job, host)
+        hosts, _ = split_path(path)
+        return bool(hosts) and all(self._hub.host_is_gone(self._job, host) for host in hosts)
 
 
 CARRIED_SECONDS = 0.01

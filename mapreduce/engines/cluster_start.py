@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.agent_data import serve_data
+from mapreduce.engines.broadcast import named, offered_as
 from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
@@ -30,7 +31,7 @@ from mapreduce.engines.hub_books import TRACKER
 from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
-from mapreduce.storage.host_store import split_path
+from mapreduce.storage.host_paths import join_path, split_path
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
@@ -78,6 +79,7 @@ class Cluster:
     def __init__(self, options: ClusterOptions) -> None:
         options.check()
         self._resources = ExitStack()
+        self._state = ""  # by which name the job's large data is offered
         self._asked = 0  # workers of the hosts that were named, where it was said how many
         try:
             self._open(options, options.specs())
@@ -150,6 +152,10 @@ class Cluster:
         self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
         package = replace(pack_job(context), sources=(), carried=code_of(context.job))
+        if package.state is not None:
+            state = named(package.state)
+            package, self._state = replace(package, state=state), offered_as(state)
+            self._inputs.offer_files({self._state: state.path})
         return ClusterExecutor(
             self.hub,
             begin,
@@ -158,22 +164,24 @@ class Cluster:
             carrier,
             prepared.notes.append,
             forgives_losses=bool(context.settings.chaos),
+            replicas=context.settings.replicas,
         )
 
-    def finder(self, prepared: Prepared) -> Callable[[str], bool]:
-        """Says whether a host still has an output of an earlier run of this job. Hosts that are about to come back are
+    def finder(self, prepared: Prepared) -> Callable[[str], str]:
+        """Says which hosts still have an output of an earlier run of this job. Hosts that are about to come back are
         waited for, all together RETURN_SECONDS at the most."""
         key = job_key(prepared)
         left = [RETURN_SECONDS]
 
-        def is_there(path: str) -> bool:
-            hosts, _ = split_path(path)
+        def where(path: str) -> str:
+            hosts, rest = split_path(path)
             started = time.monotonic()
-            found = self.hub.wait_until(lambda: any(self.hub.keeps(host, key) for host in hosts), left[0])
+            self.hub.wait_until(lambda: all(self.hub.keeps(host, key) for host in hosts), left[0])
             left[0] -= time.monotonic() - started
-            return found
+            there = [host for host in hosts if self.hub.keeps(host, key)]
+            return join_path(there, rest) if there else ""
 
-        return is_there
+        return where
 
     def _data_client(self) -> DataClient:
         from mapreduce.wire.data_client import DataClient
@@ -187,7 +195,7 @@ class Cluster:
     def forget(self, prepared: Prepared) -> None:
         """The job's files on other hosts may go, and our inputs are no longer for them to read."""
         self._inputs.withdraw(split.file for split in prepared.work.splits)
-        self._inputs.withdraw_files(file.offered_as for file in prepared.context.files)
+        self._inputs.withdraw_files([self._state, *(file.offered_as for file in prepared.context.files)])
         self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:

@@ -6,8 +6,9 @@ import re
 from collections.abc import Container
 from dataclasses import dataclass, field
 from itertools import count
+from typing import NamedTuple
 
-from mapreduce.engines.meeting import Begin, decode_failure, decode_finished
+from mapreduce.engines.meeting import Begin, CopyTrouble, Have, decode_failure, decode_finished
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Report
 from mapreduce.wire.messages import Hello, Kind, Message
@@ -51,12 +52,50 @@ class JobBook:
     number: int
     begin: Begin
     package: bytes
-    reports: list[Report] = field(default_factory=list)
+    tells_hosts: bool = False
+    reports: list[HubReport] = field(default_factory=list)
     attended_at: float = 0.0  # when it last had a worker
     gone: set[str] = field(default_factory=set)  # names of hosts that were lost
 
     def message(self) -> Message:
         return Message(Kind.BEGIN, self.number, body=(*self.begin.encode(), self.package))
+
+
+class HostJoined(NamedTuple):
+    """A host works for the job. Agents with the same `machine` may be of one machine."""
+
+    host: str
+    machine: str
+
+
+class HostLeft(NamedTuple):
+    """It does not any more; what it was told to do is forgotten there."""
+
+    host: str
+
+
+class CopyMade(NamedTuple):
+    """A host has copied an output."""
+
+    host: str
+    attempt: AttemptId
+    have: Have
+
+
+class CopyFailed(NamedTuple):
+    """It could not."""
+
+    host: str
+    attempt: AttemptId
+    trouble: CopyTrouble
+
+
+HubReport = Report | HostJoined | HostLeft | CopyMade | CopyFailed
+
+
+def machine_of(address: str) -> str:
+    """The part of a data address that names the machine."""
+    return address.rpartition(":")[0]
 
 
 def choose_name(wished: str, taken: Container[str]) -> str:
@@ -76,8 +115,3 @@ def ending_of(worker: WorkerId, attempt: AttemptId, message: Message) -> Report:
         case Kind.CANCELLED:
             return Cancelled(worker, attempt)
     raise ValueError(f"not for a tracker: {message.kind.name}")
-
-
-def place_of(host: str) -> str:
-    """What paths of outputs begin with that lie on a host."""
-    return f"@{host}/"

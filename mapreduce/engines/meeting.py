@@ -14,8 +14,19 @@ from typing import Any
 
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import WorkerId
-from mapreduce.tracker.executor import Lost, Progress, WorkerSample
-from mapreduce.wire.messages import Frame, Words
+from mapreduce.tracker.executor import (
+    Cancelled,
+    Failed,
+    Finished,
+    LogLines,
+    Lost,
+    NoWorkers,
+    Progress,
+    Ready,
+    Report,
+    WorkerSample,
+)
+from mapreduce.wire.messages import Frame, Kind, Message, Words
 from mapreduce.workers.messages import decode_result, encode_result
 
 HEARTBEAT_SECONDS = 1.0
@@ -50,6 +61,31 @@ class Places(Words):
 
     def as_dict(self) -> dict[str, str]:
         return dict(zip(self.hosts, self.addresses, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class CopyOrder(Words):
+    """Copy an output: its path with the hosts that have it, and its size."""
+
+    path: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Have(Words):
+    """A copy lies here: from which host so many bytes came and in which time; none if it lay here already."""
+
+    source: str
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class CopyTrouble(Words):
+    """There is no copy here, and why. `ours`: for want of something on this host, whichever output it may be."""
+
+    reason: str
+    ours: bool = False
 
 
 # --- what becomes of attempts
@@ -107,3 +143,25 @@ def encode_pid(pid: int) -> tuple[bytes, ...]:
 
 def decode_pid(body: Frames) -> int:
     return int(_PID.unpack(body[0])[0])
+
+
+def message_of(report: Report, job: int) -> Message:
+    """What is said to the tracker of something that the pool reports."""
+    match report:
+        case Ready(worker, pid):
+            return Message(Kind.READY, job, None, worker, encode_pid(pid))
+        case Finished(worker, attempt, result):
+            return Message(Kind.FINISHED, job, attempt, worker, encode_finished(result))
+        case Failed(worker, attempt, failure):
+            return Message(Kind.FAILED, job, attempt, worker, encode_failure(failure))
+        case Cancelled(worker, attempt):
+            return Message(Kind.CANCELLED, job, attempt, worker)
+        case Progress(sample):
+            return Message(Kind.PROGRESS, job, sample.attempt, sample.worker, encode_progress(report))
+        case LogLines(worker, attempt, text):
+            return Message(Kind.LOG, job, attempt, worker, (text.encode(errors="backslashreplace"),))
+        case Lost(worker):
+            return Message(Kind.LOST, job, None, worker, encode_lost(report))
+        case NoWorkers(reason):
+            return Message(Kind.NO_WORKERS, job, body=(reason.encode(errors="replace"),))
+    raise AssertionError(f"a pool does not report {report!r}")

@@ -154,8 +154,8 @@ class Prepared:
     notes: list[str] = field(default_factory=list)
     """Sentences for the summary; append to them until the job has ended. They end up in `JobOutcome.notes`."""
 
-    elsewhere: Callable[[str], bool] = lambda path: False
-    """Whether an earlier run's output, whose path names other hosts, can still be read there."""
+    elsewhere: Callable[[str], str] = lambda path: ""
+    """An earlier run's output, whose path names other hosts, with those on which it can still be read; else ""."""
 
     keeper: Keeper | None = None
     past: list[Event] = field(default_factory=list)

@@ -26,7 +26,7 @@ from mapreduce.storage.store import TEMPORARY, ExplainedFile, explained, open_st
 from mapreduce.tracker.events import AttemptFinished
 from mapreduce.tracker.journal import JournalWriter, read_journal
 from mapreduce.tracker.plan import Plan
-from mapreduce.tracker.resuming import standing
+from mapreduce.tracker.resuming import at_path, standing
 
 logger = logging.getLogger(__name__)
 
@@ -106,18 +106,18 @@ def ended_at(root: Path) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(max(times, default=0.0)))
 
 
-def nowhere(path: str) -> bool:
+def nowhere(path: str) -> str:
     """Without other hosts, no output lies on one."""
-    return False
+    return ""
 
 
 def recover(
-    root: Path, plan: Plan, fingerprint: str, *, writes_parts: bool, elsewhere: Callable[[str], bool] = nowhere
+    root: Path, plan: Plan, fingerprint: str, *, writes_parts: bool, elsewhere: Callable[[str], str] = nowhere
 ) -> list[AttemptFinished]:
     """What an earlier run finished and is still there. Writes the journal anew, with just that, and removes all else.
 
-    `writes_parts`: the last stage's outputs are parts of the folder, renamed when they are committed. `elsewhere` says
-    whether a path that names hosts can be read on one of them.
+    `writes_parts`: the last stage's outputs are parts of the folder, renamed when they are committed. `elsewhere` gives
+    a path with those of its hosts on which it can still be read; "" if there are none.
     """
     path = Path(root, JobPaths("").journal)
     try:
@@ -132,7 +132,8 @@ def recover(
             logger.warning("%s", journal.problem())
         last = plan.last_stage if writes_parts else -1
         same = journal.fingerprint == fingerprint
-        events = standing(plan, journal.events if same else (), _finder(root, last, elsewhere))
+        known = standing(plan, journal.events if same else (), _finder(root, last, elsewhere))
+        events = [_narrowed(event, elsewhere) for event in known]
     _rewrite(root, fingerprint, events)
     attempts = {attempt_name(event.attempt) for event in events}
     parts = {event.attempt.task.index for event in events if event.attempt.task.stage == plan.last_stage}
@@ -140,7 +141,7 @@ def recover(
     return events
 
 
-def _finder(root: Path, parts_stage: int, elsewhere: Callable[[str], bool]) -> Callable[[AttemptFinished], bool]:
+def _finder(root: Path, parts_stage: int, elsewhere: Callable[[str], str]) -> Callable[[AttemptFinished], bool]:
     """Says whether an output lies there with its size. Its content is checked by who reads it."""
     sizes: dict[int, int] = {}
     if parts_stage >= 0:
@@ -153,7 +154,7 @@ def _finder(root: Path, parts_stage: int, elsewhere: Callable[[str], bool]) -> C
         if output.path is None:
             return True
         if output.path.startswith("@"):
-            return elsewhere(output.path)
+            return bool(elsewhere(output.path))
         path = Path(root, output.path)
         if event.attempt.task.stage != parts_stage:
             return path.is_file() and path.stat().st_size == output.bytes
@@ -163,6 +164,13 @@ def _finder(root: Path, parts_stage: int, elsewhere: Callable[[str], bool]) -> C
         return (committed is not None or path.is_dir()) and (committed or 0) + waiting == output.bytes
 
     return is_there
+
+
+def _narrowed(event: AttemptFinished, elsewhere: Callable[[str], str]) -> AttemptFinished:
+    """An output on several hosts, of which some may be gone."""
+    path = event.result.output.path or ""
+    left = elsewhere(path) if path.startswith("@") else ""
+    return at_path(event, left) if left not in ("", path) else event
 
 
 def _rewrite(root: Path, fingerprint: str, events: list[AttemptFinished]) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mapreduce.dataflow.results import Output
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import (
     Cancelled,
@@ -75,6 +76,11 @@ class LeasedExecutor:
     def host_of(self, worker: WorkerId) -> str:
         seat = self._seats.get(worker)
         return "" if seat is None else seat.host
+
+    def committed(self, attempt: AttemptId, output: Output) -> None:
+        """An output counts."""
+        tell: Callable[[AttemptId, Output], None] = getattr(self._executor, "committed", lambda *_: None)
+        tell(attempt, output)
 
     def start(self, attempt: AttemptId, worker: WorkerId, spec: Any) -> None:
         seat = self._seats.get(worker)

@@ -14,9 +14,9 @@ from mapreduce import __version__
 from mapreduce.dataflow.results import AttemptResult, Output
 from mapreduce.engines.agent import Agent, Habits
 from mapreduce.engines.agent_job import AgentPackage
-from mapreduce.engines.hub import PYTHON
 from mapreduce.engines.meeting import Begin, decode_finished
 from mapreduce.engines.scratch import Scratch
+from mapreduce.engines.sessions import PYTHON
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.executor import Finished, LogLines, Lost, Ready, Report

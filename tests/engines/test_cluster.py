@@ -220,7 +220,7 @@ def test_an_agent_is_killed(scene: Scene, job: type[Any]) -> None:
 
 
 def test_a_zombie_cannot_commit(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mapreduce.engines.hub.SILENCE_SECONDS", 2.0)
+    monkeypatch.setattr("mapreduce.engines.sessions.SILENCE_SECONDS", 2.0)
     zombie = scene.agents.begin("a")
     scene.agents.begin("b")
 

@@ -8,11 +8,13 @@ import pytest
 
 from mapreduce import __version__
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output
-from mapreduce.engines.hub import PYTHON, Hub
+from mapreduce.engines.hub import Hub
+from mapreduce.engines.hub_books import HubReport
 from mapreduce.engines.meeting import Begin, encode_failure, encode_finished, encode_lost, encode_pid
+from mapreduce.engines.sessions import PYTHON
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.executor import Failed, Finished, Lost, NoWorkers, OutputsGone, Ready, Report
+from mapreduce.tracker.executor import Failed, Finished, Lost, NoWorkers, OutputsGone, Ready
 from mapreduce.wire.bundles import unbundled
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
 
@@ -65,7 +67,7 @@ class Scene:
         self.hub = Hub(self.wire, clock=self.wire.clock, lonely_seconds=lonely_seconds)
         self.job = self.hub.open_job(Begin("job-1"), b"the package")
 
-    def join(self, peer: bytes, host: str = "a", workers: int = 1, kept: tuple[str, ...] = ()) -> list[Report]:
+    def join(self, peer: bytes, host: str = "a", workers: int = 1, kept: tuple[str, ...] = ()) -> list[HubReport]:
         hello = replace(HELLO, host=host, scratch=f"scratch of {host}", workers=workers, kept=kept)
         self.say(peer, Message(Kind.HELLO, body=hello.encode()))
         for number in range(workers):
@@ -75,17 +77,17 @@ class Scene:
     def say(self, peer: bytes, message: Message) -> None:
         self.wire.inbox.append((peer, message))
 
-    def finish(self, peer: bytes, attempt: AttemptId, worker: int = 0, job: int | None = None) -> list[Report]:
+    def finish(self, peer: bytes, attempt: AttemptId, worker: int = 0, job: int | None = None) -> list[HubReport]:
         body = encode_finished(RESULT)
         self.say(peer, Message(Kind.FINISHED, self.job if job is None else job, attempt, worker, body))
         return self.wait()
 
-    def wait(self, seconds: float = 0.0) -> list[Report]:
+    def wait(self, seconds: float = 0.0) -> list[HubReport]:
         return self.hub.wait(self.job, seconds)
 
-    def pass_time(self, seconds: float, *alive: bytes) -> list[Report]:
+    def pass_time(self, seconds: float, *alive: bytes) -> list[HubReport]:
         """Some time, in which these agents send their heartbeats."""
-        reports: list[Report] = []
+        reports: list[HubReport] = []
         for _ in range(round(seconds / 0.5)):
             self.wire.time += 0.5
             for peer in alive:

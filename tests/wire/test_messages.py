@@ -65,7 +65,7 @@ def test_frames_may_be_views(message: Message) -> None:
 
 def test_views_are_measured_in_bytes() -> None:
     numbers = memoryview(bytes(80)).cast("H")
-    frames = encode_message(Message(Kind.PIECE, body=(numbers,)))
+    frames = encode_message(Message(Kind.START, body=(numbers,)))
     assert decode_message([frames[0], bytes(80)]).body == (bytes(80),)
 
 
