@@ -61,7 +61,8 @@ def open_table(
 ) -> Dataset:
     """The input of an algorithm: of any format with columns of numbers, by suffix where none is named.
 
-    `columns` are options of the format that the command gives by itself, as on the command line: target, features.
+    `columns` are options of the format that the command gives by itself, as on the command line: target, features,
+    weights.
     """
     from mapreduce.dataset import read
 
@@ -71,6 +72,14 @@ def open_table(
         if value is not None and not _takes(name, option):
             raise UsageError(f"{name} files name no {option}; leave out --{option}, or choose another --format")
     return read(*paths, format=name, **_options(name, [*assignments, *reading]))
+
+
+def suited(estimator: Any, dataset: Dataset) -> Dataset:
+    """The dataset as an estimator, or its class, reads it: the target of a classifier may be text, and so may the
+    features of one that says `takes_categories`."""
+    if getattr(estimator, "kind", None) == "classifier":
+        dataset = dataset.with_labels()
+    return dataset.with_categories() if getattr(estimator, "takes_categories", False) else dataset
 
 
 def format_of(paths: Sequence[str], format_name: str | None = None) -> str:
