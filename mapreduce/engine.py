@@ -127,11 +127,7 @@ class Engine:
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
         if self._tracker_address is not None:
             return self._run_on_tracker(job, dataset, output, observer, settings)
-        if self.kind == "cluster":
-            from mapreduce.engines.cluster_start import check_settings
-
-            check_settings(asked)
-        elif asked.replicas > 1:
+        if asked.replicas > 1 and self.kind != "cluster":
             raise UsageError("replicas (--replicas) are copies on other hosts, and this engine has one; leave it out")
         if asked.chaos:
             from mapreduce.engines.chaos import check_chaos

@@ -20,11 +20,11 @@ from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.copies import Order
 from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
 from mapreduce.engines.hub import Hub
-from mapreduce.engines.hub_books import CopyFailed, CopyMade, HostJoined, HostLeft, HubReport
+from mapreduce.engines.hub_books import TRACKER, CopyFailed, CopyMade, HostJoined, HostLeft, HubReport
 from mapreduce.engines.meeting import Begin, CopyOrder
 from mapreduce.engines.replicas import Replicas
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.storage.host_paths import join_path, split_path
+from mapreduce.storage.host_paths import join_path, split_path, with_host
 from mapreduce.storage.paths import JobPaths
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, OutputsGone, Ready, Report
 from mapreduce.wire.traffic import Link, Links, Moved, add_links, moved_sentence, without_moved
@@ -51,8 +51,9 @@ class Carrier(Protocol):
 class ClusterExecutor:
     """One job on the agents of a hub. Closing it leaves them idle and connected.
 
-    `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong. `forgives_losses`: no host
-    is avoided for what its workers suffer. `replicas`: on how many hosts what a stage leaves for the next shall lie."""
+    `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong. `kept_stage`: of its
+    outputs a copy is brought here. `forgives_losses`: no host is avoided for what its workers suffer. `replicas`: on
+    how many hosts what a stage leaves for the next shall lie."""
 
     runs_here = False
 
@@ -65,10 +66,12 @@ class ClusterExecutor:
         carrier: Carrier | None = None,
         tell: Callable[[str], None] = lambda sentence: None,
         *,
+        kept_stage: int = -1,
         forgives_losses: bool = False,
         replicas: int = 1,
     ) -> None:
         self._hub = hub
+        self._kept_stage = kept_stage
         self._forgives_losses = forgives_losses
         self._carrier = carrier
         self._last_stage = last_stage
@@ -179,10 +182,8 @@ class ClusterExecutor:
                 host = self._hosts[worker]
                 if host in self._avoided:
                     return []
-                if (
-                    host not in self._gone and not self._forgives_losses
-                ):  # a host that goes has failed once, however many workers it had
-                    self._record.note(host)
+                if host not in self._gone and not self._forgives_losses:
+                    self._record.note(host)  # one that goes has failed once, however many workers it had
                 if not self._hub.is_here(host):
                     self._gone.add(host)
                 return [report, *self._avoid()]
@@ -207,6 +208,8 @@ class ClusterExecutor:
         elif path is not None:
             there = replace(result.output, path=join_path([host], path))
             report = report._replace(result=replace(result, output=there))
+            if attempt.task.stage == self._kept_stage and not wanted:
+                wanted.append(path)
         if not wanted:
             return [report]
         self._carried[attempt] = report
@@ -214,13 +217,21 @@ class ClusterExecutor:
         return []
 
     def _arrived(self) -> list[Report]:
-        """Attempts of the last stage whose output is here now."""
+        """Attempts whose output is here now, and those that were to have a copy here."""
         if self._carrier is None or not self._carried:
             return []
         reports: list[Report] = []
         for attempt, failure in self._carrier.fetched():
             report = self._carried.pop(attempt)
-            reports.append(report if failure is None else Failed(report.worker, attempt, failure))
+            path = report.result.output.path or ""
+            if not path.startswith("@") or COUNTER in report.result.counters:
+                reports.append(report if failure is None else Failed(report.worker, attempt, failure))
+            elif failure is None:
+                here = replace(report.result.output, path=with_host(path, TRACKER))
+                reports.append(report._replace(result=replace(report.result, output=here)))
+            else:
+                _log.warning("no copy of %s is kept here: %s", path, failure.message)
+                reports.append(report)
         return reports
 
     def _failed(self, worker: WorkerId, attempt: AttemptId, failure: Failure) -> list[Report]:

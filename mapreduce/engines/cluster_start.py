@@ -32,10 +32,10 @@ from mapreduce.engines.job_code import code_of
 from mapreduce.engines.meeting import Begin
 from mapreduce.errors import ResourceError, UsageError
 from mapreduce.storage.host_paths import join_path, split_path
+from mapreduce.tracker.events import AttemptFinished, Event
 
 if TYPE_CHECKING:
     from mapreduce.engines.prepare import Prepared
-    from mapreduce.settings import Settings
     from mapreduce.wire.data_client import DataClient
     from mapreduce.wire.keys import ClusterKey
 
@@ -149,6 +149,7 @@ class Cluster:
         begin = Begin(job_key(prepared), context.settings.memory_bytes)
         carrier = PartCarrier(context.root, begin.key, self._data_client, durable=context.durable)
         self._inputs.offer(split.file for split in prepared.work.splits)
+        self._place_past(prepared, begin.key)
         self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
         package = replace(pack_job(context), sources=(), carried=code_of(context.job))
@@ -163,6 +164,7 @@ class Cluster:
             prepared.plan.last_stage,
             carrier,
             prepared.notes.append,
+            kept_stage=prepared.work.map_stage if prepared.keeper is not None and not prepared.work.sampled else -1,
             forgives_losses=bool(context.settings.chaos),
             replicas=context.settings.replicas,
         )
@@ -175,13 +177,22 @@ class Cluster:
 
         def where(path: str) -> str:
             hosts, rest = split_path(path)
+            here = [TRACKER] if TRACKER in hosts and Path(prepared.context.root, rest).is_file() else []
+            hosts = tuple(host for host in hosts if host != TRACKER)
             started = time.monotonic()
             self.hub.wait_until(lambda: all(self.hub.keeps(host, key) for host in hosts), left[0])
             left[0] -= time.monotonic() - started
-            there = [host for host in hosts if self.hub.keeps(host, key)]
+            there = [host for host in hosts if self.hub.keeps(host, key)] + here
             return join_path(there, rest) if there else ""
 
         return where
+
+    def _place_past(self, prepared: Prepared, key: str) -> None:
+        """What earlier runs left in the job's folder here is read by all hosts from here."""
+        last = prepared.plan.last_stage
+        prepared.past = [_placed(event, last) for event in prepared.past]
+        if prepared.past or prepared.context.settings.incremental:
+            self._data.offer(key, prepared.context.root)
 
     def _data_client(self) -> DataClient:
         from mapreduce.wire.data_client import DataClient
@@ -196,6 +207,7 @@ class Cluster:
         """The job's files on other hosts may go, and our inputs are no longer for them to read."""
         self._inputs.withdraw(split.file for split in prepared.work.splits)
         self._inputs.withdraw_files([self._state, *(file.offered_as for file in prepared.context.files)])
+        self._data.withdraw(job_key(prepared))
         self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:
@@ -203,10 +215,14 @@ class Cluster:
         self._resources.close()
 
 
-def check_settings(settings: Settings) -> None:
-    """Refuse what needs all outputs, or all processes, on this host. Raises UsageError."""
-    if settings.incremental:
-        raise UsageError("--incremental keeps the map outputs of this host, and on a cluster they lie on others")
+def _placed(event: Event, last_stage: int) -> Event:
+    """An output in the job's folder here, by the path that other hosts know."""
+    if not isinstance(event, AttemptFinished) or event.attempt.task.stage == last_stage:
+        return event
+    output = event.result.output
+    if output.path is None or output.path.startswith("@"):
+        return event
+    return replace(event, result=replace(event.result, output=replace(output, path=join_path([TRACKER], output.path))))
 
 
 def job_key(prepared: Prepared) -> str:

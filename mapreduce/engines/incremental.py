@@ -27,11 +27,13 @@ from mapreduce.engines.job_key import key_of_job, looks_at_places
 from mapreduce.engines.split_contents import Content, contents_of
 from mapreduce.errors import InternalError, MapReduceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
+from mapreduce.storage.host_paths import split_path
 from mapreduce.storage.kept_outputs import Kept, KeptOutputs, kept_folder, most_kept_bytes
 from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.split_hashes import SplitHashes, Stamp
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost
 from mapreduce.tracker.journal import decode_event, encode_event
+from mapreduce.wire.host_files import TRACKER
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.job_work import JobWork
@@ -187,9 +189,12 @@ class Keeper:
         key = self._keys[index]
         if key is None or not self._keeps or COUNTER in event.result.counters or not self._is_still(index):
             return  # of records that were skipped there is a file that names their places
-        output = event.result.output
+        path = event.result.output.path
+        hosts, rest = split_path(path or "")
+        if hosts and TRACKER not in hosts:
+            return  # it lies on others
         try:
-            files = _files(Path(self._prepared.context.root, output.path)) if output.path is not None else {}
+            files = _files(Path(self._prepared.context.root, rest)) if path is not None else {}
             facts = encode_event(event).decode("ascii")
             self._kept_bytes += 1 + self._store.keep(key, facts, files, hashed=self._work.map_only)
         except (OSError, MapReduceError) as error:

@@ -25,7 +25,7 @@ def hosts(tmp_path: Path) -> Iterator[chaos_runs.Hosts]:
 
 
 def test_same_bytes_on_hosts(hosts: chaos_runs.Hosts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mapreduce.engines.hub.SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr("mapreduce.engines.sessions.SILENCE_SECONDS", 1.0)
     monkeypatch.setattr("mapreduce.engines.chaos._SECONDS", {FaultKind.STOP: (1.0, 1.5), FaultKind.STOP_HOST: (2, 2.5)})
     expected = {name: chaos_runs.reference(name, tmp_path) for name in ("word count", "least squares")}
     for seed, (name, rates, inflicted) in enumerate(RUNS):
