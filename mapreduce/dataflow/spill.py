@@ -32,6 +32,7 @@ from mapreduce.storage.paths import JobPaths
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.segment_writer import SegmentInfo
 from mapreduce.storage.store import OPEN_AHEAD, Store, open_store, sync_named, will_open, will_read
+from mapreduce.storage.traffic import note_read
 
 FAN_IN = 64
 """Runs of a map attempt merged at a time: their frames take 16 MiB. Fewer where frames are large or memory is short."""
@@ -240,6 +241,7 @@ def runs_within(
     """One partition's run of each segment (its path and, if known, checksum) that has any; neighbours merged into files
     `name(n)` while all their frames would take more than `memory_bytes`. Those files are removed once read."""
     sources = list(_sources(store, segments, partition))
+    note_read(sum(source.size for source in sources if not source.path.startswith("@")))  # of others the store tells
     number = 0
     while len(sources) > 2 and sum(source.memory for source in sources) > memory_bytes:
         merged: list[_Source] = []

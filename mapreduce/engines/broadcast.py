@@ -79,9 +79,10 @@ def _fetch(state: StateFile, path: Path, reach: Reach) -> None:
     copy = tempfile.NamedTemporaryFile(dir=path.parent, delete=False)
     try:
         with copy:
-            found = client.fetch(TRACKER, offered_as(state), cast(BinaryIO, copy))  # each piece is checked
-        if found.bytes != state.bytes:
-            raise ResourceError(f"of the job's data {found.bytes:,} bytes came, and {state.bytes:,} were announced")
+            client.fetch(TRACKER, offered_as(state), cast(BinaryIO, copy))  # each piece is checked
+        came = os.path.getsize(copy.name)
+        if came != state.bytes:
+            raise ResourceError(f"of the job's data {came:,} bytes came, and {state.bytes:,} were announced")
         os.replace(copy.name, path)
     except OSError as error:
         raise ResourceError(f"the job's data can't be brought to this host: {error.strerror or error}") from error

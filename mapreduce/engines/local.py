@@ -9,6 +9,7 @@ from typing import Any
 
 from mapreduce.dataflow.results import FailureKind
 from mapreduce.ids import AttemptId, WorkerId
+from mapreduce.storage.traffic import Links
 from mapreduce.tracker.executor import Failed, Report
 from mapreduce.workers.failures import describe
 from mapreduce.workers.pool import Pool
@@ -26,6 +27,7 @@ class LocalExecutor:
         self._pool = pool
         self._unsent: list[Report] = []
         self._open = True
+        self.moved: Links = {}  # in messages, once it is closed
         pool.begin(package, memory_bytes)
 
     def workers(self) -> Sequence[WorkerId]:
@@ -52,3 +54,4 @@ class LocalExecutor:
         if self._open:
             self._open = False
             self._pool.settle(SETTLE_SECONDS)
+            self.moved = self._pool.tally.links()

@@ -27,6 +27,7 @@ from mapreduce.report.job_log import (
     StageRecord,
     WorkerRecord,
 )
+from mapreduce.report.passing import passed_from_json
 from mapreduce.storage.paths import EVENTS
 from mapreduce.tracker.event_log import VERSION
 
@@ -211,6 +212,7 @@ class _RunReader:
             counters=dict(line.get("counters", {})),
             totals=_figures(line.get("totals", {})),
             notes=tuple(line.get("notes", ())),
+            passed=passed_from_json(line.get("passed", ())),
             **counts,
         )
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mapreduce.report.passing import Passed
 
 
 class AttemptState(Enum):
@@ -136,6 +139,7 @@ class RunEnd:
     counters: Mapping[str, int]
     totals: AttemptFigures
     notes: tuple[str, ...]
+    passed: tuple[Passed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@
     skew         what each reduce task was given: one high bar is one heavy key or an unlucky partition
     scaling      Amdahl's curve for the measured parallel fraction, and what the simulator makes of the tasks
     failures     each with its reason and what was done
+    passed on    bytes and seconds by link: through shared memory, between hosts, in messages
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ def _run_section(run: RunLog, *, headed: bool, simulated: Speedups) -> str:
     parts = [f"<h2 class='run'>Run {run.head.number}: {escape(run.outcome)}</h2>"] if headed else []
     parts += [_tiles(run), _reason(run), _notes(run), _timeline(run), _throughput(run)]
     parts += [_task_histograms(run), _skew(run), _scaling(run, simulated), _failures(run), _losses(run)]
-    parts += [_stages(run), _pairs("Counters", run.end.counters if run.end else {})]
+    parts += [_stages(run), _passed(run), _pairs("Counters", run.end.counters if run.end else {})]
     parts += [_pairs("Options of the job", run.head.options), _pairs("Settings", run.head.settings)]
     return "".join(parts)
 
@@ -294,6 +295,14 @@ def _stages(run: RunLog) -> str:
         )
     head = ("stage", "tasks done", "attempts", "seconds in tasks", "median", "longest", "written")
     return _table("Stages", head, rows)
+
+
+def _passed(run: RunLog) -> str:
+    rows = [
+        (each.source, each.reader, each.words, format_bytes(each.bytes), format_seconds(each.seconds))
+        for each in (run.end.passed if run.end is not None else ())
+    ]
+    return _table("What was passed on", ("from", "to", "how", "bytes", "seconds"), rows)
 
 
 def _pairs(title: str, values: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.counters import Counters
+from mapreduce.report.passing import Passed, merge_passed, passed_of, passed_text
 from mapreduce.report.scaling import WORKERS_SHOWN, amdahl, karp_flatt, measured_fraction, measured_speedup
 from mapreduce.report.units import format_bytes, format_count, format_plural, format_rate, format_seconds
 
@@ -85,6 +86,7 @@ class JobSummary:
     backups: int = 0
     backups_won: int = 0
     past_tasks: int = 0  # were done before the run began
+    passed: tuple[Passed, ...] = ()  # between processes, by link and way
 
     @property
     def predicted_speedups(self) -> dict[int, float]:
@@ -109,6 +111,7 @@ class JobSummary:
             ("wrote", f"{format_bytes(self.bytes_out)}, {_records(self.records_out)}"),
             *[("stage", _stage_text(stage)) for stage in self.stages if stage.tasks],
             ("memory", self._memory_text()),
+            *[("passed", text) for text in [passed_text(self.passed)] if text],
             *[("counter", f"{name} = {amount:,}") for name, amount in sorted(self.counters.items())],
             *self._failure_rows(events),
             *[("note", note) for note in self.notes],
@@ -198,6 +201,7 @@ def summarise(outcome: JobOutcome, workers: int) -> JobSummary:
         backups=outcome.backups,
         backups_won=outcome.backups_won,
         past_tasks=outcome.past_tasks,
+        passed=passed_of(outcome.moved),
     )
 
 
@@ -244,6 +248,7 @@ def _merge(a: JobSummary, b: JobSummary) -> JobSummary:
         backups=a.backups + b.backups,
         backups_won=a.backups_won + b.backups_won,
         past_tasks=a.past_tasks + b.past_tasks,
+        passed=merge_passed(a.passed, b.passed),
         notes=_merge_notes(a.notes + b.notes),
     )
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
@@ -42,14 +41,13 @@ class Link(NamedTuple):
         return self.source == self.reader
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):  # loaded by every process: a dataclass takes three times as long to make
     """What went over a link, and how long readers waited for it."""
 
     bytes: int = 0
     seconds: float = 0.0
 
-    def __add__(self, other: Moved) -> Moved:
+    def __add__(self, other: Moved) -> Moved:  # type: ignore[override]
         return Moved(self.bytes + other.bytes, self.seconds + other.seconds)
 
 
@@ -70,6 +68,22 @@ def at_host(links: Links, host: str) -> dict[Link, Moved]:
     return add_links(
         *({Link(link.source or host, link.reader or host, link.way): moved} for link, moved in links.items())
     )
+
+
+def rows_of(links: Links) -> list[dict[str, str | int | float]]:
+    """The same as plain values, those with most bytes first; what moved nothing is left out."""
+    rows: list[dict[str, str | int | float]] = [
+        {
+            "source": link.source,
+            "reader": link.reader,
+            "way": link.way.value,
+            "bytes": moved.bytes,
+            "seconds": round(moved.seconds, 6),
+        }
+        for link, moved in sorted(links.items(), key=lambda item: (-item[1].bytes, *item[0][:2], item[0].way.value))
+        if moved.bytes
+    ]
+    return rows
 
 
 def with_moved(counters: Mapping[str, int], links: Links) -> dict[str, int]:
@@ -112,6 +126,11 @@ def note_moved(links: Links) -> None:
 def note_mapped(size: int, seconds: float) -> None:
     """So many bytes were mapped here, checked in so many seconds."""
     note_moved({Link("", "", Way.MAPPED): Moved(size, seconds)})
+
+
+def note_read(size: int) -> None:
+    """So many bytes of files that other attempts wrote on this host are read where they lie."""
+    note_moved({Link("", ""): Moved(size)})
 
 
 def take_noted() -> dict[Link, Moved]:

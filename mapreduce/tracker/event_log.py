@@ -26,7 +26,8 @@ number, from 0. Times are seconds, sizes bytes. Readers pass over kinds and fiel
     output_lost  task                                    its output is gone; it runs again
     sample     worker, memory, cpu (percent of a core), task, n, bytes, records (read so far); pid in a worker's first
     end        outcome (succeeded, failed, stopped), reason, failed_attempts, lost_workers, backups, backups_won,
-               past_tasks, counters, totals (as in `finished`), notes
+               past_tasks, counters, totals (as in `finished`), notes, passed [{source, reader, way, bytes, seconds}]
+               (hosts, empty for the only one; way: 'mapped', 'read' or 'message')
     cut        the log has reached its bound; from here on failures and the end alone
 
 A run that was killed has no `end`. A job that is resumed, and a command that runs several jobs, write one section after
@@ -53,6 +54,7 @@ from mapreduce.dataflow.results import TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import available_cpus
 from mapreduce.storage.host_paths import split_path
+from mapreduce.storage.traffic import rows_of
 from mapreduce.tracker.commands import CancelAttempt, Command, Discard, NoteFailure, StartAttempt
 from mapreduce.tracker.events import (
     AttemptCancelled,
@@ -379,6 +381,7 @@ def _end_fields(outcome: JobOutcome) -> dict[str, Any]:
         "counters": dict(outcome.counters),
         "totals": totals,
         "notes": list(outcome.notes),
+        "passed": rows_of(outcome.moved),
     }
 
 

@@ -59,6 +59,7 @@ from mapreduce.tracker.interrupts import Interrupts
 from mapreduce.workers.member import Member, failure_of, why_it_ended, without_our_frames
 from mapreduce.workers.messages import Kind, Message, decode_figures, decode_result, encode
 from mapreduce.workers.process import Entry, Start, start_worker
+from mapreduce.workers.tally import Tally
 
 _log = logging.getLogger(__name__)
 
@@ -110,9 +111,9 @@ class Pool:
         self._last_words = ""
         self._job = 0
         self._begin = b""
-        self._cancels = 0  # attempts with a deadline
-        self._starting = 0  # members that have not said hello
+        self._cancels = self._starting = 0  # attempts with a deadline; members that have not said hello
         self._looked_at = time.monotonic()  # for silent members
+        self.tally = Tally()  # of the current job
         try:
             with Interrupts():  # between a start and its entry in our books an exception would leave a process behind
                 self._fill()
@@ -123,8 +124,7 @@ class Pool:
     # --- what an executor does with it
 
     def fileno(self) -> int:
-        """A descriptor that is readable when `wait` has something to hear, for whoever waits for other things too. What
-        time brings (a cancel that is not obeyed) it doesn't tell."""
+        """Readable when `wait` has something to hear. What time brings (a cancel not obeyed) it doesn't tell."""
         return self._selector.fileno()
 
     def begin(self, package: object, memory_bytes: int | None = None) -> int:
@@ -133,6 +133,7 @@ class Pool:
         self._limit_bytes = self._memory_bytes if memory_bytes is None else memory_bytes
         self._job += 1
         self._idle_deaths = 0
+        self.tally = Tally()
         body = pickle.dumps((pickle.dumps(package, 5), self._limit_bytes), 5)
         self._begin = encode(Kind.BEGIN, self._job, None, body)
         self.wait(0)  # whoever died meanwhile is replaced now
@@ -327,9 +328,11 @@ class Pool:
 
     def _send(self, member: Member) -> None:
         """Send what the channel takes; the selector waits for room for the rest."""
+        started = time.perf_counter()
         try:
             sent = member.process.channel.send(member.outbox)
             del member.outbox[:sent]
+            self.tally.sent(sent, started)
         except BlockingIOError:
             pass  # full: the rest goes when there is room
         except OSError:
@@ -341,6 +344,7 @@ class Pool:
 
     def _receive(self, member: Member) -> int:
         """Read once. How many bytes: 0 if the channel has ended, -1 if there is nothing to read."""
+        started = time.perf_counter()
         try:
             data = member.process.channel.recv(member.inbox.wanted)
         except BlockingIOError:
@@ -348,6 +352,7 @@ class Pool:
         except OSError:  # reset by its end
             return 0
         member.heard_at = time.monotonic()
+        self.tally.received(len(data), started)
         for message in member.inbox.feed(data):
             if message.kind == Kind.HELLO:
                 member.ready = True
