@@ -79,6 +79,10 @@ class AgentData:
         """What became of copies, since the last call."""
         return [] if self._copier is None else self._copier.answers()
 
+    def filenos(self) -> list[int]:
+        """Readable when a copy is done."""
+        return [] if self._copier is None else [self._copier.fileno()]
+
     def stop_copies(self) -> None:
         """Those that are not done are not wanted any more."""
         if self._copier is not None:

@@ -100,7 +100,7 @@ def _serve(options: AgentOptions, key: ClusterKey, scratch: Scratch, pool: Pool,
         try:
             while agent.step():
                 poll = select.poll()
-                for fd in (agent.line.fileno(), pool.fileno(), *((0,) if options.with_stdin else ())):
+                for fd in (agent.line.fileno(), pool.fileno(), *data.filenos(), *((0,) if options.with_stdin else ())):
                     poll.register(fd, select.POLLIN)
                 ready = [fd for fd, _ in poll.poll(WAIT_MILLISECONDS)]
                 if 0 in ready and not os.read(0, 1 << 12):

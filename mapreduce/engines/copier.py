@@ -8,6 +8,7 @@ so it is read by the same path, and goes with the folder of its job.
 from __future__ import annotations
 
 import errno
+import os
 import queue
 import threading
 import time
@@ -75,10 +76,17 @@ class Copier:
         self._lock = threading.Lock()  # of names in folders of jobs, and of the number of the turn
         self._turn = 0
         self._thread: threading.Thread | None = None
+        self._ear, self._bell = os.pipe()
+        os.set_blocking(self._bell, False)
+        os.set_blocking(self._ear, False)
+
+    def fileno(self) -> int:
+        """Readable when there are answers."""
+        return self._ear
 
     def ask(self, wish: Wish) -> None:
         if self._wishes.qsize() >= MOST_WISHES:
-            self._answers.append(Answer(wish.job, wish.attempt, CopyTrouble("too many orders at once")))
+            self._put(Answer(wish.job, wish.attempt, CopyTrouble("too many orders at once")))
             return
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="copies", daemon=True)
@@ -87,6 +95,8 @@ class Copier:
 
     def answers(self) -> list[Answer]:
         found = []
+        with suppress(BlockingIOError):
+            os.read(self._ear, 1 << 10)
         while self._answers:
             found.append(self._answers.popleft())
         return found
@@ -104,6 +114,14 @@ class Copier:
             self._wishes.put(None)
             self._thread.join()
             self._thread = None
+        for end in {self._ear, self._bell} - {-1}:
+            os.close(end)
+        self._ear = self._bell = -1
+
+    def _put(self, answer: Answer) -> None:
+        self._answers.append(answer)
+        with suppress(BlockingIOError):  # it rings already
+            os.write(self._bell, b"x")
 
     # --- the thread
 
@@ -125,7 +143,7 @@ class Copier:
     def _answer(self, turn: int, wish: Wish, told: Have | CopyTrouble) -> None:
         with self._lock:
             self._check(turn)
-            self._answers.append(Answer(wish.job, wish.attempt, told))
+            self._put(Answer(wish.job, wish.attempt, told))
 
     def _check(self, turn: int) -> None:
         if turn != self._turn:
