@@ -122,6 +122,12 @@ class KeptSums:
         pairs = ((path, others.get(_contents(self._files[path]))) for path in sorted(wanted))
         return [(path, other) for path, other in pairs if other is not None]
 
+    def lineage(self) -> dict[str, Any]:
+        """What the sums are made from: a SHA-256 of what the splits held, in order of their files."""
+        contents = [content for splits in self._files.values() for content in _contents(splits)]
+        splits = digest_of("\n".join(contents).encode())
+        return {"splits": splits, "split_count": len(contents), "files": len(self._files)}
+
     def to_bytes(self) -> bytes:
         """The file form."""
         bodies: list[bytes] = []

@@ -56,7 +56,7 @@ def save_model(model: Estimator, folder: str | Path) -> None:
         sums = kept.to_bytes()
         page["sums"] = f"sums-{name_of_bytes(sums)}.bin"
         contents[page["sums"]] = sums
-    page["lineage"] = {"options": _options_digest(header), **getattr(model, "lineage_", {})}
+    page["lineage"] = {**model.lineage_, "options": _options_digest(header)}
     text = json.dumps(_plain(page), indent=2, allow_nan=False) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)

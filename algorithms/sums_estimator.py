@@ -54,7 +54,10 @@ class SumsEstimator(Estimator):
         """As any estimator. With `keep_sums` the sums of each split stay with the model, for `refit`, `forget` and
         `fit_kept`."""
         self.kept_sums_ = KeptSums("", (), weights=_option(X, "weights")) if keep_sums else None
-        return super().fit(X, y, engine=engine, observer=observer)
+        super().fit(X, y, engine=engine, observer=observer)
+        if self.kept_sums_ is not None:
+            self.lineage_ = {**self.lineage_, **self.kept_sums_.lineage()}
+        return self
 
     def refit(
         self, dataset: mr.Dataset, *, engine: mr.Engine | None = None, observer: Any = None, only: bool = False
@@ -102,6 +105,7 @@ class SumsEstimator(Estimator):
                 if name not in columns:
                     raise mr.UsageError(f"no sums of a column {name!r} are kept; {mr.near(name, columns)}")
             state = self.cut(state, [columns.index(name) for name in wanted])
+        self.lineage_ = {**self.lineage_, **kept.lineage()}
         self.fit_sums(state, list(features), target)
         return self
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "fit": "mapreduce.cli.model_commands:fit_command",
     "predict": "mapreduce.cli.model_commands:predict_command",
     "evaluate": "mapreduce.cli.model_commands:evaluate_command",
+    "refit": "mapreduce.cli.sums_commands:refit_command",
+    "forget": "mapreduce.cli.sums_commands:forget_command",
     "check": "mapreduce.cli.check_command:check_command",
     "stream": "mapreduce.cli.stream_command:stream_command",
     "clean": "mapreduce.cli.clean_command:clean_command",

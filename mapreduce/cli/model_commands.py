@@ -18,14 +18,15 @@ from mapreduce.cli.engine_options import EngineOptions, with_engine_options
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from mapreduce.cli.load_job import Found
     from mapreduce.dataset import Dataset
     from mapreduce.engine import Engine
 
 OWN_TARGET = ("libsvm", "npy")
 """Formats whose files may hold the target beside the columns."""
 
-_FORMAT = click.option("--format", "input_format", metavar="F", help="How to read the input. Default: by its suffix.")
-_READ = click.option(
+FORMAT = click.option("--format", "input_format", metavar="F", help="How to read the input. Default: by its suffix.")
+READ = click.option(
     "--read", "reading", multiple=True, metavar="NAME=VALUE", help="An option of the format: delimiter, types, ..."
 )
 _TARGET = click.option("--target", metavar="COLUMN", help="The column to predict.")
@@ -36,19 +37,27 @@ _TARGET = click.option("--target", metavar="COLUMN", help="The column to predict
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @_TARGET
 @click.option("--features", metavar="A,B,...", help="The columns to predict from. Default: all numbers but the target.")
+@click.option(
+    "--weights", metavar="COLUMN", help="The column with the weight of each row, for algorithms that take it."
+)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="An option; see `show ALGORITHM`.")
 @click.option("-o", "--output", metavar="MODEL", help="Folder for the model. Default: only its figures, on stdout.")
-@_FORMAT
-@_READ
+@FORMAT
+@READ
+@click.option(
+    "--keep-sums", is_flag=True, help="Keep the sums of each split with the model, for `refit` and `forget`; needs -o."
+)
 @with_engine_options()
 def fit_command(
     algorithm: str,
     inputs: tuple[str, ...],
     target: str | None,
     features: str | None,
+    weights: str | None,
     assignments: tuple[str, ...],
     input_format: str | None,
     reading: tuple[str, ...],
+    keep_sums: bool,
     options: EngineOptions,
 ) -> None:
     """Fit ALGORITHM on the rows of INPUT; print what was learned, and write the model to -o.
@@ -57,7 +66,7 @@ def fit_command(
     mapreduce fit linear_regression houses.csv --target price -o model/
     mapreduce fit kmeans points.parquet --features x,y --set n_clusters=8
     """
-    from mapreduce.cli.inputs import format_of, open_table, without_stdin
+    from mapreduce.cli.inputs import format_of, open_table, suited, without_stdin
     from mapreduce.cli.load_job import load_algorithm
     from mapreduce.cli.options import bind_options
     from mapreduce.cli.watch import watched_engine
@@ -69,23 +78,28 @@ def fit_command(
         and format_of(inputs, input_format) not in OWN_TARGET
     ):
         raise UsageError(f"{algorithm} needs a target; name the column to predict with --target COLUMN")
+    if weights is not None:
+        _check_takes_weights(found)
     estimator = found.cls(**bind_options(found.cls, assignments, what=algorithm))
+    keeping = _keeping(estimator, algorithm, options) if keep_sums else {}
     if options.output is not None:
-        _check_free(options.output, fresh=options.fresh)
-    dataset = open_table(inputs, input_format, reading, target=target, features=features)
+        check_free(options.output, fresh=options.fresh)
+    dataset = suited(
+        found.cls, open_table(inputs, input_format, reading, target=target, features=features, weights=weights)
+    )
     with without_stdin(dataset) as dataset, watched_engine(options) as engine, _kept_steps(engine, options):
-        estimator.fit(dataset, engine=engine)
+        estimator.fit(dataset, engine=engine, **keeping)
         summary = engine.summary
         if options.output is not None:
             estimator.save(options.output)
-    _tell_model(algorithm, estimator, options, summary)
+    tell_model(algorithm, estimator, options, summary)
 
 
 @click.command("predict", short_help="Apply a model to files.")
 @click.argument("model", metavar="MODEL")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
-@_FORMAT
-@_READ
+@FORMAT
+@READ
 @with_engine_options(output=True)
 def predict_command(
     model: str, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...], options: EngineOptions
@@ -98,8 +112,8 @@ def predict_command(
     from mapreduce.cli.results import check_printable, run_and_tell
 
     check_printable(options)
-    loaded, estimators = _load_model(model)
-    dataset = _rows_for(loaded, inputs, input_format, reading, target=None)
+    loaded, estimators = read_model(model)
+    dataset = rows_for(loaded, inputs, input_format, reading, target=None)
     run_and_tell(estimators.Predictions(loaded), dataset, options)
 
 
@@ -109,8 +123,8 @@ def predict_command(
 @click.option(
     "--target", metavar="COLUMN", help="The column with the truth. Default: the one that the model was fitted to."
 )
-@_FORMAT
-@_READ
+@FORMAT
+@READ
 @with_engine_options()
 def evaluate_command(
     model: str,
@@ -128,32 +142,55 @@ def evaluate_command(
     from mapreduce.cli.inputs import format_of
     from mapreduce.cli.results import run_and_tell
 
-    loaded, _ = _load_model(model)
+    loaded, _ = read_model(model)
     known = target or getattr(loaded, "target_name_", None)
     if known is None and getattr(loaded, "needs_target", True) and format_of(inputs, input_format) not in OWN_TARGET:
         raise UsageError(f"{model} does not say which column it predicts; name the one with the truth: --target COLUMN")
-    run_and_tell(loaded.metrics(), _rows_for(loaded, inputs, input_format, reading, target=known), options)
+    run_and_tell(loaded.metrics(), rows_for(loaded, inputs, input_format, reading, target=known), options)
 
 
-def _load_model(folder: str) -> tuple[Any, Any]:
+def _check_takes_weights(found: Found) -> None:
+    """Raises UsageError for an algorithm whose rows count alike."""
+    from mapreduce.cli.load_job import Kind, builtins_of, load_algorithm
+
+    if not getattr(found.cls, "takes_weights", False):
+        names = [
+            name for name in builtins_of(Kind.ALGORITHM) if getattr(load_algorithm(name).cls, "takes_weights", False)
+        ]
+        others = f"; these do: {', '.join(names)}" if names else ""
+        raise UsageError(f"{found.name} takes no weights; leave out --weights{others}")
+
+
+def read_model(folder: str) -> tuple[Any, Any]:
     from importlib import import_module
 
     return import_module("algorithms.models").load_model(folder), import_module("algorithms.estimator")
 
 
-def _rows_for(
+def rows_for(
     model: Any, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...], *, target: str | None
 ) -> Dataset:
     """The rows with the model's own features, whatever else the files hold."""
-    from mapreduce.cli.inputs import format_of, open_table
+    from mapreduce.cli.inputs import format_of, open_table, suited
 
     name = format_of(inputs, input_format)
     names = list(model.feature_names_)
     if name == "libsvm":  # has no names: as many features as the model has
         return open_table(inputs, name, reading, features=len(names))
     if name == "npy" and names == [f"x{number}" for number in range(len(names))]:  # nor had the input of `fit`
-        return open_table(inputs, name, reading, target=target)
-    return open_table(inputs, name, reading, target=target, features=",".join(names))
+        return suited(model, open_table(inputs, name, reading, target=target))
+    return suited(model, open_table(inputs, name, reading, target=target, features=",".join(names)))
+
+
+def _keeping(estimator: Any, algorithm: str, options: EngineOptions) -> dict[str, bool]:
+    """The argument of `fit` that keeps sums. Raises UsageError where there are none, or no place for them."""
+    if not hasattr(estimator, "refit"):
+        raise UsageError(
+            f"{algorithm} does not learn from sums of one pass, so none can be kept; leave out --keep-sums"
+        )
+    if options.output is None:
+        raise UsageError("--keep-sums needs a folder for the model: -o MODEL")
+    return {"keep_sums": True}
 
 
 def _kept_steps(engine: Engine, options: EngineOptions) -> AbstractContextManager[None]:
@@ -161,7 +198,7 @@ def _kept_steps(engine: Engine, options: EngineOptions) -> AbstractContextManage
     return engine.resumable(options.output, fresh=options.fresh) if options.output is not None else nullcontext()
 
 
-def _check_free(output: Path, *, fresh: bool) -> None:
+def check_free(output: Path, *, fresh: bool) -> None:
     """Before the work, not after it. Raises UsageError."""
     from mapreduce.storage.job_folder import is_empty, is_unfinished
 
@@ -171,7 +208,7 @@ def _check_free(output: Path, *, fresh: bool) -> None:
         raise UsageError(f"the output {output} exists; use --fresh to replace it, or choose another folder")
 
 
-def _tell_model(name: str, estimator: Any, options: EngineOptions, summary: Any) -> None:
+def tell_model(name: str, estimator: Any, options: EngineOptions, summary: Any) -> None:
     """On stdout: with --json one object, its figures by name; else the estimator's table, or a figure a line."""
     from mapreduce.cli.messages import say
     from mapreduce.cli.results import plain, value_text
