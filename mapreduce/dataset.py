@@ -25,7 +25,6 @@ from mapreduce.formats.inputs import STDIN, find_files, spool_stdin
 from mapreduce.formats.memory import hold_in_memory
 from mapreduce.formats.registry import format_by_name, guess_format
 from mapreduce.formats.union import Member, MemberFile, Union
-from mapreduce.settings import default_split_bytes
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -83,15 +82,8 @@ class Dataset:
         format, files = self._unresolved()
         size = sum(file.size for file in files)
         format = format.resolve(files)
-        even_bytes = split_bytes or default_split_bytes(size)
-        pieces = [
-            (file, extent)
-            for file in files
-            for extent in (
-                format.plan_lasting_extents(file, split_bytes) if lasting else format.plan_extents(file, even_bytes)
-            )
-        ]
-        splits = tuple(Split(number, file, extent) for number, (file, extent) in enumerate(pieces))
+        pieces = format.plan_pieces(files, split_bytes, lasting=lasting)
+        splits = tuple(Split(number, *piece) for number, piece in enumerate(pieces))
         return PlannedInput(format, tuple(files), splits, size, owner=self)
 
     def splits(self, split_bytes: int | None = None) -> list[Split]:

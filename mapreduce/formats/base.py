@@ -13,16 +13,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Self
 
 from mapreduce.errors import InputError, near
-from mapreduce.settings import MAX_SPLIT_BYTES, MIN_SPLIT_BYTES, SPLITS_AIMED_AT
+from mapreduce.settings import MAX_SPLIT_BYTES, MIN_SPLIT_BYTES, SPLITS_AIMED_AT, default_split_bytes
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
     from mapreduce.kernels.slices import Slices
+
+
+COUNT_BYTES = 1 << 20
+"""Looked at a time where records are only counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,10 @@ class InputFile:
     size: int
     mtime_ns: int = 0
     hosts: tuple[str, ...] = field(default=(), compare=False)
+
+    def behind(self) -> tuple[InputFile, ...]:
+        """The files that it stands for: itself, as a rule."""
+        return (self,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +62,22 @@ class Split:
     extent: Extent
 
     @property
+    def files(self) -> tuple[InputFile, ...]:
+        """The files that are read for it: one as a rule."""
+        return self.file.behind()
+
+    @property
     def place(self) -> str:
         """Where it stands, for a person: the file, and which of its bytes where the format cuts by bytes."""
         start, end = self.extent.start, self.extent.end
         return f"{self.file.path}, bytes {start} to {end}" if end - start == self.extent.bytes else self.file.path
+
+
+class Piece(NamedTuple):
+    """A piece of the input: a file, and what of it."""
+
+    file: InputFile
+    extent: Extent
 
 
 Raw = bytes
@@ -216,6 +236,22 @@ class Format(ABC):
         """As `plan_extents`, by the file alone, and where the format allows it so that growth moves no earlier cut."""
         sixteenth = max(MIN_SPLIT_BYTES, -(-file.size // SPLITS_AIMED_AT))
         return self.plan_extents(file, split_bytes or min(MAX_SPLIT_BYTES, sixteenth))
+
+    def plan_pieces(self, files: Sequence[InputFile], split_bytes: int | None, *, lasting: bool) -> list[Piece]:
+        """All files cut, in reading order. With `lasting` each as if it were the only one, and where it was cut before
+        it grew; else None takes a size that suits them all together."""
+        even_bytes = split_bytes or default_split_bytes(sum(file.size for file in files))
+        return [
+            Piece(file, extent)
+            for file in files
+            for extent in (
+                self.plan_lasting_extents(file, split_bytes) if lasting else self.plan_extents(file, even_bytes)
+            )
+        ]
+
+    def count_rows(self, split: Split) -> int:
+        """How many records a split has: of the file's own index where it has one, else all of it is read."""
+        return sum(len(block) for block in self.read_blocks(split, COUNT_BYTES))
 
     def bytes_of(self, split: Split) -> range | None:
         """The bytes of its file that, with the format, decide what the split's records are. None: all of them do."""

@@ -51,14 +51,23 @@ def check_selection(columns: Sequence[Column], selection: Sequence[str] | None) 
             raise UsageError(f"no column {name!r} in the input; {near(name, names)}")
 
 
+def kind_of(column: Column) -> str:
+    """Its type in Arrow's words; 'json' for what is no text but written as one."""
+    return "json" if column.type == "json" else ARROW_NAMES[column.type]
+
+
+def kinds_of(columns: Sequence[Column], selection: Sequence[str] | None, asked: Roles) -> list[tuple[str, str]]:
+    """Names and types of the columns that are selected (None: all), or have a role."""
+    wanted = {*([column.name for column in columns] if selection is None else selection), *asked.named}
+    return [(column.name, kind_of(column)) for column in columns if column.name in wanted]
+
+
 def roles_of(columns: Sequence[Column], selection: Sequence[str] | None, asked: Roles) -> Roles:
     """The roles with X's columns named: those asked for, else all of the selection that can be; () if there is none.
 
     Raises UsageError where a name is unknown, or of a type that does not suit.
     """
-    wanted = {*([column.name for column in columns] if selection is None else selection), *asked.named}
-    kinds = [(column.name, "json" if column.type == "json" else ARROW_NAMES[column.type]) for column in columns]
-    kinds = [(name, kind) for name, kind in kinds if name in wanted]
+    kinds = kinds_of(columns, selection, asked)
     if asked.features is None and not default_features(kinds, asked):
         check_target(kinds, asked)
         return replace(asked, features=())

@@ -16,7 +16,7 @@ from mapreduce.formats.columns import ARROW_NAMES, Column, arrow_types
 from mapreduce.formats.csv_schema import CONVERTERS, CsvSchema, convert_all, parse_rows, row_spans
 from mapreduce.formats.features import RoleBlock, check_weights
 from mapreduce.formats.lines import LineBlock, Lines, Span
-from mapreduce.formats.roles import Roles, check_numeric
+from mapreduce.formats.roles import Roles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,10 +41,13 @@ class CsvBlock(RoleBlock, LineBlock):
         self._length: int | None = None
         self._matrix: np.ndarray[Any, Any] | None = None
         self._arrow: pa.RecordBatch | None = None
-        self._weighted: Slices | None = None  # [X y w], or [X w], as last asked for
 
     def _of(self, lines: Lines) -> CsvBlock:
         return CsvBlock(lines, self._schema, self._columns, self.roles)
+
+    @property
+    def columns_of_file(self) -> list[str]:
+        return self._schema.names
 
     def _find_spans(self) -> list[Span]:
         return row_spans(self.data, self._schema.dialect)
@@ -73,34 +76,22 @@ class CsvBlock(RoleBlock, LineBlock):
     def typed(self, names: Sequence[str]) -> pa.RecordBatch:
         return self._batch(self._schema.select(names))
 
+    def kind_of(self, name: str) -> str:
+        return ARROW_NAMES[self._schema.select([name])[0].type]
+
     @property
     def X(self) -> np.ndarray[Any, Any]:
         """The features. Parsed together with y and the weights, once."""
-        features = self._features()
+        features = self.numeric_features()
         if self.roles.categories:
             return self._parse_numeric(features)
         matrix = self._numbers()
         return matrix if matrix.shape[1] == len(features) else _read_only(matrix[:, : len(features)].copy())
 
-    def _features(self) -> tuple[str, ...]:
-        """X's columns. Raises InputError where there is none, UsageError where one is text."""
-        if not self.roles.features:
-            raise InputError(f"{self._lines.file.path}: no numeric column to serve as a feature")
-        if self.roles.categories:
-            for name in self.roles.features:
-                self._check_numeric(name, "feature")
-        return self.roles.features
-
-    def _check_numeric(self, name: str, role: str) -> None:
-        check_numeric([(name, ARROW_NAMES[self._schema.select([name])[0].type])], name, role)
-
     @property
     def y(self) -> np.ndarray[Any, Any]:
-        name = self.target_name()
-        if self.roles.labels:
-            self._check_numeric(name, "target")
-            return self._parse_numeric([name])[:, 0]
-        return self._number(name)
+        name = self.numeric_target()
+        return self._parse_numeric([name])[:, 0] if self.roles.labels else self._number(name)
 
     @property
     def weights(self) -> np.ndarray[Any, Any] | None:
@@ -111,37 +102,18 @@ class CsvBlock(RoleBlock, LineBlock):
         check_weights(values, name, self.place)
         return values
 
-    def exact(self, *, target: bool = True) -> Slices:
-        """[X y] as the decimals in the text, never by way of a float."""
-        wanted = [*self._features(), *([self.target_name()] if target else [])]
-        if target and self.roles.labels:
-            self._check_numeric(wanted[-1], "target")
-        if self.roles.weights is None:
-            return self._decimals(wanted)
-        self._weighted = self._decimals([*wanted, self.roles.weights])
-        return self._weighted.first(len(wanted))
-
-    def exact_weights(self) -> Slices | None:
-        name = self.roles.weights
-        if name is None:
-            return None
-        known = self._weighted
-        weights = self._decimals([name]) if known is None else known.pick([known.columns - 1])
-        if (weights.signs(0) < 0).any():
-            check_weights(self._parse_numeric([name])[:, 0], name, self.place)
-        return weights
-
-    def _decimals(self, wanted: Sequence[str]) -> Slices:
+    def exact_columns(self, names: Sequence[str]) -> Slices:
+        """As the decimals in the text, never by way of a float."""
         data = self._utf8()
         if _suits_kernel(data, self._schema):
             from mapreduce.kernels.csv_decimals import parse_csv_decimals
 
-            indices = [self._schema.index(name) for name in wanted]
+            indices = [self._schema.index(name) for name in names]
             found = parse_csv_decimals(data, ord(self._schema.dialect.delimiter), len(self._schema.columns), indices)
             if found is not None:
                 self._length = len(found)
                 return found
-        return self._exact_cells(wanted)
+        return self._exact_cells(names)
 
     def _exact_cells(self, wanted: Sequence[str]) -> Slices:
         """By way of the row lane: slower, and with an error that names the place."""

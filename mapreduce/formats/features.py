@@ -13,11 +13,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.base import Block, column_of
-from mapreduce.formats.roles import Roles, check_numeric, choose_roles, is_numeric
+from mapreduce.formats.roles import Roles, check_numeric, is_numeric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -186,9 +187,16 @@ class RoleBlock(Block):
     empty_is_null: ClassVar[bool] = False
     """Whether an empty text means: no value."""
 
+    _weighted: Slices | None = None
+    """[X y w], or [X w], as `exact` has last made it."""
+
     @abstractmethod
     def typed(self, names: Sequence[str]) -> pa.RecordBatch:
         """These columns (others may be among them), each of its own type."""
+
+    @abstractmethod
+    def kind_of(self, name: str) -> str:
+        """The type of a column, in Arrow's words."""
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -197,16 +205,34 @@ class RoleBlock(Block):
     def target_name(self) -> str:
         """The target's name. Raises UsageError where none is named."""
         if self.roles.target is None:
-            file = self.place(0).rpartition(", ")[0]
-            raise UsageError(f"{file}: no target column is named; name one: target='...'")
+            raise UsageError(f"{self.where(0).file}: no target column is named; name one: target='...'")
         return self.roles.target
+
+    def numeric_features(self) -> tuple[str, ...]:
+        """X's columns. Raises InputError where there is none, UsageError where one is text."""
+        if not self.roles.features:
+            raise InputError(f"{self.where(0).file}: no numeric column to serve as a feature")
+        if self.roles.categories:
+            for name in self.roles.features:
+                check_numeric([(name, self.kind_of(name))], name, "feature")
+        return self.roles.features
+
+    def numeric_target(self) -> str:
+        """The target's name. Raises UsageError where it is text."""
+        name = self.target_name()
+        if self.roles.labels:
+            check_numeric([(name, self.kind_of(name))], name, "target")
+        return name
+
+    @property
+    def X(self) -> np.ndarray[Any, Any]:
+        names = self.numeric_features()
+        return numeric_matrix(self.typed(names), names, self.place)
 
     @property
     def y(self) -> np.ndarray[Any, Any]:
-        name = self.target_name()
-        batch = self.typed([name])
-        check_numeric([(name, str(batch.schema.field(name).type))], name, "target")
-        return numeric_column(batch, name, self.place)
+        name = self.numeric_target()
+        return numeric_column(self.typed([name]), name, self.place)
 
     @property
     def labels(self) -> np.ndarray[Any, Any]:
@@ -229,13 +255,47 @@ class RoleBlock(Block):
         check_weights(values, name, self.place)
         return values
 
+    def exact(self, *, target: bool = True) -> Slices:
+        names = [*self.numeric_features(), *([self.numeric_target()] if target else [])]
+        if self.roles.weights is None:
+            return self.exact_columns(names)
+        self._weighted = self.exact_columns([*names, self.roles.weights])
+        return self._weighted.first(len(names))
+
     def exact_weights(self) -> Slices | None:
+        name, known = self.roles.weights, self._weighted
+        if name is None:
+            return None
+        weights = self.exact_columns([name]) if known is None else known.pick([known.columns - 1])
+        if (weights.signs(0) < 0).any():
+            _ = self.weights  # names the place
+        return weights
+
+    def exact_columns(self, names: Sequence[str]) -> Slices:
+        """These columns of numbers: decimals and integers as they are, floats as the binary fractions that they are.
+        Raises InputError for a null, NaN and infinity, naming the place."""
         from mapreduce.kernels.slices import Slices
 
-        name = self.roles.weights
-        if self.weights is None or name is None:
-            return None
-        return Slices.of(_exact_values(self.typed([name]).column(name), name, self.place))
+        batch = self.typed(names)
+        if all(_is_float(column_of(batch, name).type) for name in names):
+            matrix = numeric_matrix(batch, names, self.place)
+            self._check_finite(matrix, names)
+            return Slices.of(matrix)
+        for name in names:
+            _float64(batch, name, self.place)  # names the place of a null
+        return reduce(
+            Slices.beside, [Slices.of(_exact_values(column_of(batch, name), name, self.place)) for name in names]
+        )
+
+    def _check_finite(self, matrix: np.ndarray[Any, Any], names: Sequence[str]) -> None:
+        import numpy as np
+
+        if not np.isfinite(matrix).all():
+            row, column = np.argwhere(~np.isfinite(matrix))[0].tolist()
+            role = "the target" if names[column] == self.roles.target else "column"
+            raise InputError(
+                f"{self.place(row)}: {role} {names[column]!r} holds {matrix[row, column]}; drop or fill such rows first"
+            )
 
 
 class ArrowBlock(RoleBlock):
@@ -284,28 +344,5 @@ class ArrowBlock(RoleBlock):
             column_of(self._batch, name)
         return self._batch
 
-    @property
-    def X(self) -> np.ndarray[Any, Any]:
-        features = self.roles.features
-        if not features or self.roles.categories:
-            kinds = [(field.name, str(field.type)) for field in self._batch.schema]
-            asked = Roles(features or None, self.roles.target, labels=True)
-            choose_roles(kinds, asked)  # raises, or they are numbers
-        return numeric_matrix(self._batch, features or (), self.place)
-
-    def exact(self, *, target: bool = True) -> Slices:
-        """Decimals and integers as they are, however wide; floats as the binary fractions that they are."""
-        from mapreduce.kernels.slices import Slices
-
-        if not self.roles.features:
-            _ = self.X  # raises
-        names = [*(self.roles.features or ()), *([self.target_name()] if target else [])]
-        kinds = {name: self._batch.schema.field(name).type for name in names}
-        if all(_is_float(kind) for kind in kinds.values()):
-            return super().exact(target=target)
-        numeric_matrix(self._batch, names, self.place)  # names the place of a null
-        parts = [Slices.of(_exact_values(self._batch.column(name), name, self.place)) for name in names]
-        together = parts[0]
-        for part in parts[1:]:
-            together = together.beside(part)
-        return together
+    def kind_of(self, name: str) -> str:
+        return str(column_of(self._batch, name).type)

@@ -22,14 +22,15 @@ from mapreduce.formats.columns import (
     arrow_types,
     check_selection,
     check_string_lists,
+    kind_of,
+    kinds_of,
     roles_of,
 )
-from mapreduce.formats.features import RoleBlock, numeric_matrix
+from mapreduce.formats.features import RoleBlock
 from mapreduce.formats.lines import LineBlock, LineFormat, Lines, Span, line_spans
-from mapreduce.formats.roles import NO_ROLES, RoleFormat, Roles, check_numeric
+from mapreduce.formats.roles import NO_ROLES, Kinds, RoleFormat, Roles
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
 
 TYPES = ("int", "float", "bool", "string", "json")
@@ -112,16 +113,8 @@ class JsonBlock(RoleBlock, LineBlock):
     def typed(self, names: Sequence[str]) -> pa.RecordBatch:
         return self._batch([column for column in self._columns.all if column.name in names])
 
-    @property
-    def X(self) -> np.ndarray[Any, Any]:
-        features = self.roles.features
-        if not features:
-            raise InputError(f"{self._lines.file.path}: no number column to serve as a feature")
-        batch = self.typed(features)
-        if self.roles.categories:
-            for name in features:
-                check_numeric([(name, str(batch.schema.field(name).type))], name, "feature")
-        return numeric_matrix(batch, features, self.place)
+    def kind_of(self, name: str) -> str:
+        return kind_of(next(column for column in self._columns.all if column.name == name))
 
     def _batch(self, columns: Sequence[Column]) -> pa.RecordBatch:
         """By Arrow's parser where it certainly reads what Python's reads; else by way of the values."""
@@ -286,6 +279,9 @@ class JsonLines(RoleFormat, LineFormat):
 
     def feature_names(self) -> tuple[str, ...] | None:
         return self.schema.roles.features
+
+    def kinds(self) -> Kinds | None:
+        return kinds_of(self.schema.all, self.columns, self.asked)
 
     def _first_values(self, files: Sequence[InputFile]) -> list[Any]:
         for file in files:

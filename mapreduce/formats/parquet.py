@@ -22,7 +22,7 @@ from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.formats.columns import check_string_lists
 from mapreduce.formats.features import ArrowBlock
 from mapreduce.formats.inputs import is_remote
-from mapreduce.formats.roles import RoleFormat
+from mapreduce.formats.roles import Kinds, RoleFormat
 from mapreduce.formats.tables import (
     EVERY_COLUMN,
     VARIABLE_BYTES,
@@ -64,10 +64,15 @@ class Parquet(RoleFormat):
         schema = common_schema(files, _schema_of)
         if schema is None:
             return self
-        return replace(self, schema=choose_columns(schema, self.columns, self.asked))
+        return replace(
+            self, schema=choose_columns(schema, self.columns, self.asked, only_roles=self.features is not None)
+        )
 
     def feature_names(self) -> tuple[str, ...] | None:
         return self.schema.roles.features
+
+    def kinds(self) -> Kinds | None:
+        return self.schema.kinds
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         if file.size == 0:
@@ -90,6 +95,9 @@ class Parquet(RoleFormat):
         if rows > start:
             extents.append(Extent(start, rows, size))
         return extents
+
+    def count_rows(self, split: Split) -> int:
+        return split.extent.end - split.extent.start
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[ArrowBlock]:
         file, extent = split.file, split.extent

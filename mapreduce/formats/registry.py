@@ -39,8 +39,8 @@ FORMATS: dict[str, Entry] = {
     "whole": Entry("whole", "Whole"),
 }
 
-NOT_AN_OPTION = frozenset({"schema", "labels", "categories"})
-"""Fields in which a format keeps what `resolve` found, and what methods of a dataset set."""
+NOT_AN_OPTION = frozenset({"schema", "labels", "categories", "given"})
+"""Fields in which a format keeps what `resolve` found, and what others than its user set."""
 
 
 def format_by_name(name: str, options: Mapping[str, Any] | None = None) -> Format:

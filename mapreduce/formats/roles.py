@@ -61,12 +61,21 @@ class RoleFormat(Format):
     weights: str | int | None = None
     labels: bool = False
     categories: bool = False
+    given: Roles | None = None  # instead of what the options say, by who reads several tables as one
 
     @property
     def asked(self) -> Roles:
         """The roles as the options say."""
+        if self.given is not None:
+            return self.given
+        if self.features is not None and not len(self.features):
+            raise UsageError("features is empty; name at least one column, or none to take every numeric column")
         features = None if self.features is None else tuple(map(str, self.features))
         return Roles(features, self.target_name(), self.weights_name(), self.labels, self.categories)
+
+    def kinds(self) -> Kinds | None:
+        """Names and types of the columns, of a resolved format; None where they have no names."""
+        return None
 
     def with_labels(self) -> Self:
         return replace(self, labels=True)
@@ -109,8 +118,6 @@ def choose_roles(columns: Kinds, asked: Roles) -> Roles:
             found = ", ".join(f"{name} ({kind})" for name, kind in columns) or "none"
             besides = f" besides the target {asked.target!r}" if asked.target is not None else ""
             raise InputError(f"no numeric column{besides} to serve as a feature; columns: {found}")
-    elif not chosen:
-        raise UsageError("features is empty; name at least one column, or none to take every numeric column")
     for name in chosen:
         (_check_names_classes if asked.categories else check_numeric)(columns, name, "feature")
     roles = replace(asked, features=tuple(chosen))

@@ -26,10 +26,11 @@ VARIABLE_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is read of each row: column names in file order (None: all), and what they are for."""
+    """What is read of each row: column names in file order (None: all), what they are for, and all types."""
 
     names: tuple[str, ...] | None = None
     roles: Roles = NO_ROLES
+    kinds: tuple[tuple[str, str], ...] = ()
 
 
 EVERY_COLUMN = Columns()
@@ -105,8 +106,9 @@ def _words(field: pa.Field) -> str:
     return f"{field.type}{'' if field.nullable else ' not null'}"
 
 
-def choose_columns(schema: pa.Schema, columns: Sequence[str] | None, asked: Roles) -> Columns:
-    """Which columns to read: those named; else, where features are named, these, target and weights; else all."""
+def choose_columns(schema: pa.Schema, columns: Sequence[str] | None, asked: Roles, *, only_roles: bool) -> Columns:
+    """Which columns to read: those named; else, where features are named, these, target and weights (`only_roles`);
+    else all."""
     for name in columns or ():
         if name not in schema.names:
             raise UsageError(f"no column {name!r}; {near(name, schema.names)}")
@@ -119,10 +121,10 @@ def choose_columns(schema: pa.Schema, columns: Sequence[str] | None, asked: Role
         roles = replace(asked, features=())  # a job may not ask for X; if it does, the block complains
     else:
         roles = choose_roles(pool if asked.features is None else kinds, asked)
-    if columns is None and asked.features is None:
-        return Columns(None, roles)
+    if columns is None and not only_roles:
+        return Columns(None, roles, tuple(kinds))
     needed = {*(columns or ()), *roles.named}
-    return Columns(tuple(name for name in schema.names if name in needed), roles)
+    return Columns(tuple(name for name in schema.names if name in needed), roles, tuple(pool))
 
 
 def selected_fields(schema: pa.Schema, columns: Columns) -> list[pa.Field]:

@@ -10,6 +10,7 @@ import pytest
 
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.columns import check_string_lists
+from mapreduce.formats.csv import Csv
 from mapreduce.formats.features import ArrowBlock, numeric_column, numeric_matrix
 from mapreduce.formats.roles import Roles, choose_roles
 
@@ -38,7 +39,6 @@ def test_named_features_keep_the_order_of_their_naming() -> None:
         (None, "city", "target 'city' is of type string"),
         (["area", "area"], None, "named twice"),
         (["price"], "price", "both feature and target"),
-        ([], None, "empty"),
     ],
 )
 def test_wrong_names_are_refused_with_the_remedy(features: list[str] | None, target: str | None, words: str) -> None:
@@ -46,9 +46,11 @@ def test_wrong_names_are_refused_with_the_remedy(features: list[str] | None, tar
         choose(features, target)
 
 
-def test_a_string_is_no_list_of_features() -> None:
+def test_a_string_is_no_list_of_features_and_none_is_no_feature() -> None:
     with pytest.raises(UsageError, match="give a list"):
         check_string_lists(features="area")
+    with pytest.raises(UsageError, match="features is empty"):
+        _ = Csv(features=[]).asked
 
 
 def test_a_file_without_numbers_or_with_twin_names_is_refused() -> None:

@@ -111,7 +111,7 @@ def test_a_duplicate_key_is_as_in_python(tmp_path: Path) -> None:
         (JsonLines(types={"a": "string"}), b'{"a":1}\n', "arrow", InputError, r"types=\{'a': 'float'\}"),
         (JsonLines(), b'{"a":"\\ud800"}\n', "arrow", InputError, "field 'a'"),
         (JsonLines(), b'{"a":1}\n{"b":1}\n', "X", InputError, "line 2, byte 8: column 'a' has no value"),
-        (JsonLines(), b'{"a":"x"}\n', "X", InputError, "no number column"),
+        (JsonLines(), b'{"a":"x"}\n', "X", InputError, "no numeric column"),
         (JsonLines(), b'{"a":1}\n', "y", UsageError, "no target"),
         (JsonLines(target="prize"), b'{"price":1}\n', "y", UsageError, "did you mean 'price'"),
         (JsonLines(columns=["prize"]), b'{"price":1}\n', "arrow", UsageError, "did you mean 'price'"),
