@@ -162,7 +162,9 @@ def _columns(loaded: Any, kept: Any, target: str | None, features: str | None) -
     return [name for name in (*kept.features, kept.target) if name is not None and name != own], own
 
 
-def _rows_as_before(kept: Any, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...]) -> Dataset:
+def _rows_as_before(
+    chosen: Any, kept: Any, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...]
+) -> Dataset:
     """The rows of INPUT with the columns whose sums are kept."""
     from mapreduce.cli.inputs import format_of, open_table, suited
 
