@@ -33,6 +33,7 @@ from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, withou
 from mapreduce.errors import UsageError, near
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import Settings
+from mapreduce.storage.traffic import Links
 from mapreduce.tracker.executor import Cancelled, Executor, Failed, Finished, LogLines, Lost, Report
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
@@ -230,6 +231,11 @@ class ChaosExecutor:
     def wait(self, timeout_seconds: float) -> list[Report]:
         reports = [self._heard(report) for report in self._executor.wait(timeout_seconds)]
         return [report for report in reports if report is not None]
+
+    @property
+    def moved(self) -> Links:
+        """What was passed on, once it is closed."""
+        return getattr(self._executor, "moved", {})
 
     def close(self) -> None:
         self._executor.close()

@@ -26,8 +26,9 @@ from mapreduce.engines.replicas import Replicas
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.host_paths import join_path, split_path, with_host
 from mapreduce.storage.paths import JobPaths
+from mapreduce.storage.traffic import Link, Links, Moved, add_links, at_host, passed_since, without_moved
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, OutputsGone, Ready, Report
-from mapreduce.wire.traffic import Link, Links, Moved, add_links, moved_sentence, without_moved
+from mapreduce.wire.traffic import moved_sentence
 from mapreduce.workers.failures import describe
 
 _log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class ClusterExecutor:
         self._open = True
         self._replicas = Replicas(replicas, self._copy) if replicas > 1 and carrier is not None else None
         data = pickle.dumps(package, protocol=5)
+        self._passed_before = hub.passed()
         self._job = hub.open_job(begin, data, tells_hosts=self._replicas is not None)
 
     def workers(self) -> Sequence[WorkerId]:
@@ -142,6 +144,7 @@ class ClusterExecutor:
             if self._hosts:
                 self._tell(self._by_host())
             self._hub.close_job(self._job)
+            self.moved = add_links(self.moved, passed_since(self._passed_before, self._hub.passed()))
             if self._carrier is not None:
                 self._carrier.close()
                 self.moved = add_links(self.moved, self._carrier.moved)
@@ -194,7 +197,7 @@ class ClusterExecutor:
     def _finished(self, report: Finished) -> list[Report]:
         self._done[self._hosts[report.worker]] += 1
         counters, links = without_moved(report.result.counters)
-        self.moved = add_links(self.moved, links)
+        self.moved = add_links(self.moved, at_host(links, self._hosts[report.worker]))
         report = report._replace(result=replace(report.result, counters=counters))
         if self._carrier is None:
             return [report]

@@ -48,6 +48,7 @@ from mapreduce.engines.sessions import Sessions, Wire
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.settings import MiB
+from mapreduce.storage.traffic import Link, Moved
 from mapreduce.tracker.executor import LogLines, Lost, NoWorkers, OutputsGone, Progress, Ready, Report
 from mapreduce.wire.messages import Kind, Message
 from mapreduce.wire.transport import MAX_MESSAGE_BYTES
@@ -93,6 +94,11 @@ class Hub:
     def agents(self) -> list[AgentBook]:
         with self._lock:
             return self._sessions.agents()
+
+    def passed(self) -> dict[Link, Moved]:
+        """What went in messages so far, of all jobs."""
+        with self._lock:
+            return dict(self._sessions.passed)
 
     def worker_count(self) -> int:
         with self._lock:

@@ -19,11 +19,12 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from mapreduce import __version__
-from mapreduce.engines.hub_books import AgentBook, choose_name
+from mapreduce.engines.hub_books import TRACKER, AgentBook, choose_name
 from mapreduce.engines.meeting import AWAY_SECONDS, HEARTBEAT_SECONDS, SILENCE_SECONDS
 from mapreduce.errors import WireError
+from mapreduce.storage.traffic import Link, Moved, Way
 from mapreduce.wire.bundles import bundled, unbundled
-from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
+from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse, size_of
 from mapreduce.wire.transport import PeerId
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,8 @@ class Sessions:
         self._agents: dict[PeerId, AgentBook] = {}
         self._outbox: deque[tuple[AgentBook, Message]] = deque()
         self.looked_at = clock()
+        self.passed: dict[Link, Moved] = {}
+        """In messages, so far, with agents."""
 
     def agents(self) -> list[AgentBook]:
         return list(self._agents.values())
@@ -117,8 +120,12 @@ class Sessions:
     # --- the wire
 
     def _send(self, agent: AgentBook, message: Message) -> None:
+        self._count(Link(TRACKER, agent.name, Way.MESSAGE), message)
         if not self._wire.send(agent.peer, message):
             self.end(agent, "can't be reached any more")
+
+    def _count(self, link: Link, message: Message) -> None:
+        self.passed[link] = self.passed.get(link, Moved()) + Moved(size_of(message))
 
     def _look(self, now: float) -> None:
         """Tell agents that we are there, and give up those that were silent for too long."""
@@ -142,6 +149,7 @@ class Sessions:
                 self._wire.send(peer, Message(Kind.REFUSED, body=Refused("this session is over", again=True).encode()))
             else:
                 agent.heard_at = self._clock()
+                self._count(Link(agent.name, TRACKER, Way.MESSAGE), message)
                 for each in unbundled(message):
                     self._hear_agent(agent, each)
         except NONSENSE as error:

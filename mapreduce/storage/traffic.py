@@ -70,6 +70,15 @@ def at_host(links: Links, host: str) -> dict[Link, Moved]:
     )
 
 
+def passed_since(before: Links, now: Links) -> dict[Link, Moved]:
+    """What was added to a tally that only grows."""
+    return {
+        link: Moved(moved.bytes - old.bytes, moved.seconds - old.seconds)
+        for link, moved in now.items()
+        if moved != (old := before.get(link, Moved()))
+    }
+
+
 def rows_of(links: Links) -> list[dict[str, str | int | float]]:
     """The same as plain values, those with most bytes first; what moved nothing is left out."""
     rows: list[dict[str, str | int | float]] = [

@@ -110,6 +110,11 @@ def encode_message(message: Message) -> list[Frame]:
     return [header, *body]
 
 
+def size_of(message: Message) -> int:
+    """Bytes of its frames."""
+    return _HEADER.size + sum(frame.nbytes if isinstance(frame, memoryview) else len(frame) for frame in message.body)
+
+
 def decode_message(frames: Sequence[Frame]) -> Message:
     """The message that these frames are. Raises WireError for anything else, VersionError for another version."""
     if not frames or len(frames[0]) < _BEGIN.size:
