@@ -21,6 +21,9 @@ JOBS: dict[str, str] = {
 
 ESTIMATORS: dict[str, str] = {
     "linear_regression": "algorithms.linear_regression:LinearRegression",
+    "ridge": "algorithms.elastic_net:Ridge",
+    "lasso": "algorithms.elastic_net:Lasso",
+    "elastic_net": "algorithms.elastic_net:ElasticNet",
     "logistic_regression": "algorithms.logistic_regression:LogisticRegression",
     "kmeans": "algorithms.kmeans:KMeans",
     "gaussian_naive_bayes": "algorithms.naive_bayes:GaussianNaiveBayes",

@@ -64,6 +64,33 @@ def solve(A: Integers, B: Integers) -> Solution | Dependent:
     return _eliminate(A, B)
 
 
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Columns that depend on none before them, and each other column as a combination of these."""
+
+    columns: list[int]
+    weights: dict[int, list[Fraction]]
+
+
+def basis_of(A: Integers) -> Basis:
+    """The independent columns of X, first come first, from A = X'X of integers."""
+    M = A.copy()
+    columns: list[int] = []
+    weights: dict[int, list[Fraction]] = {}
+    last = 1
+    for k in range(len(A)):
+        pivot = M[k, k]
+        if pivot == 0:  # positive semidefinite: then column k depends on those before it
+            weights[k] = [Fraction(int(M[i, k]), int(last)) for i in columns]
+            continue
+        for i in range(len(A)):
+            if i != k and (i > k or i in columns):
+                M[i] = (pivot * M[i] - M[i, k] * M[k]) // last
+        columns.append(k)
+        last = pivot
+    return Basis(columns, {k: [*found, *[Fraction(0)] * (len(columns) - len(found))] for k, found in weights.items()})
+
+
 def _eliminate(A: Integers, B: Integers) -> Solution | Dependent:
     size = len(A)
     M = np.hstack([A, B])

@@ -15,6 +15,7 @@ from sklearn.base import clone
 import algorithms
 import mapreduce as mr
 from algorithms import estimator
+from algorithms.elastic_net import ElasticNet, Lasso, Ridge
 from algorithms.estimator import Estimator, Predictions
 from algorithms.kmeans import KMeans
 from algorithms.linear_regression import LinearRegression
@@ -28,6 +29,9 @@ X = np.abs(np.random.default_rng(8).normal(size=(ROWS, 3)))  # counts, which som
 Y = (X @ [1.0, -2.0, 0.5] + np.random.default_rng(9).normal(size=ROWS) > 0).astype(float)
 ALL: list[Estimator] = [
     LinearRegression(alpha=0.5, fit_intercept=False),
+    Ridge(2.0, objective="glmnet"),
+    Lasso(0.01, fit_intercept=False),
+    ElasticNet(0.1, 0.25),
     LogisticRegression(C=np.inf),
     KMeans(4, max_iter=3, init=X[:4]),
     GaussianNaiveBayes(var_smoothing=1e-8),

@@ -38,14 +38,15 @@ def test_figures_are_those_of_statsmodels(sums: str, fit_intercept: bool, datadi
     assert [figures["std_error"][name] for name in names] == pytest.approx(peer.bse[names].tolist(), **close)
     assert [figures["t"][name] for name in names] == pytest.approx(peer.tvalues[names].tolist(), **close)
     assert [figures["p"][name] for name in names] == pytest.approx(peer.pvalues[names].tolist(), **close)
-    assert [figures["low_95"][name] for name in names] == pytest.approx(peer.conf_int()[0][names].tolist(), **close)
-    assert [figures["high_95"][name] for name in names] == pytest.approx(peer.conf_int()[1][names].tolist(), **close)
+    assert [figures["low"][name] for name in names] == pytest.approx(peer.conf_int()[0][names].tolist(), **close)
+    assert [figures["high"][name] for name in names] == pytest.approx(peer.conf_int()[1][names].tolist(), **close)
     for own, theirs in {
         "adjusted_r2": "rsquared_adj",
         "f": "fvalue",
         "f_p": "f_pvalue",
         "aic": "aic",
         "bic": "bic",
+        "log_likelihood": "llf",
     }.items():
         assert figures[own] == pytest.approx(getattr(peer, theirs), **close)
     if fit_intercept:
