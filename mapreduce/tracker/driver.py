@@ -78,7 +78,6 @@ from mapreduce.tracker.outcome import JobOutcome
 from mapreduce.tracker.placement import Placement, Sources
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy, policy_of
-from mapreduce.tracker.scheduling import Preferences
 from mapreduce.tracker.tracker import Tracker
 from mapreduce.tracker.work import JobWork, Journal
 
@@ -103,7 +102,6 @@ def run_job(
     past: Sequence[Event] = (),
     settings: Settings | None = None,
     policy: Policy | None = None,
-    preferences: Preferences | None = None,
     sources: Sources | None = None,
     first_attempt: int = 0,
     input_bytes: int = 0,
@@ -121,7 +119,7 @@ def run_job(
     """
     settings = settings or Settings()
     policy, placement = policy or policy_of(settings), Placement(settings.placement)
-    tracker = Tracker(plan, policy, preferences, first_attempt, placement, sources)
+    tracker = Tracker(plan, policy, first_attempt, placement, sources)
     driver = Driver(tracker, work, executor, clock, observer or Observer(), journal, notes, check)
     # Where attempts run on this very thread, the user's code gets its Ctrl-C as ever.
     with nullcontext(Interrupts()) if executor.runs_here else Interrupts() as interrupts:

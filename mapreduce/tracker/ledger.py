@@ -91,6 +91,7 @@ class Ledger:
         self._plan = plan
         self._books = [_Book(number, plan, first_attempt) for number in range(len(plan.stages))]
         self._deepest_first = self._books[::-1]
+        self._rests: list[tuple[float, TaskId]] = []  # a heap, by when they are over
         self.came_back: list[TaskId] | None = None
         """Tasks that are, or will be, ready not for the first time: for whoever sets a list here, and clears it."""
 
@@ -181,16 +182,24 @@ class Ledger:
         self._ready_again(book, index)
         return book.states[index] == _READY
 
-    def hold_back(self, task: TaskId) -> None:
-        """A ready task rests. The caller promises a `rest_over`, even if the task should be done before."""
+    def hold_back(self, task: TaskId, until: float) -> None:
+        """A ready task rests, until the first `wake` from that time on."""
         self._move(self._books[task.stage], task.index, TaskCause.HELD_BACK)
+        heappush(self._rests, (until, task))
 
-    def rest_over(self, task: TaskId) -> None:
-        """The task is ready, or waits if an input was lost meanwhile. No harm if it no longer rests."""
-        book, index = self._books[task.stage], task.index
-        if book.states[index] == _RESTING:
-            self._move(book, index, TaskCause.REST_OVER)
-            self._ready_again(book, index)
+    @property
+    def next_rest_over(self) -> float | None:
+        """When `wake` is due; None if no task rests."""
+        return self._rests[0][0] if self._rests else None
+
+    def wake(self, time: float) -> None:
+        """Whoever has rested long enough is ready, or waits if an input was lost meanwhile."""
+        while self._rests and self._rests[0][0] <= time:
+            _, (stage, index) = heappop(self._rests)
+            book = self._books[stage]
+            if book.states[index] == _RESTING:  # else it is done meanwhile
+                self._move(book, index, TaskCause.REST_OVER)
+                self._ready_again(book, index)
 
     def fail(self, task: TaskId) -> None:
         self._move(self._books[task.stage], task.index, TaskCause.BUDGET_SPENT)

@@ -12,11 +12,12 @@ bad input, bad call, no space, our bug   -                             never: th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
 from mapreduce.dataflow.results import Failure, FailureKind
-from mapreduce.ids import WorkerId
+from mapreduce.ids import TaskId, WorkerId
 from mapreduce.tracker.policy import Policy
 
 
@@ -38,6 +39,12 @@ class Trouble:
     needs_memory: bool = False  # had too little once: later attempts are frugal
     workers: set[WorkerId] = field(default_factory=set)  # on which it failed
     avoid_until: float = 0.0  # when it stops waiting for another worker
+
+
+def needs_memory(troubles: Mapping[TaskId, Trouble], task: TaskId) -> bool:
+    """Whether the task's attempts are to be frugal."""
+    trouble = troubles.get(task)
+    return trouble is not None and trouble.needs_memory
 
 
 def judge(failure: Failure, trouble: Trouble, worker: WorkerId, policy: Policy) -> Verdict:

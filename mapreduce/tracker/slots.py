@@ -53,6 +53,7 @@ class Slots:
         self._depth = depth
         self._held: dict[WorkerId, list[Attempt]] = {}
         self._levels: list[Level] = [OrderedDict() for _ in range(depth + 1)]
+        self.idle = self._levels[0]  # workers that hold nothing; to be read
         self._alone: set[WorkerId] = set()  # workers with an attempt behind which nothing is queued
         self._parked: dict[WorkerId, None] = {}  # have room, and are in no level: what is ready is not for them
         self._queued: dict[int, OrderedDict[AttemptId, Attempt]] = {}  # by stage
@@ -62,11 +63,6 @@ class Slots:
 
     def __len__(self) -> int:
         return len(self._held)
-
-    @property
-    def idle(self) -> Level:
-        """Workers that hold nothing."""
-        return self._levels[0]
 
     def emptiest(self) -> Level | None:
         """The workers with the fewest attempts, if they have room: work spreads before it queues."""

@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Backups, Policy
 from mapreduce.tracker.slots import Attempt
 from mapreduce.tracker.states import AttemptState
@@ -65,6 +66,20 @@ def choose_backups(
     stalled.sort(key=lambda attempt: attempt.progressed_at)
     slow.sort(key=lambda attempt: attempt.began_at)
     return stalled + slow
+
+
+def typical_seconds(
+    durations: Sequence[Durations], done: Callable[[int], int], plan: Plan, policy: Policy
+) -> Callable[[int], float]:
+    """By stage, how long a task usually takes; infinite for a stage that is far from its end. `durations` are those of
+    its tasks that are `done`; needed where backups go to what is slow."""
+    if policy.backups is not Backups.SLOW:
+        return lambda _: math.inf
+    seconds = [
+        durations[number].median() if done(number) >= policy.slow_share_done * stage.tasks else math.inf
+        for number, stage in enumerate(plan.stages)
+    ]
+    return seconds.__getitem__
 
 
 class Durations:

@@ -22,8 +22,6 @@ An event costs the same time however many tasks there are. Only a tick once in a
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from heapq import heappop, heappush
 
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.errors import InternalError
@@ -55,8 +53,8 @@ from mapreduce.tracker.events import (
     WorkerLost,
 )
 from mapreduce.tracker.ledger import Ledger
-from mapreduce.tracker.placement import Placement, Queues, Sources
-from mapreduce.tracker.plan import NeedsKind, Plan
+from mapreduce.tracker.placement import Placement, Sources
+from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Backups, Policy
 from mapreduce.tracker.recovery import (
     TIMED_OUT,
@@ -64,13 +62,14 @@ from mapreduce.tracker.recovery import (
     Verdict,
     judge,
     lost_failure,
+    needs_memory,
     reason_to_give_up,
     rest_seconds,
     timeout_failure,
 )
-from mapreduce.tracker.scheduling import NOWHERE, Preferences, choose_worker
+from mapreduce.tracker.scheduling import Scheduler
 from mapreduce.tracker.slots import Attempt, Slots
-from mapreduce.tracker.speculation import Durations, choose_backups, has_timed_out
+from mapreduce.tracker.speculation import Durations, choose_backups, has_timed_out, typical_seconds
 from mapreduce.tracker.states import AttemptCause, AttemptState, TaskState
 
 
@@ -81,25 +80,18 @@ class Tracker:
         self,
         plan: Plan,
         policy: Policy | None = None,
-        preferences: Preferences | None = None,
         first_attempt: int = 0,
         placement: Placement = Placement.BALANCE,
         sources: Sources | None = None,
     ) -> None:
         self.plan = plan
         self.policy = policy or Policy()
-        self._preferences = preferences
         self._ledger = Ledger(plan, first_attempt)
         self._slots = Slots(self.policy.queue_depth)
-        self._queues: Queues | None = None  # of the tasks by the hosts of their input, where that matters
-        if sources and placement is not Placement.BALANCE:
-            self._queues = Queues(placement, self.policy, sources, self._ledger.is_ready)
-            self._ledger.came_back = []
-        self._placed_stage = -1
         self._attempts: dict[AttemptId, Attempt] = {}  # those that hold a slot
         self._wanted: dict[TaskId, list[Attempt]] = {}  # of each running task, those not being cancelled
         self._troubles: dict[TaskId, Trouble] = {}
-        self._rests: list[tuple[float, TaskId]] = []  # a heap
+        self._scheduler = Scheduler(plan, self.policy, self._ledger, self._slots, self._troubles, placement, sources)
         self._replaced: dict[TaskId, int] = {}  # step since which an output that was lost or moved is where it is
         self._commands: list[Command] = []
         self._outcome: Outcome | None = None
@@ -176,10 +168,9 @@ class Tracker:
         """By when a Tick is due at the latest; None if nothing depends on time."""
         if self._outcome is not None:
             return None
-        rest = self._rests[0][0] if self._rests else None
         watch = max(self._next_watch, self._time) if self._attempts else None
-        wait = self._queues.due() if self._queues else None
-        return min((due for due in (rest, watch, wait) if due is not None), default=None)
+        dues = (self._ledger.next_rest_over, watch, self._scheduler.due())
+        return min((due for due in dues if due is not None), default=None)
 
     # What happened
 
@@ -240,15 +231,12 @@ class Tracker:
         self._any_worker_yet = True
         if event.worker not in self._slots:
             self._slots.join(event.worker)
-            if self._queues is not None:
-                self._queues.joined(event.worker, event.host)
+            self._scheduler.joined(event)
 
     def _worker_lost(self, event: WorkerLost) -> None:
         if event.worker not in self._slots:
             return
-        if self._queues is not None:
-            self._queues.gone(event.worker)
-            self._slots.unpark_all()
+        self._scheduler.gone(event.worker)
         for attempt in self._slots.leave(event.worker):
             del self._attempts[attempt.id]
             before = attempt.state
@@ -271,10 +259,8 @@ class Tracker:
             self._commands.append(Relocate(event.attempt, event.path))
 
     def _tick(self) -> None:
-        while self._rests and self._rests[0][0] <= self._time:
-            self._ledger.rest_over(heappop(self._rests)[1])
-        if self._queues is not None:
-            self._slots.unpark(self._queues.impatient(self._time))
+        self._ledger.wake(self._time)
+        self._scheduler.tick(self._time)
         if self._time >= self._next_watch:
             self._next_watch = self._time + self.policy.watch_seconds
             self._watch()
@@ -290,22 +276,11 @@ class Tracker:
             self._assign()
             if not self._slots.idle:
                 return
-            for attempt in choose_backups(self._slots.attempts(), self._time, self.policy, self._typical_seconds()):
+            typical = typical_seconds(self._durations, self._ledger.done, self.plan, self.policy)
+            for attempt in choose_backups(self._slots.attempts(), self._time, self.policy, typical):
                 task = attempt.id.task
                 if self._slots.idle and len(self._wanted[task]) == 1 and self._ledger.has_inputs(task):
                     self._start(task, next(iter(self._slots.idle)), backup=True)
-
-    def _typical_seconds(self) -> Callable[[int], float]:
-        """By stage, how long a task usually takes; infinite for a stage that is far from its end."""
-        if self.policy.backups is not Backups.SLOW:
-            return lambda _: math.inf
-        seconds = [
-            self._durations[number].median()
-            if self._ledger.done(number) >= self.policy.slow_share_done * stage.tasks
-            else math.inf
-            for number, stage in enumerate(self.plan.stages)
-        ]
-        return seconds.__getitem__
 
     def _after_the_end(self, event: Event) -> None:
         """Nothing more is decided. But attempts still end, and an output that comes now must be removed by somebody."""
@@ -362,93 +337,27 @@ class Tracker:
         rest = rest_seconds(trouble.failures, self.policy) if verdict is Verdict.RUN_AFTER_REST else 0.0
         trouble.avoid_until = self._time + rest + self.policy.avoid_seconds
         if ready and rest:
-            self._hold_back(task, self._time + rest)
-
-    def _hold_back(self, task: TaskId, until: float) -> None:
-        self._ledger.hold_back(task)
-        heappush(self._rests, (until, task))
+            self._ledger.hold_back(task, self._time + rest)
 
     def _assign(self, *, queueing: bool = True) -> None:
-        """Ready tasks to free slots, as long as there are both; without `queueing` to idle workers only."""
-        if self._queues is not None:
-            self._wake(self._queues)
-        while free := self._slots.emptiest() if queueing else self._slots.idle:
-            task = self._ledger.next_ready()
-            if task is None:
-                if self._slots.idle:
-                    self._relieve_queues()
-                return
-            if self._queues is not None and self._queues.knows(task):
-                preferred: WorkerId | None = next(iter(free))
-                task = self._queues.choose(next(iter(free)), task.stage, self._time)
-                if task is None:
-                    self._slots.park(next(iter(free)))
-                    continue
-            else:
-                preferred = self._preferences(task) if self._preferences else None
-            if self._troubles and self._is_frugal(task) and self._slots.idle:
-                preferred = max(self._slots.idle)  # the newest worker, which has run the least
-            avoided = self._avoided(task) if self._troubles else NOWHERE
-            worker = choose_worker(free, preferred, avoided)
+        """Ready tasks to free slots, as long as there are both; without `queueing` to idle workers only. Those that are
+        left over take what is queued behind others."""
+        scheduler = self._scheduler
+        if scheduler.sets_aside:
+            scheduler.look_again()
+        while (match := scheduler.match(self._time, queueing=queueing)) is not None:
+            task, worker = match
             if worker is None:
-                self._hold_back(task, self._time + self.policy.first_rest_seconds)
+                self._ledger.hold_back(task, self._time + self.policy.first_rest_seconds)
             else:
                 self._start(task, worker)
-
-    def _wake(self, queues: Queues) -> None:
-        """Workers that were set aside look again if another stage has its turn, or tasks are ready that were not."""
-        task = self._ledger.next_ready()
-        stage = task.stage if task is not None else -1
-        came_back = self._ledger.came_back
-        if stage != self._placed_stage or came_back:
-            self._placed_stage = stage
-            self._slots.unpark_all()
-        for task in came_back or ():
-            if queues.knows(task):
-                queues.came_back(task)
-        if came_back:
-            came_back.clear()
-
-    def _avoided(self, task: TaskId) -> frozenset[WorkerId] | set[WorkerId]:
-        """Workers on which the task failed, while there are others and it has not waited for them for too long."""
-        trouble = self._troubles.get(task)
-        if trouble is None or self._time >= trouble.avoid_until:
-            return NOWHERE
-        alive = sum(worker in self._slots for worker in trouble.workers)
-        return trouble.workers if alive < len(self._slots) else NOWHERE
-
-    def _is_frugal(self, task: TaskId) -> bool:
-        trouble = self._troubles.get(task)
-        return trouble is not None and trouble.needs_memory
-
-    def _relieve_queues(self) -> None:
-        """Nothing is ready and workers are idle: they take over what is queued behind others."""
-        while self._slots.idle:
-            queued = self._longest_queued()
-            if queued is None:
-                return
-            idle = next(iter(self._slots.idle))
-            if self._queues is not None and not self._queues.may_take(idle, queued.id.task, self._time):
-                return
-            self._start(queued.id.task, idle)
+        while self._slots.idle and (found := scheduler.take_over(self._time)) is not None:
+            queued, worker = found
+            self._start(queued.id.task, worker)
             self._cancel(queued, "an idle worker takes it over")
 
-    def _longest_queued(self) -> Attempt | None:
-        """Of the queued attempts that have their inputs. Those of a shut stage are passed over as one: there may be ten
-        thousand of them, and this is asked with every event."""
-        longest: Attempt | None = None
-        for queue in self._slots.queued():
-            for attempt in queue:
-                if self._ledger.has_inputs(attempt.id.task):
-                    if longest is None or attempt.step < longest.step:
-                        longest = attempt
-                    break
-                if self.plan.stages[attempt.id.task.stage].needs.kind is NeedsKind.ALL:
-                    break
-        return longest
-
     def _start(self, task: TaskId, worker: WorkerId, *, backup: bool = False) -> None:
-        frugal = bool(self._troubles) and self._is_frugal(task)
+        frugal = needs_memory(self._troubles, task) if self._troubles else False
         attempt_id = self._ledger.start(task)
         attempt = self._slots.put(attempt_id, worker, self._time, self._step, alone=frugal)
         self._attempts[attempt_id] = attempt

@@ -40,7 +40,6 @@ from mapreduce.tracker.events import (
 )
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy
-from mapreduce.tracker.scheduling import Preferences
 from mapreduce.tracker.tracker import Tracker
 
 
@@ -51,9 +50,9 @@ def result_of(attempt: AttemptId) -> AttemptResult:
 class Scene:
     """One job on its way. `time` is in seconds; `now` lets some pass."""
 
-    def __init__(self, plan: Plan, preferences: Preferences | None = None, **policy: Any) -> None:
+    def __init__(self, plan: Plan, **policy: Any) -> None:
         self.plan = plan
-        self.tracker = Tracker(plan, Policy(**policy), preferences)
+        self.tracker = Tracker(plan, Policy(**policy))
         self.time = 0.0
         self.events: list[Event] = []
         self.commands: list[Command] = []

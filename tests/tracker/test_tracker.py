@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from mapreduce.errors import InternalError
-from mapreduce.ids import TaskId, WorkerId
 from mapreduce.tracker.plan import plan_fold, plan_keyed, plan_map_only
 from tests.tracker.scene import Scene
 
@@ -72,15 +71,6 @@ def test_a_cancelled_attempt_that_is_first_all_the_same_is_committed() -> None:
     scene.finishes("map 1")  # map 2 moves to worker 2
     assert scene.finishes("map 2") == ["commit map 2", "cancel map 2#1 on 2: another attempt was first"]
     assert scene.finishes("map 2#1") == ["discard map 2#1"]
-
-
-def test_a_task_goes_where_it_is_preferred_if_that_worker_is_free() -> None:
-    def second(task: TaskId) -> WorkerId | None:
-        return WorkerId(2) if task.index == 0 else None
-
-    scene = Scene(plan_keyed(1, 2), preferences=second, queue_depth=1)
-    assert scene.joins(1, 2, 3) == ["start map 0 on 1"]  # 2 was not there yet
-    assert scene.finishes("map 0") == ["commit map 0", "start reduce 0 on 2", "start reduce 1 on 3"]
 
 
 def test_a_worker_that_joins_twice_has_one_set_of_slots() -> None:
