@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.killed_hosts import killed_at
-from tests.hosts.cluster import SSH, Cluster, Run
+from tests.hosts.cluster import PORT, SSH, TASKS, Cluster, Run
 from tests.hosts.fixture import hosts, network_of_hosts
 from tests.hosts.network import Network, wait_until
 
@@ -93,6 +93,42 @@ def test_a_host_is_lost_with_its_outputs(cluster: Cluster, happen: Callable[[Net
     cluster.open_gate("reduce")
     cluster.expect_same(run)
     assert cluster.begun("map").total() > maps
+
+
+def begun_with_copies(cluster: Cluster) -> Run:
+    """The same, in its reduces, and the output of each map is on two hosts."""
+    run = begun(cluster, "reduce", *WITH_COPIES)
+    journal = run.output / "_job" / "journal"
+    wait_until("each map output has a copy", lambda: journal.read_text().count('"moved"') == TASKS)
+    return run
+
+
+WITH_COPIES = ("--listen", f"tracker:{PORT}", "--replicas", 2)
+
+
+@apart
+def test_a_host_is_lost_whose_outputs_have_copies(cluster: Cluster) -> None:
+    """No map is done again."""
+    run = begun_with_copies(cluster)
+    maps = cluster.begun("map").total()
+    power_off(cluster.hosts)
+    cluster.open_gate("reduce")
+    cluster.expect_same(run)
+    assert cluster.begun("map").total() == maps
+
+
+@apart
+def test_the_tracker_is_killed_and_a_host_is_lost_whose_outputs_have_copies(cluster: Cluster) -> None:
+    """The next tracker reads in the journal where the copies are."""
+    run = begun_with_copies(cluster)
+    maps = cluster.begun("map").total()
+    run.process.kill()
+    run.process.wait()
+    power_off(cluster.hosts)
+    cluster.open_gate("reduce")
+    again = cluster.begin_run(*WITH_COPIES, again=run)
+    cluster.expect_same(again)
+    assert cluster.begun("map").total() == maps
 
 
 @everywhere
