@@ -4,7 +4,7 @@ zmq-receive PORT KEY            one PULL socket; prints "ready", later the rate
 zmq-send HOST PORT KEY BYTES    one PUSH socket, messages of a mebibyte
 serve PORT KEY FOLDER           our data server; prints "ready"
 read HOST PORT KEY FILE         our data client, as a reduce task reads its part of a segment; prints the rate
-fetch HOST PORT KEY FILE        the same, as the tracker fetches a part: each piece checked on the way
+fetch HOST PORT KEY FILE        the same, as the tracker fetches a part
 
 KEY is the file of a cluster's key, or "-": then nothing is encrypted.
 """
@@ -91,7 +91,7 @@ def read(host: str, port: str, key_file: str, name: str) -> None:
 
 
 def fetch(host: str, port: str, key_file: str, name: str) -> None:
-    _measure(host, port, key_file, name, lambda client, path, _: client.fetch(host, path, Nowhere()).bytes)
+    _measure(host, port, key_file, name, lambda client, path, _: client.fetch(host, path, Nowhere()))
 
 
 def _measure(host: str, port: str, key_file: str, name: str, run: Callable[[DataClient, str, int], int]) -> None:

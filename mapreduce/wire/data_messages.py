@@ -7,9 +7,11 @@ and a body. Nothing here is pickled.
                       LIST    path             the files of a folder
                       WHERE   name of a host   where that host's data is served
                       SUM     path             the checksum of a piece of a file, without its bytes
+                      STREAM  name of a cipher a stream for large answers, see `sealing`
     host -> reader    PIECE   the bytes        with the file's size and version, and a checksum if that was asked for
                       NAMES   JSON             [path, size] of each file
                       PLACE   address
+                      OFFER   Offer            where the stream is to be had
                       GONE    a sentence       with the number of the OSError that it stands for
 
 The reader never has more questions open than it has room for the answers: that is its credit, and the host keeps no
@@ -19,13 +21,14 @@ state for a reader beyond the questions that it has not come to.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
 from mapreduce.errors import MapReduceError
 
-MAGIC = b"MRd1"
+MAGIC = b"MRd2"
 """The last letter is the version: one that differs is answered with nothing."""
 
 PIECE_BYTES = 1 << 20
@@ -36,8 +39,13 @@ SUM_BYTES = 8 << 20
 
 PATH_BYTES = 4096
 
+QUESTION_BYTES = 8 << 10
+"""A longer question ends its connection."""
+
 _QUESTION = struct.Struct("<4sBBHQqQ")  # magic, kind, flags, 0, number, offset, size
+QUESTION_HEAD_BYTES = _QUESTION.size
 _ANSWER = struct.Struct("<4sBBHQQQQI")  # magic, kind, flags, errno, number, offset, size and version of file, checksum
+ANSWER_BYTES = _ANSWER.size
 
 
 class DataError(MapReduceError):
@@ -51,6 +59,7 @@ class Ask(IntEnum):
     LIST = 2
     WHERE = 3
     SUM = 4
+    STREAM = 5
 
 
 class Tell(IntEnum):
@@ -60,6 +69,7 @@ class Tell(IntEnum):
     NAMES = 2
     PLACE = 3
     GONE = 4
+    OFFER = 5
 
 
 CHECKED = 1
@@ -95,14 +105,14 @@ class Answer:
 
 
 def encode_question(question: Question) -> list[bytes]:
-    flags = (CHECKED if question.checked else 0) | (TAIL if question.tail else 0)
+    flags = CHECKED * question.checked | TAIL * question.tail
     head = _QUESTION.pack(MAGIC, question.kind, flags, 0, question.number, question.offset, question.size)
     return [head, question.text.encode()]
 
 
-def decode_question(frames: list[bytes]) -> Question:
+def decode_question(frames: Sequence[bytes]) -> Question:
     """The inverse of `encode_question`. Raises DataError for anything else."""
-    if len(frames) != 2 or len(frames[0]) != _QUESTION.size:
+    if len(frames) != 2 or len(frames[0]) != QUESTION_HEAD_BYTES:
         raise DataError("a question of another form")
     magic, kind, flags, zero, number, offset, size = _QUESTION.unpack(frames[0])
     if magic != MAGIC or zero or flags & ~(CHECKED | TAIL) or kind not in _ASKS or offset < 0:

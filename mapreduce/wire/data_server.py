@@ -7,6 +7,8 @@ reader --question--> ROUTER --> its queue --+--> in turn: open, read, send --> z
                      not while more than so much of a reader, or of all, is read and not yet sent
 ```
 
+A reader of much is given a sealed stream (see `stream_server`), which is for this server a second reader.
+
 One thread, in the process of an agent or of the tracker. It reads files with `pread`, not by mapping them: whoever cuts
 a mapped file short ends the process that looks at it. What it read is sent without another copy.
 
@@ -19,6 +21,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import math
 import os
 import threading
 from collections import deque
@@ -31,6 +34,7 @@ import zmq
 from mapreduce.wire.admission import open_server
 from mapreduce.wire.data_messages import (
     PIECE_BYTES,
+    QUESTION_BYTES,
     Answer,
     Ask,
     DataError,
@@ -40,7 +44,9 @@ from mapreduce.wire.data_messages import (
     encode_answer,
 )
 from mapreduce.wire.gate import Gate
+from mapreduce.wire.sealing import CIPHER, can_seal
 from mapreduce.wire.shared_folders import SharedFolders
+from mapreduce.wire.stream_server import Stream, Streams
 from mapreduce.workers.process import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -52,11 +58,11 @@ UNSENT_BYTES = 64 << 20
 READER_UNSENT_BYTES = 4 << 20
 """The same for one reader. A link of 10 Gbit/s empties it in 3 ms."""
 
+STREAM_ANSWERS = 4
+"""To be sent on one stream; they wait as open files. The rest are questions."""
+
 READER_QUESTIONS = 4096
 """Waiting questions of one reader; a `DataClient` never has so many. The rest is answered with an error."""
-
-QUESTION_BYTES = 8 << 10
-"""A longer frame ends its connection."""
 
 AT_ONCE = 16
 """Pieces answered before new questions are looked for."""
@@ -96,7 +102,7 @@ class DataServer:
         self._unsent_most = unsent_bytes
         self._unsent_bytes = 0
         self._most_unsent_bytes = 0
-        self._readers: dict[bytes, _Reader] = {}
+        self._readers: dict[bytes | Stream, _Reader] = {}
         self._told: set[bytes] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=2)
         self._socket = self._context.socket(zmq.ROUTER) if key is None else open_server(self._context, zmq.ROUTER, key)
@@ -109,6 +115,8 @@ class DataServer:
             self._destroy()
             raise OSError(error.errno, f"can't listen at {address}: {error.strerror}") from None
         self.address = self._socket.get_string(zmq.LAST_ENDPOINT)
+        self._streams: Streams | None = None  # until somebody asks for one
+        self._poller = zmq.Poller()
         self._ear, self._bell = os.pipe()
         self._closed = False
         keep_freed_memory()  # pieces come and go: 570 MB/s without encryption became 1,400
@@ -157,9 +165,11 @@ class DataServer:
         if self._gate is not None:
             self._gate.close()
         self._context.destroy(linger=0)
+        if self._streams is not None:
+            self._streams.close()
 
     def _serve(self) -> None:
-        poller = zmq.Poller()
+        poller = self._poller
         poller.register(self._socket, zmq.POLLIN)
         poller.register(self._ear, zmq.POLLIN)
         if self._gate is not None:
@@ -167,12 +177,17 @@ class DataServer:
                 poller.register(each, zmq.POLLIN)
         timeout: float | None = None
         while not self._closed:
-            ready = dict(poller.poll(None if timeout is None else int(1000 * timeout)))
+            ready = dict(poller.poll(None if timeout is None else math.ceil(1000 * timeout)))
+            if self._streams is not None:
+                for stream, question in self._streams.serve():
+                    self._file(stream, question)
             if self._gate is not None and any(each in ready for each in self._gate.sockets):
                 self._gate.serve(self.address)
             if self._socket in ready:
                 self._take()
             timeout = self._answer()
+            if self._streams is not None and (others := self._streams.timeout()) is not None:
+                timeout = others if timeout is None else min(timeout, others)
 
     def _take(self) -> None:
         """File the questions that are there."""
@@ -188,9 +203,12 @@ class DataServer:
                     self._told.add(sender)
                     _log.warning("a reader sent %s; it gets no answer", error)
                 continue
-            reader = self._readers.setdefault(sender, _Reader())
-            if len(reader.questions) < READER_QUESTIONS:
-                reader.questions.append(question)
+            self._file(sender, question)
+
+    def _file(self, sender: bytes | Stream, question: Question) -> None:
+        reader = self._readers.setdefault(sender, _Reader())
+        if len(reader.questions) < READER_QUESTIONS:
+            reader.questions.append(question)
 
     def _answer(self) -> float | None:
         """Answer some questions, readers in turn. After how many seconds to come again: None is when asked."""
@@ -198,12 +216,11 @@ class DataServer:
         for sender in list(self._readers):
             reader = self._readers[sender]
             self._note_sent(reader)
+            if isinstance(sender, Stream) and not sender.is_open:
+                reader.questions.clear()  # its reader asks again
             while reader.questions and answered < AT_ONCE:
-                if not self._has_room(reader):
-                    waits = True
-                    break
-                if not self._send(sender, reader, reader.questions[0]):
-                    waits = bool(reader.questions)
+                if not self._has_room(sender, reader) or not self._send(sender, reader, reader.questions[0]):
+                    waits = waits or (bool(reader.questions) and not isinstance(sender, Stream))
                     break
                 reader.questions.popleft()
                 answered += 1
@@ -222,7 +239,9 @@ class DataServer:
             first = next(iter(self._readers))
             self._readers[first] = self._readers.pop(first)
 
-    def _has_room(self, reader: _Reader) -> bool:
+    def _has_room(self, sender: bytes | Stream, reader: _Reader) -> bool:
+        if isinstance(sender, Stream):
+            return sender.waiting < STREAM_ANSWERS
         wanted = min(PIECE_BYTES, reader.questions[0].size)
         if not reader.unsent:
             return self._unsent_bytes + wanted <= self._unsent_most or self._unsent_bytes == 0
@@ -234,9 +253,12 @@ class DataServer:
             reader.unsent_bytes -= size
             self._unsent_bytes -= size
 
-    def _send(self, sender: bytes, reader: _Reader, question: Question) -> bool:
+    def _send(self, sender: bytes | Stream, reader: _Reader, question: Question) -> bool:
         """Whether the question is done with."""
-        answer, body = self._answer_to(question)
+        if isinstance(sender, Stream):
+            self._send_on(sender, question)
+            return True
+        answer, body = self._answer_to(sender, question)
         try:
             tracker = self._socket.send_multipart(
                 [sender, encode_answer(answer), body], zmq.NOBLOCK, copy=False, track=True
@@ -255,7 +277,29 @@ class DataServer:
             self._most_unsent_bytes = max(self._most_unsent_bytes, self._unsent_bytes)
         return True
 
-    def _answer_to(self, question: Question) -> tuple[Answer, bytes]:
+    def _send_on(self, stream: Stream, question: Question) -> None:
+        assert self._streams is not None
+        if question.kind is not Ask.READ or question.checked:
+            self._streams.give(stream, *self._answer_to(stream, question))
+            return
+        try:
+            piece = self.folders.open_piece(question.text, question.offset, question.size, from_end=question.tail)
+        except OSError as error:
+            self._streams.give(stream, *_failed(question.number, error))
+            return
+        answer = Answer(Tell.PIECE, question.number, piece.offset, piece.file_bytes, piece.version)
+        self._streams.give(stream, answer, piece)
+
+    def _offer(self, sender: bytes | Stream, question: Question) -> tuple[Answer, bytes]:
+        if question.text != CIPHER or isinstance(sender, Stream) or self._gate is None or not can_seal():
+            raise OSError(errno.EOPNOTSUPP, "there are no such streams here")
+        if self._streams is None:
+            host = self.address.removeprefix("tcp://").rpartition(":")[0]
+            self._streams = Streams(host.strip("[]"))
+            self._poller.register(self._streams.fileno(), zmq.POLLIN)
+        return Answer(Tell.OFFER, question.number), self._streams.offer(sender)
+
+    def _answer_to(self, sender: bytes | Stream, question: Question) -> tuple[Answer, bytes]:
         number = question.number
         try:
             if question.kind is Ask.READ:
@@ -267,6 +311,8 @@ class DataServer:
                 return answer, piece.data
             if question.kind is Ask.SUM:
                 return self._sum_of(question)
+            if question.kind is Ask.STREAM:
+                return self._offer(sender, question)
             if question.kind is Ask.LIST:
                 return Answer(Tell.NAMES, number), json.dumps(self.folders.files(question.text)).encode()
             place = self.places.get(question.text)
@@ -274,7 +320,7 @@ class DataServer:
                 raise OSError(errno.EHOSTUNREACH, f"no host {question.text!r:.80} is known here")
             return Answer(Tell.PLACE, number), place.encode()
         except OSError as error:
-            return Answer(Tell.GONE, number, errno=error.errno or errno.EIO), (error.strerror or str(error)).encode()
+            return _failed(number, error)
 
     def _sum_of(self, question: Question) -> tuple[Answer, bytes]:
         checksum, offset, end = 0, question.offset, question.offset + question.size
@@ -286,6 +332,10 @@ class DataServer:
         piece = self.folders.read(question.text, offset, 0)
         answer = Answer(Tell.PIECE, question.number, offset, piece.file_bytes, piece.version, checksum, checked=True)
         return answer, b""
+
+
+def _failed(number: int, error: OSError) -> tuple[Answer, bytes]:
+    return Answer(Tell.GONE, number, errno=error.errno or errno.EIO), (error.strerror or str(error)).encode()
 
 
 def _configure(socket: zmq.Socket[bytes]) -> None:

@@ -30,6 +30,30 @@ class Piece:
     version: int
 
 
+@dataclass(frozen=True, slots=True)
+class OpenPiece:
+    """`size` bytes of an open file, from `offset`. Whoever has it closes it."""
+
+    file: int
+    offset: int
+    size: int
+    file_bytes: int
+    version: int
+
+    def __len__(self) -> int:
+        return self.size
+
+    def read_into(self, buffer: memoryview, at: int) -> int:
+        """Read from the piece's byte `at` on; how much. Raises OSError if the file has become shorter."""
+        size = os.preadv(self.file, [buffer], self.offset + at)
+        if not size:
+            raise OSError(errno.ESTALE, "became shorter while it was read")
+        return size
+
+    def close(self) -> None:
+        os.close(self.file)
+
+
 class SharedFolders:
     """Offered folders by name. `offer` and `withdraw` may be called from other threads than those that read."""
 
@@ -55,6 +79,14 @@ class SharedFolders:
 
     def read(self, path: str, offset: int, size: int, *, from_end: bool = False) -> Piece:
         """At most `size` bytes; fewer where the file ends. Raises OSError."""
+        piece = self.open_piece(path, offset, size, from_end=from_end)
+        try:
+            return Piece(_read(piece.file, piece.offset, size), piece.offset, piece.file_bytes, piece.version)
+        finally:
+            piece.close()
+
+    def open_piece(self, path: str, offset: int, size: int, *, from_end: bool = False) -> OpenPiece:
+        """The same, to be read later. Raises OSError."""
         file = self._open(path, _FILE)
         try:
             status = os.fstat(file)
@@ -62,9 +94,11 @@ class SharedFolders:
                 raise OSError(errno.EINVAL, "is no file", path)
             if from_end:
                 offset = max(0, status.st_size - offset)
-            return Piece(_read(file, offset, size), offset, status.st_size, status.st_mtime_ns)
-        finally:
+            left = max(0, status.st_size - offset)
+            return OpenPiece(file, offset, min(size, left), status.st_size, status.st_mtime_ns)
+        except BaseException:
             os.close(file)
+            raise
 
     def files(self, path: str) -> list[tuple[str, int, int]]:
         """Paths, sizes and times of change of the files in a folder and those below it, ascending. Raises OSError."""

@@ -106,14 +106,11 @@ def test_what_is_not_read_holds_no_more_than_its_share(server: DataServer) -> No
         client.close()
 
 
-def test_a_file_is_fetched_with_its_checksum(client: DataClient) -> None:
-    from zlib import crc32
-
+def test_a_file_is_fetched(client: DataClient) -> None:
     for name, expected in (("a.seg", BYTES), ("empty", b"")):
         file = io.BytesIO()
-        fetched = client.fetch("b", f"j/{name}", file)
+        assert client.fetch("b", f"j/{name}", file) == len(expected)
         assert file.getvalue() == expected
-        assert fetched == (len(expected), crc32(expected))
 
 
 def test_files_of_a_folder(client: DataClient, folder: Path) -> None:
