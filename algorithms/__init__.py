@@ -30,4 +30,11 @@ ESTIMATORS: dict[str, str] = {
     "multinomial_naive_bayes": "algorithms.naive_bayes_counts:MultinomialNaiveBayes",
     "complement_naive_bayes": "algorithms.naive_bayes_counts:ComplementNaiveBayes",
     "bernoulli_naive_bayes": "algorithms.naive_bayes_counts:BernoulliNaiveBayes",
+    "gaussian_discriminant_analysis": "algorithms.discriminant:GaussianDiscriminantAnalysis",
+    "linear_discriminant_analysis": "algorithms.discriminant:LinearDiscriminantAnalysis",
+    "quadratic_discriminant_analysis": "algorithms.discriminant_quadratic:QuadraticDiscriminantAnalysis",
+    "pca": "algorithms.pca:PCA",
+    "whitening": "algorithms.pca:Whitening",
+    "covariance": "algorithms.covariance:Covariance",
+    "correlation": "algorithms.covariance:Correlation",
 }

@@ -15,7 +15,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.metrics import ClassificationMetrics
-from algorithms.rows import Array
+from algorithms.rows import Array, classes_of
 from algorithms.sums import to_float
 from algorithms.sums.logarithms import to_log
 from algorithms.sums_estimator import SumsEstimator
@@ -69,13 +69,6 @@ class Classifier(SumsEstimator):
         return labels
 
 
-def classes_of(labels: Sequence[Any]) -> Any:
-    """Labels as an array: whole numbers as integers."""
-    if all(not isinstance(label, str) and float(label).is_integer() for label in labels):
-        return np.array([int(label) for label in labels], np.int64)
-    return np.array(labels)
-
-
 def exact_rows(block: Any) -> mr.Slices:
     """X of a block as exact numbers. Raises InputError for NaN and infinity, naming the place."""
     slices: mr.Slices = block.exact(target=False)
@@ -89,8 +82,8 @@ def priors_of(counts: Sequence[int], given: Iterable[float] | None, name: str) -
     priors = [decimal(value) for value in given]
     if len(priors) != len(counts):
         raise mr.UsageError(f"{name} has {len(priors)} entries, the target has {len(counts)} classes; give one a class")
-    if min(priors) < 0 or abs(sum(priors, Fraction(0)) - 1) > Fraction(1, 10**8):
-        raise mr.UsageError(f"{name} is {list(map(float, priors))}; probabilities are not below 0, and their sum is 1")
+    if min(priors) <= 0 or abs(sum(priors, Fraction(0)) - 1) > Fraction(1, 10**8):
+        raise mr.UsageError(f"{name} is {list(map(float, priors))}; probabilities are above 0, and their sum is 1")
     return priors
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.models import save_model
-from algorithms.rows import checked_matrix, checked_target
+from algorithms.rows import checked_categories, checked_labels, checked_matrix, checked_target
 
 logger = logging.getLogger("mapreduce.algorithms")
 
@@ -30,8 +30,10 @@ class Estimator:
 
     name: ClassVar[str]
     kind: ClassVar[str]
-    """regressor, classifier or clusterer, as scikit-learn says."""
+    """regressor, classifier, clusterer or transformer, as scikit-learn says; description of what predicts nothing."""
     needs_target: ClassVar[bool] = True
+    takes_categories: ClassVar[bool] = False
+    """Whether its features name classes, and may be text."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Learned attributes that make the model: arrays, numbers, strings or lists of strings."""
 
@@ -59,15 +61,14 @@ class Estimator:
         target is missing, InputError for data that cannot be learned from.
         """
         if isinstance(X, mr.Dataset):
-            dataset = X.resolved()
+            dataset = self.reads(X).resolved()
             names = dataset.feature_names()
             target = X.options.get("target")
             self.target_name_ = None if target is None else str(target)
         else:
             names = getattr(X, "columns", None)  # of a data frame
             self.target_name_ = getattr(y, "name", None)
-            X = checked_matrix(X)
-            dataset = mr.from_arrays(X, checked_target(y, rows=X.shape[0]) if self.needs_target else None)
+            dataset = self.reads(self._arrays(X, y))
         from_files = isinstance(X, mr.Dataset)
         with (
             nullcontext(engine) if engine is not None else mr.Engine("local" if from_files else "inline") as used,
@@ -81,6 +82,21 @@ class Estimator:
             logger.warning("%s has not converged after %s iterations; raise max_iter", self.name, taken)
         return self
 
+    def reads(self, dataset: mr.Dataset) -> mr.Dataset:
+        """The dataset as this estimator reads it: the target of a classifier may be text, and so may the features of
+        one that takes categories."""
+        if self.kind == "classifier":
+            dataset = dataset.with_labels()
+        return dataset.with_categories() if self.takes_categories else dataset
+
+    def _arrays(self, X: Any, y: Any) -> mr.Dataset:
+        """Arrays as a dataset, checked. Raises UsageError where there is no y but should be, InputError."""
+        X = checked_categories(X) if self.takes_categories else checked_matrix(X)
+        if not self.needs_target:
+            return mr.from_arrays(X)
+        check = checked_labels if self.kind == "classifier" else checked_target
+        return mr.from_arrays(X, check(y, rows=X.shape[0]))
+
     def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: _Names, observer: Any) -> None:
         """Learn; sets `feature_names_` and all of `learned`."""
         raise NotImplementedError
@@ -88,6 +104,10 @@ class Estimator:
     def predict(self, X: Any) -> Any:
         """Predictions (rows,) for an array X (rows, features)."""
         raise NotImplementedError
+
+    def answers(self, block: Any) -> Any:
+        """What is told of each row of a block, in order: numbers or text."""
+        return self.predict(block.X)
 
     def metrics(self) -> mr.Fold:
         """A fold over blocks with a target, whose value is a dictionary of metrics."""
@@ -154,7 +174,7 @@ class _Names:
 
 
 class Predictions(mr.Job):
-    """The prediction of a model for each row, in input order, a line each."""
+    """The prediction of a model for each row, or the transformed row, in input order, a line each."""
 
     output_format = "text"
     reduce = None
@@ -163,9 +183,11 @@ class Predictions(mr.Job):
         self.model = model
 
     def map_block(self, block: Any) -> tuple[Any, Any]:
-        predicted = self.model.predict(block.X)
-        return predicted, [None] * len(predicted)
+        answers = self.model.answers(block)
+        return answers, [None] * len(answers)
 
 
 def _parameters(cls: type) -> list[str]:
+    if cls.__init__ is object.__init__:  # type: ignore[misc]
+        return []
     return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]  # type: ignore[misc]

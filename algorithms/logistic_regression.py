@@ -25,7 +25,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.estimator import Estimator
 from algorithms.metrics import ClassificationMetrics
-from algorithms.rows import Array, dense, matrix_of, no_rows, target_of
+from algorithms.rows import Array, classes_of, dense, labels_of, matrix_of, no_rows
 
 MAX_CLASSES = 1000
 ACCEPTED_SLOPE = 1e-4
@@ -52,14 +52,14 @@ class NewtonSums:
 class LogisticStep(mr.Fold):
     """Loss, gradient and Hessian at `theta`; a row counts as positive if its target equals `positive`."""
 
-    def __init__(self, theta: Array, positive: float) -> None:
+    def __init__(self, theta: Array, positive: Any) -> None:
         self.theta = theta
         self.positive = positive
 
     def map(self, block: Any) -> NewtonSums:
         X = dense(block)
         A = np.column_stack([np.ones(len(X)), X])
-        y = (block.y == self.positive).astype(np.float64)
+        y = (labels_of(block) == self.positive).astype(np.float64)
         z = A @ self.theta
         p = sigmoid(z)
         gradient = A.T @ (p - y)
@@ -78,7 +78,7 @@ class Classes(mr.Fold):
 
     def map(self, block: Any) -> tuple[Array, int, int]:
         X = matrix_of(block, self.names)
-        return np.unique(target_of(block)), *X.shape
+        return np.unique(labels_of(block)), *X.shape
 
     def zero(self) -> tuple[Array, int, int]:
         raise no_rows()
@@ -110,7 +110,7 @@ class LogisticRegression(Estimator):
 
     coef_: Array
     intercept_: float
-    classes_: Array
+    classes_: Any
     n_: int
     n_iter_: int
     converged_: bool
@@ -128,12 +128,11 @@ class LogisticRegression(Estimator):
         rows = engine.cache(dataset)
         classes, self.n_, features = engine.run(Classes(names.known), rows, observer=observer).value
         if len(classes) != 2:
-            shown = ", ".join(f"{value:g}" for value in classes[:5]) + (", ..." if len(classes) > 5 else "")
+            shown = ", ".join(map(str, classes_of(classes[:5].tolist()))) + (", ..." if len(classes) > 5 else "")
             raise mr.InputError(
                 f"the target has {len(classes)} different values ({shown}); binary logistic regression needs 2"
             )
-        whole = classes.astype(np.int64)
-        self.classes_ = whole if (whole == classes).all() else classes
+        self.classes_ = classes_of(classes.tolist())
         self._minimise(
             lambda theta: engine.run(LogisticStep(theta, classes[1]), rows, observer=observer).value, features
         )

@@ -106,8 +106,7 @@ class GaussianNaiveBayes(Classifier):
         X = self._rows(X)
         X = X.toarray() if hasattr(X, "toarray") else X
         found = np.empty((len(X), len(self.classes_)))
-        with np.errstate(divide="ignore"):  # a prior of 0 is a choice
-            prior = np.log(self.class_prior_)
+        prior = np.log(self.class_prior_)
         for k, (mean, variance) in enumerate(zip(self.theta_, self.var_, strict=True)):
             constant = prior[k] - 0.5 * np.log(2 * math.pi * variance).sum()
             found[:, k] = constant - 0.5 * ((X - mean) ** 2 / variance).sum(axis=1)

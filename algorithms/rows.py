@@ -38,8 +38,15 @@ def target_of(block: Any) -> Array:
 
 
 def labels_of(block: Any) -> Any:
-    """The class of each row of a block: (rows,), text or finite numbers."""
-    return target_of(block)
+    """The class of each row of a block: (rows,), text or finite numbers. Raises InputError for NaN and no value."""
+    return block.labels
+
+
+def classes_of(labels: Sequence[Any]) -> Any:
+    """Labels as an array: whole numbers as integers."""
+    if all(not isinstance(label, str) and float(label).is_integer() for label in labels):
+        return np.array([int(label) for label in labels], np.int64)
+    return np.array(labels)
 
 
 def checked_matrix(X: Any) -> Any:
@@ -59,6 +66,27 @@ def checked_target(y: Any, rows: int) -> Array:
     if target.shape != (rows,):
         raise mr.InputError(f"y has shape {target.shape}; X has {rows} rows, so it must be ({rows},)")
     return target
+
+
+def checked_labels(y: Any, rows: int) -> Any:
+    """The class of each row (rows,), text or numbers. Raises UsageError where there is none, InputError for wrong
+    ones."""
+    if y is None:
+        raise mr.UsageError("y is missing; pass the class of each row")
+    labels = np.asarray(y)
+    if labels.dtype.kind not in "UObiuf":
+        raise mr.InputError(f"y holds {labels.dtype}, which names no classes; encode it as text or numbers")
+    if labels.shape != (rows,):
+        raise mr.InputError(f"y has shape {labels.shape}; X has {rows} rows, so it must be ({rows},)")
+    return labels
+
+
+def checked_categories(X: Any) -> Any:
+    """An array or data frame of text or numbers (rows, features); where there are both, all is text."""
+    found = np.asarray(X)
+    if found.ndim != 2:
+        raise mr.InputError(f"X has {found.ndim} dimensions; it must have 2: rows and features")
+    return found.astype(str) if found.dtype.kind == "O" else found
 
 
 def _numbers(values: Any, name: str) -> Array:

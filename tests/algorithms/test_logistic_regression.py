@@ -84,6 +84,24 @@ def test_same_bits_for_any_number_of_workers(engines: Engines, flowers: Path) ->
     assert len(bits) == 1
 
 
+def test_classes_may_be_text(run_cli: Callable[..., Any], tmp_path: Path, datadir: Path) -> None:
+    frame = pd.read_csv(datadir / "iris.csv")
+    frame = frame[frame.species != "setosa"]
+    frame.to_csv(tmp_path / "two.csv", index=False)
+    X, y = frame.drop(columns="species").to_numpy(), frame.species.to_numpy()
+    peer = peer_of(X, y, 1.0)
+    assert LogisticRegression().fit(X, y).predict(X).tolist() == peer.predict(X).tolist()
+    done = run_cli("fit", "logistic_regression", "two.csv", "--target", "species", "-o", "model", "-q")
+    assert done.rc == 0, done.err
+    assert run_cli("predict", "model", "two.csv", "-q").out.split() == peer.predict(X).tolist()
+    judged = run_cli("evaluate", "model", "two.csv", "-q").out
+    assert f"correct\t{(peer.predict(X) == y).sum()}/100\n" in judged
+    assert "recall.virginica\t" in judged
+    unknown = run_cli("evaluate", "model", datadir / "iris.csv", "-q")
+    assert unknown.rc == 2
+    assert "target 'setosa' is none of the classes ['versicolor', 'virginica']" in unknown.err
+
+
 def test_what_was_not_reached_is_told(flowers: Path) -> None:
     frame = pd.read_csv(flowers)
     model = LogisticRegression(max_iter=2).fit(frame.drop(columns="species"), frame.species)
@@ -100,8 +118,9 @@ X = np.array([[0.0], [1.0], [2.0], [3.0]])
     [
         ([1, 1, 1, 1], r"1 different values \(1\)"),
         ([0, 1, 2, 3], r"4 different values \(0, 1, 2, 3\); binary"),
-        ([0, 1, np.nan, 0], "the target holds nan"),
-        (["a", "b", "a", "b"], "y holds what is no number"),
+        ([0, 1, np.nan, 0], "the target 'y' holds nan"),
+        (["a", "b", "c", "b"], r"3 different values \(a, b, c\); binary"),
+        ([1j, 1, 1j, 1], "complex128, which names no classes"),
         ([0, 1], "X has 4 rows"),
     ],
 )

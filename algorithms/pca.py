@@ -1,0 +1,219 @@
+"""In which directions do rows vary most? Principal components, the eigenvectors of the covariance.
+
+    map     block   -> n, sum x, sum xx', exact                                       (transformer.py)
+    reduce  a, b    -> a + b
+    finish  C = sum (x - m)(x - m)' / (n - 1) = V diag(l) V',   l_1 >= l_2 >= ...
+            transform  z = V'(x - m), of the first n_components;  whiten  z_i / sqrt(l_i)
+
+C is exact, and its eigenvectors are computed in integers (sums/fixed_point.py): components, variances and shares are
+correctly rounded, with the same bits for any cut, BLAS and processor. Of a component the entry that is largest in size
+is positive, as in scikit-learn; of equal ones the first. Where eigenvalues are equal, directions among theirs are
+arbitrary; here they are still the same each time.
+
+Whitening keeps all directions and makes their variances 1: z = W (x - m), W C W' = 1. Of all such W
+
+    zca  V diag(l)^-1/2 V'   moves rows least        pca  diag(l)^-1/2 V'        cholesky  lower triangular
+
+Sources: K. Pearson, On Lines and Planes of Closest Fit, 1901; A. Kessy, A. Lewin and K. Strimmer, Optimal Whitening and
+Decorrelation, 2018.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import accumulate
+from typing import Any, ClassVar
+
+import numpy as np
+
+import mapreduce as mr
+from algorithms import tables
+from algorithms.classifier import decimal, floats_of
+from algorithms.rows import Array
+from algorithms.sums import ExactGram, to_float
+from algorithms.sums.equations import to_root
+from algorithms.sums.fixed_point import Eigen, Singular, eigen, root, whiten
+from algorithms.sums.scatter import no_inverse
+from algorithms.transformer import Transformer
+
+
+class PCA(Transformer):
+    """Principal component analysis.
+
+    n_components: how many components are kept; below 1 the share of the variance that they must explain; none for all
+    whiten: whether transformed columns are divided by their standard deviations
+
+    Learned are components_ (components, features), mean_ (features,), explained_variance_, explained_variance_ratio_
+    and singular_values_ (components,), noise_variance_, the mean variance of what was left out, and n_ (rows).
+    """
+
+    name: ClassVar[str] = "pca"
+    learned: ClassVar[tuple[str, ...]] = (
+        "components_", "mean_", "explained_variance_", "explained_variance_ratio_", "singular_values_",
+        "noise_variance_", "n_",
+    )  # fmt: skip
+
+    components_: Array
+    explained_variance_: Array
+    explained_variance_ratio_: Array
+    singular_values_: Array
+    noise_variance_: float
+
+    def __init__(self, n_components: int | float | None = None, whiten: bool = False) -> None:
+        self.n_components = n_components
+        self.whiten = whiten
+
+    def check_parameters(self) -> None:
+        wanted = self.n_components
+        if wanted is not None and (wanted <= 0 or (wanted > 1 and wanted != int(wanted))):
+            raise mr.UsageError(
+                f"n_components is {wanted}; it is a whole number of components, or a share of the variance below 1"
+            )
+
+    def learn(self, state: ExactGram) -> None:
+        scatter = self._scatter(state)
+        free = scatter.rows - 1
+        found = eigen(scatter.over(free))
+        total = sum(found.values, Fraction(0))
+        if not total:
+            raise mr.InputError("all rows are equal: there is no direction in which they vary")
+        kept = self._how_many(found.values, total, min(scatter.rows, len(scatter.mean)))
+        values = found.values[:kept]
+        self.mean_ = np.array([to_float(value) for value in scatter.mean])
+        self.components_ = floats_of(found.vectors[:kept])
+        self.explained_variance_ = np.array([to_float(value) for value in values])
+        self.explained_variance_ratio_ = np.array([to_float(value / total) for value in values])
+        self.singular_values_ = np.array([to_root(value * free) for value in values])
+        left = found.values[kept : min(scatter.rows, len(scatter.mean))]
+        self.noise_variance_ = to_float(sum(left, Fraction(0)) / len(left)) if left else 0.0
+
+    def _how_many(self, values: list[Fraction], total: Fraction, most: int) -> int:
+        if self.n_components is None:
+            kept = most
+        elif self.n_components < 1:
+            share = decimal(self.n_components) * total
+            kept = 1 + sum(sum_ <= share for sum_ in accumulate(values[: most - 1]))
+        else:
+            kept = int(self.n_components)
+        if kept > most:
+            raise mr.UsageError(f"n_components is {kept}; {self.n_} rows of {len(values)} columns have {most} at most")
+        if self.whiten and not values[kept - 1]:
+            varying = sum(value > 0 for value in values)
+            raise mr.InputError(
+                f"rows vary in {varying} directions only, so {kept} cannot be whitened; set n_components={varying}"
+            )
+        return kept
+
+    def transform(self, X: Any) -> Array:
+        """Rows in the components' coordinates: (rows, components)."""
+        found = (self._dense(X) - self.mean_) @ self.components_.T
+        return np.asarray(found / np.sqrt(self.explained_variance_) if self.whiten else found)
+
+    def inverse_transform(self, Z: Any) -> Array:
+        """The rows nearest to those that were transformed: (rows, features)."""
+        Z = np.asarray(Z, np.float64)
+        found = Z * np.sqrt(self.explained_variance_) if self.whiten else Z
+        return np.asarray(found @ self.components_ + self.mean_)
+
+    def figures(self) -> dict[str, Any]:
+        names = self.component_names_
+        return {
+            "n": self.n_,
+            "explained_variance": dict(zip(names, self.explained_variance_.tolist(), strict=True)),
+            "explained_variance_ratio": dict(zip(names, self.explained_variance_ratio_.tolist(), strict=True)),
+            "noise_variance": self.noise_variance_,
+            "components": {
+                name: dict(zip(self.feature_names_, row, strict=True))
+                for name, row in zip(names, self.components_.tolist(), strict=True)
+            },
+        }
+
+    @property
+    def component_names_(self) -> list[str]:
+        return [f"pc{number}" for number in range(1, len(self.components_) + 1)]
+
+    def table(self) -> str:
+        shares = self.explained_variance_ratio_.tolist()
+        deviations = np.sqrt(self.explained_variance_).tolist()
+        explained = zip(self.component_names_, deviations, shares, accumulate(shares), strict=True)
+        weights = zip(self.feature_names_, *self.components_.tolist(), strict=True)
+        return (
+            f"{self.n_} rows\n\n{tables.columns(['component', 'deviation', 'share', 'sum of shares'], explained)}\n"
+            f"{tables.columns(['weights', *self.component_names_], weights)}"
+        )
+
+
+class Whitening(Transformer):
+    """Whitening: columns without correlation, of variance 1.
+
+    method: zca, pca or cholesky
+
+    Learned are whitening_ (features, features), W; coloring_, its inverse; mean_ (features,) and n_ (rows).
+    """
+
+    name: ClassVar[str] = "whitening"
+    learned: ClassVar[tuple[str, ...]] = ("whitening_", "coloring_", "mean_", "n_")
+
+    whitening_: Array
+    coloring_: Array
+
+    def __init__(self, method: str = "zca") -> None:
+        self.method = method
+
+    def check_parameters(self) -> None:
+        if self.method not in ("zca", "pca", "cholesky"):
+            raise mr.UsageError(f"method is {self.method!r}; choose 'zca', 'pca' or 'cholesky'")
+
+    def learn(self, state: ExactGram) -> None:
+        scatter = self._scatter(state)
+        if scatter.rows <= len(scatter.mean):
+            raise mr.InputError(
+                f"the input has {scatter.rows} rows, too few to whiten {len(scatter.mean)} columns; take more rows or "
+                "fewer columns (--features)"
+            )
+        C = scatter.over(scatter.rows - 1)
+        lower = whiten(C)
+        if isinstance(lower, Singular):
+            raise no_inverse(lower, self.feature_names_, "in all rows", "take pca with n_components")
+        if self.method == "cholesky":
+            W, back = lower.rows, [[_dot(row, other) for other in lower.rows] for row in C]  # C W' = W^-1
+        else:
+            W, back = _along(eigen(C), symmetric=self.method == "zca")
+        self.mean_ = np.array([to_float(value) for value in scatter.mean])
+        self.whitening_, self.coloring_ = floats_of(W), floats_of(back)
+
+    def transform(self, X: Any) -> Array:
+        """W (x - m) of each row: (rows, features)."""
+        return np.asarray((self._dense(X) - self.mean_) @ self.whitening_.T)
+
+    def inverse_transform(self, Z: Any) -> Array:
+        """The rows that were transformed: (rows, features)."""
+        return np.asarray(np.asarray(Z, np.float64) @ self.coloring_.T + self.mean_)
+
+    def figures(self) -> dict[str, Any]:
+        names = self.feature_names_
+        return {
+            "n": self.n_,
+            "mean": dict(zip(names, self.mean_.tolist(), strict=True)),
+            "whitening": self.whitening_.tolist(),
+        }
+
+
+def _along(found: Eigen, *, symmetric: bool) -> tuple[list[list[Fraction]], list[list[Fraction]]]:
+    """W and its inverse from eigenvectors."""
+    deviations = [root(value) for value in found.values]
+    if not symmetric:
+        W = [[v / s for v in row] for row, s in zip(found.vectors, deviations, strict=True)]
+        return W, [
+            list(column)
+            for column in zip(
+                *([v * s for v in row] for row, s in zip(found.vectors, deviations, strict=True)), strict=True
+            )
+        ]
+    columns = list(zip(*found.vectors, strict=True))
+    W = [[_dot([v / s for v, s in zip(a, deviations, strict=True)], b) for b in columns] for a in columns]
+    return W, [[_dot([v * s for v, s in zip(a, deviations, strict=True)], b) for b in columns] for a in columns]
+
+
+def _dot(a: Any, b: Any) -> Fraction:
+    return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
