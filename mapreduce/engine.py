@@ -79,14 +79,17 @@ class Engine:
             raise UsageError(f"no engine {kind!r}; {near(kind, KINDS)}")
         settings = settings_from({"workers": workers, "memory": memory, "replicas": replicas})
         self.kind = kind
+        self._resources = ExitStack()
         self.workers = 1 if kind == "inline" else settings.workers or available_cpus()
         self.memory_bytes = settings.memory_bytes
         self._start = start
         if kind == "cluster":
             from mapreduce.engines.cluster_start import ClusterOptions
+            from mapreduce.engines.host_inputs import find_when_asked
 
             self._cluster_options = ClusterOptions(hosts, listen, ssh, key, settings.workers)
             self._cluster_options.check()
+            self._resources.callback(find_when_asked(self._meet_hosts))
         elif hosts or listen:
             raise UsageError(f'the engine {kind!r} has no hosts; they are for Engine("cluster")')
         if tracker is not None and kind != "local":
@@ -98,7 +101,6 @@ class Engine:
         self._asked_memory = memory
         self._replicas = replicas
         self._cluster: Cluster | None = None
-        self._resources = ExitStack()
         self._pool: Pool | None = None
         self._cache_folder: Path | None = None
         self._steps: Steps | None = None
@@ -268,14 +270,19 @@ class Engine:
             entry = Entry(warm_up=warm_up_for(job))
             self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
             self._resources.callback(self._pool.close)
-        elif self.kind == "cluster" and self._cluster is None:
+        self._meet_hosts()
+
+    def _meet_hosts(self) -> None:
+        """Begin the cluster, if this is an engine of one: some inputs can only be looked up there."""
+        if self.kind != "cluster":
+            return
+        if self._cluster is None:
             from mapreduce.engines.cluster_start import Cluster
 
             self._cluster = Cluster(self._cluster_options)
             self._resources.callback(self._cluster.close)
             self.workers = self._cluster.worker_count()
-        if self._cluster is not None:
-            self._cluster.use()
+        self._cluster.use()
 
 
 def run(

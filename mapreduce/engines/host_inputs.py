@@ -10,10 +10,18 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from mapreduce.errors import ResourceError
-from mapreduce.formats.inputs import forget_host_files, is_on_hosts, is_remote, use_host_files
+from mapreduce.formats.inputs import (
+    find_files,
+    forget_host_files,
+    is_on_hosts,
+    is_remote,
+    local_path,
+    open_input,
+    use_host_files,
+)
 from mapreduce.storage.host_store import Place
 from mapreduce.wire.host_files import TRACKER, HostInputs, Listed, offered_as, share_of
 
@@ -155,6 +163,35 @@ class ClusterInputs:
         """A second call is harmless."""
         forget_host_files(self._inputs)
         self.rest()
+
+
+class _WhenAsked:
+    """Of an engine whose cluster has not begun: it begins when an input is looked for that lies there."""
+
+    def __init__(self, meet: Callable[[], None]) -> None:
+        self._meet = meet
+
+    def knows(self, file: InputFile) -> bool:
+        return False
+
+    def find(self, path: str) -> list[InputFile]:
+        self._meet()
+        return find_files([path])  # of those who are asked from now on
+
+    def open(self, file: InputFile) -> BinaryIO:
+        self._meet()
+        return open_input(file)
+
+    def local_path(self, file: InputFile) -> str | None:
+        self._meet()
+        return local_path(file)
+
+
+def find_when_asked(meet: Callable[[], None]) -> Callable[[], None]:
+    """Have `meet` called, which lets others be used, as soon as `data:` paths are looked for. What ends that."""
+    inputs = _WhenAsked(meet)
+    use_host_files(inputs)
+    return lambda: forget_host_files(inputs)
 
 
 def _ours(files: Iterable[InputFile]) -> set[str]:

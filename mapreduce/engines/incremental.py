@@ -25,7 +25,9 @@ from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.job_key import key_of_job, looks_at_places
 from mapreduce.engines.split_contents import Content, contents_of
-from mapreduce.errors import InternalError, MapReduceError
+from mapreduce.errors import InternalError, MapReduceError, UsageError
+from mapreduce.formats.base import InputFile
+from mapreduce.formats.inputs import is_on_hosts
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.host_paths import split_path
 from mapreduce.storage.kept_outputs import Kept, KeptOutputs, kept_folder, most_kept_bytes
@@ -43,6 +45,16 @@ logger = logging.getLogger(__name__)
 
 NOBODY = WorkerId(-1)
 """The worker of an attempt that was made by another run."""
+
+
+def check_inputs(files: Sequence[InputFile]) -> None:
+    """Refuse inputs of which this host can't tell what has changed. Raises UsageError."""
+    for file in files:
+        if is_on_hosts(file.path):
+            raise UsageError(
+                f"--incremental (incremental=True) can't tell which parts of {file.path} have changed, as they lie on "
+                "other hosts; leave it out, or name the files by a path at which the tracker's host sees them, too"
+            )
 
 
 def reuse_kept(prepared: Prepared) -> Keeper:

@@ -142,6 +142,10 @@ class Runs:
     ) -> Result:
         """Claim the folder of a job, run what is `ready` then, and leave nothing behind that nobody will need."""
         prepared = claimed
+        if claimed.context.settings.incremental:
+            from mapreduce.engines.incremental import check_inputs
+
+            check_inputs(claimed.made_from.planned.files)
         try:
             result = claimed.already_complete() or claimed.claim()
             if result is None:
