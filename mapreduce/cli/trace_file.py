@@ -13,7 +13,7 @@ from mapreduce.errors import UsageError
 from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 
 if TYPE_CHECKING:
-    from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.prepared import Prepared
     from mapreduce.tracker.event_log import EventLog
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cli.engine_options import EngineOptions
     from mapreduce.dataset import Dataset
-    from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.prepared import Prepared
     from mapreduce.engines.runs import Runs
     from mapreduce.job import Chain, Fold, Job
     from mapreduce.report.summary import JobSummary

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mapreduce.cli.trace_file import TraceFile
-from mapreduce.engines.prepare import Prepared
+from mapreduce.engines.prepared import Prepared
 from mapreduce.engines.runs import Runs
 from mapreduce.tracker.observer import Observer, Observers
 

@@ -35,7 +35,7 @@ from mapreduce.storage.host_paths import join_path, split_path
 from mapreduce.tracker.events import AttemptFinished, Event
 
 if TYPE_CHECKING:
-    from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.prepared import Prepared
     from mapreduce.wire.data_client import DataClient
     from mapreduce.wire.keys import ClusterKey
 

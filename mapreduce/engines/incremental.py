@@ -39,7 +39,7 @@ from mapreduce.wire.host_files import TRACKER
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.job_work import JobWork
-    from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.prepared import Prepared
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.failing import error_of
-from mapreduce.engines.prepare import RECORDS, MadeFrom, Prepared, prepare
+from mapreduce.engines.prepare import RECORDS, prepare
+from mapreduce.engines.prepared import MadeFrom, Prepared
 from mapreduce.engines.warm import compile_kernels
 from mapreduce.job import Chain, Fold, Job
 from mapreduce.result import Result

@@ -19,7 +19,7 @@ from mapreduce.tracker.observer import Observer, Observers
 from mapreduce.tracker.print_log import PrintLog
 
 if TYPE_CHECKING:
-    from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.prepared import Prepared
     from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.tracker.plan import Plan
 

@@ -35,7 +35,7 @@ from mapreduce.storage.store import open_store, write_whole
 from mapreduce.tracker.observer import Observer, Observers
 
 if TYPE_CHECKING:
-    from mapreduce.engines.prepare import Prepared
+    from mapreduce.engines.prepared import Prepared
     from mapreduce.ids import WorkerId
     from mapreduce.result import Result
     from mapreduce.tracker.executor import Executor

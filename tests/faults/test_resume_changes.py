@@ -346,7 +346,7 @@ def _origin(job: Any, text: Path) -> origin.Origin:
     from mapreduce.engines.prepare import prepare
     from mapreduce.settings import Settings
 
-    return prepare(job, mr.read_text(text), Settings(), text.parent / "out", "job-1")._origin()
+    return prepare(job, mr.read_text(text), Settings(), text.parent / "out", "job-1").origin_now()
 
 
 # --- what tells jobs apart
