@@ -31,8 +31,9 @@ FILES = (
     "bounded_memory",
     "reliability",
     "cluster",
+    "replicas",
 )
-TABLES = ("tracker_time", "simulate_osdi", "cluster_wire")
+TABLES = ("accuracy", "tracker_time", "simulate_osdi", "cluster_wire")
 """Questions that no peer answers: their module has `table(rounds)`."""
 
 ALL = (*FILES, *TABLES)
