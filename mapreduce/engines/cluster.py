@@ -150,8 +150,10 @@ class ClusterExecutor:
                 self.moved = add_links(self.moved, self._carrier.moved)
             if sentence := moved_sentence(self.moved):
                 self._tell(sentence)
-            for sentence in self._replicas.sentences() if self._replicas is not None else ():
-                self._tell(sentence)
+            if self._replicas is not None:
+                self.moved = add_links(self.moved, self._replicas.moved)
+                for sentence in self._replicas.sentences():
+                    self._tell(sentence)
 
     def _by_host(self) -> str:
         """What each host did, for the summary."""

@@ -19,7 +19,7 @@ from mapreduce.engines.copies import Copies, Order
 from mapreduce.engines.hub_books import CopyFailed, CopyMade, HostJoined, HostLeft
 from mapreduce.ids import AttemptId
 from mapreduce.tracker.executor import Copied, OutputsGone, Report
-from mapreduce.wire.traffic import Link, Moved, copied_sentence
+from mapreduce.wire.traffic import Link, Moved, Way, copied_sentence
 
 _log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class Replicas:
                 self._troubles.setdefault(host, trouble.reason)
                 self._copies.not_copied(host, attempt, ours=trouble.ours)
             case CopyMade(host, attempt, have):
-                link = Link(have.source, host)
+                link = Link(have.source, host, Way.COPY)
                 if have.bytes:
                     self.moved[link] = self.moved.get(link, Moved()) + Moved(have.bytes, have.seconds)
                 if self._copies.copied(host, attempt):

@@ -18,6 +18,7 @@ WORDS = {
     Way.MAPPED.value: "mapped as shared memory",
     Way.READ.value: "read in place",
     Way.MESSAGE.value: "in messages",
+    Way.COPY.value: "copied to other hosts",
 }
 BETWEEN_HOSTS = "between hosts"
 

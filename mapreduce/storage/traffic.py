@@ -8,6 +8,7 @@ Ways:
     READ      a file that lies on another host, or here (then source and reader are the same)
     MAPPED    memory that several processes of a host share: nothing was copied
     MESSAGE   what tracker and workers tell each other, with what travels in it: specs, results, small partials
+    COPY      an output that another host keeps, too
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Way(Enum):
     READ = "read"
     MAPPED = "mapped"
     MESSAGE = "message"
+    COPY = "copy"
 
 
 class Link(NamedTuple):

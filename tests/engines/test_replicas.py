@@ -24,6 +24,7 @@ from mapreduce.engines.hub import Hub
 from mapreduce.engines.meeting import Begin, CopyOrder, CopyTrouble, Have, encode_pid
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId
+from mapreduce.storage.traffic import Link, Moved, Way
 from mapreduce.tracker.executor import Copied, Lost, OutputsGone, Ready, Report
 from mapreduce.wire.messages import Hello, Kind, Message
 from tests.engines.lived import Words, wait_until
@@ -305,6 +306,7 @@ def test_a_copy_is_ordered_reported_and_told_of() -> None:
     assert scene.notes[-1] == (
         "replicas: 1 of 1 map outputs were on 2 hosts; 1 copy of map outputs, 100 B in 0.5 s of copying: a -> b 100 B"
     )
+    assert scene.executor.moved[Link("a", "b", Way.COPY)] == Moved(100, 0.5)
 
 
 def test_without_replicas_nobody_hears_of_hosts_or_copies() -> None:
