@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -18,7 +19,7 @@ from mapreduce.dataflow.package import JobPackage
 from mapreduce.dataflow.results import Failure, FailureKind, Output
 from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.copies import Order
-from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
+from mapreduce.engines.host_record import HostRecord, WaitingForOthers, retryable_elsewhere
 from mapreduce.engines.hub import Hub
 from mapreduce.engines.hub_books import TRACKER, CopyFailed, CopyMade, HostJoined, HostLeft, HubReport
 from mapreduce.engines.meeting import Begin, CopyOrder
@@ -54,7 +55,7 @@ class ClusterExecutor:
 
     `carrier` None: the job's folder is seen by all hosts, and outputs are where they belong. `kept_stage`: of its
     outputs a copy is brought here. `forgives_losses`: no host is avoided for what its workers suffer. `replicas`: on
-    how many hosts what a stage leaves for the next shall lie."""
+    how many hosts what a stage leaves for the next shall lie. `may_come`: whether other hosts may join yet."""
 
     runs_here = False
 
@@ -70,8 +71,11 @@ class ClusterExecutor:
         kept_stage: int = -1,
         forgives_losses: bool = False,
         replicas: int = 1,
+        may_come: Callable[[], bool] = lambda: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hub = hub
+        self._waiting = WaitingForOthers(may_come, clock)
         self._kept_stage = kept_stage
         self._forgives_losses = forgives_losses
         self._carrier = carrier
@@ -125,13 +129,18 @@ class ClusterExecutor:
         self._hub.start(self._job, attempt, worker, data)
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
+        self._unsent += self._waiting.cancelled(attempt)
         self._hub.cancel(self._job, attempt, worker)
 
     def wait(self, timeout_seconds: float) -> list[Report]:
         reports, self._unsent = self._unsent, []
         if self._carried:
             timeout_seconds = min(timeout_seconds, CARRIED_SECONDS)
+        if self._waiting:
+            timeout_seconds = min(timeout_seconds, OTHERS_LOOK_SECONDS)
         reports += self._arrived()
+        for failed in self._waiting.over(lambda worker: bool(self._others(self._hosts[worker]))):
+            reports += self._failed_there(failed, self._others(self._hosts[failed.worker]))
         if self._replicas is not None:
             self._replicas.order(self._avoided)
         for report in self._hub.wait(self._job, 0 if reports else timeout_seconds):
@@ -180,9 +189,10 @@ class ClusterExecutor:
                 return [] if host in self._avoided else [report]
             case Finished():
                 return self._finished(report)
-            case Failed(worker, attempt, failure):
-                return self._failed(worker, attempt, failure)
+            case Failed():
+                return self._failed(report)
             case Lost(worker):
+                self._waiting.lost(worker)
                 self._lost_any = True
                 host = self._hosts[worker]
                 if host in self._avoided:
@@ -239,14 +249,25 @@ class ClusterExecutor:
                 reports.append(report)
         return reports
 
-    def _failed(self, worker: WorkerId, attempt: AttemptId, failure: Failure) -> list[Report]:
-        host = self._hosts[worker]
-        others = len({agent.name for agent in self._hub.agents()} - self._avoided - {host})
-        excused = retryable_elsewhere(failure, host, others)
-        if excused is failure:
-            return [Failed(worker, attempt, failure)]
+    def _failed(self, report: Failed) -> list[Report]:
+        host = self._hosts[report.worker]
+        others = self._others(host)
+        if not others and self._waiting.holds(report):
+            _log.warning("host %s: %s; waiting for another host", host, report.failure.message)
+            return []
+        return self._failed_there(report, others)
+
+    def _failed_there(self, report: Failed, others: int) -> list[Report]:
+        host = self._hosts[report.worker]
+        excused = retryable_elsewhere(report.failure, host, others)
+        if excused is report.failure:
+            return [report]
         self._record.note(host)
-        return [Failed(worker, attempt, excused), *self._avoid()]
+        return [report._replace(failure=excused), *self._avoid()]
+
+    def _others(self, host: str) -> int:
+        """How many hosts there are besides this one."""
+        return len({agent.name for agent in self._hub.agents()} - self._avoided - {host})
 
     def _avoid(self) -> list[Report]:
         """Take the workers of hosts that have failed too often from the job; what they wrote stays."""
@@ -276,5 +297,6 @@ class ClusterExecutor:
         return bool(hosts) and all(self._hub.host_is_gone(self._job, host) for host in hosts)
 
 
+OTHERS_LOOK_SECONDS = 0.25
 CARRIED_SECONDS = 0.01
 """How often it is looked whether an output has been brought here, while one is on its way."""

@@ -80,6 +80,7 @@ class Cluster:
         options.check()
         self._resources = ExitStack()
         self._state = ""  # by which name the job's large data is offered
+        self._listens, self._named = bool(options.listen), len(options.specs())
         self._asked = 0  # workers of the hosts that were named, where it was said how many
         try:
             self._open(options, options.specs())
@@ -167,7 +168,12 @@ class Cluster:
             kept_stage=prepared.work.map_stage if prepared.keeper is not None and not prepared.work.sampled else -1,
             forgives_losses=bool(context.settings.chaos),
             replicas=context.settings.replicas,
+            may_come=self._may_come,
         )
+
+    def _may_come(self) -> bool:
+        """Whether hosts may join that are not here."""
+        return self._listens or (len(self.hub.agents()) < self._named and not self.hub.hopeless())
 
     def finder(self, prepared: Prepared) -> Callable[[str], str]:
         """Says which hosts still have an output of an earlier run of this job. Hosts that are about to come back are

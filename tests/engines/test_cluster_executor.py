@@ -16,7 +16,7 @@ from mapreduce.engines.host_record import HostRecord, retryable_elsewhere
 from mapreduce.engines.hub import Hub
 from mapreduce.engines.meeting import Begin, encode_failure, encode_finished, encode_pid
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.executor import Failed, Finished, Lost, OutputsGone, Ready, Report
+from mapreduce.tracker.executor import Cancelled, Failed, Finished, Lost, OutputsGone, Ready, Report
 from mapreduce.wire.messages import Hello, Kind, Message
 from mapreduce.wire.traffic import Link, Moved
 from tests.engines.test_hub import HELLO, FakeWire
@@ -49,27 +49,41 @@ class FakeCarrier:
 class Scene:
     """A job of two stages on hosts with a worker each."""
 
-    def __init__(self, *hosts: str) -> None:
+    def __init__(self, *hosts: str, may_come: bool = False) -> None:
         self.wire = FakeWire()
         self.carrier = FakeCarrier()
         self.notes: list[str] = []
+        self.may_come = may_come
         hub = Hub(self.wire, clock=self.wire.clock)
         self.executor = ClusterExecutor(
-            hub, Begin("job-1"), JobPackage("job-1", b""), 1, self.carrier, self.notes.append
+            hub,
+            Begin("job-1"),
+            JobPackage("job-1", b""),
+            1,
+            self.carrier,
+            self.notes.append,
+            may_come=lambda: self.may_come,
+            clock=self.wire.clock,
         )
+        self.workers: dict[str, WorkerId] = {}
         for host in hosts:
-            hello = Hello("agent", HELLO.release, HELLO.python, host, 1, f"scratch of {host}")
-            self.say(host, Message(Kind.HELLO, body=hello.encode()))
-            self.say(host, Message(Kind.READY, worker=0, body=encode_pid(500)))
-        self.workers = {
-            self.executor.host_of(report.worker): report.worker for report in self.wait() if isinstance(report, Ready)
-        }
+            self.join(host)
+        self.wait()
+
+    def join(self, host: str) -> None:
+        hello = Hello("agent", HELLO.release, HELLO.python, host, 1, f"scratch of {host}")
+        self.say(host, Message(Kind.HELLO, body=hello.encode()))
+        self.say(host, Message(Kind.READY, worker=0, body=encode_pid(500)))
 
     def say(self, host: str, message: Message) -> None:
         self.wire.inbox.append((host.encode(), message))
 
     def wait(self) -> list[Report]:
-        return self.executor.wait(0)
+        reports = self.executor.wait(0)
+        for report in reports:
+            if isinstance(report, Ready):
+                self.workers[self.executor.host_of(report.worker)] = report.worker
+        return reports
 
     def start(self, attempt: AttemptId, host: str) -> WorkerId:
         self.executor.start(attempt, self.workers[host], "spec")
@@ -146,6 +160,41 @@ def test_a_host_whose_disk_is_full_is_avoided_from_the_third_failure_on() -> Non
     assert withdrawn.worker == scene.workers["a"]
     # On the last host that is left it is the job's end.
     assert scene.fail(map_(3), "b", FULL) == [Failed(scene.workers["b"], map_(3), FULL)]
+
+
+def test_the_only_host_is_full_until_another_comes() -> None:
+    scene = Scene("a", may_come=True)
+    assert scene.fail(map_(0), "a", FULL) == []
+    assert scene.wait() == []
+    scene.join("b")
+    assert [type(report) for report in scene.wait()] == [Ready]
+    (report,) = scene.wait()
+    assert isinstance(report, Failed) and report.failure.kind is FailureKind.LOST
+    assert (report.attempt, report.failure.message) == (map_(0), "host a: no space left")
+
+
+def test_the_only_host_is_full_and_no_other_comes() -> None:
+    scene = Scene("a", may_come=True)
+    assert scene.fail(map_(0), "a", FULL) == []
+    for _ in range(29):
+        scene.wire.time += 1.0
+        scene.say("a", Message(Kind.HEARTBEAT))
+        assert scene.wait() == []
+    scene.wire.time += 1.0
+    (report,) = scene.wait()
+    assert isinstance(report, Failed) and report.failure.kind is FailureKind.RESOURCE
+    assert report.failure.message == "no space left; no other host has come within 30 s"
+
+
+def test_who_waits_for_another_host_can_be_told_to_stop() -> None:
+    scene = Scene("a", may_come=True)
+    scene.fail(map_(0), "a", FULL)
+    scene.executor.cancel(map_(0), scene.workers["a"])
+    assert scene.wait() == [Cancelled(scene.workers["a"], map_(0))]
+    scene.fail(map_(1), "a", FULL)
+    scene.may_come = False  # those that were named have ended
+    (report,) = scene.wait()
+    assert isinstance(report, Failed) and report.failure.message == "no space left; no other host will come"
 
 
 def test_a_failure_of_the_job_is_not_the_hosts() -> None:

@@ -179,6 +179,16 @@ def test_a_disk_is_full(cluster: Cluster) -> None:
 
 
 @apart
+def test_the_only_disk_is_full_until_another_host_comes(cluster: Cluster) -> None:
+    cluster.hosts["a"].small_disk(64 << 10)
+    cluster.begin_agent("a")
+    run = cluster.begin_run()
+    wait_until("it waits", lambda: "waiting for another host" in run.told())
+    cluster.begin_agent("b")
+    cluster.expect_same(run)
+
+
+@apart
 def test_clocks_differ(cluster: Cluster) -> None:
     """By days, in both directions."""
     for name, days in (("a", 10), ("b", -10), ("c", 0)):
