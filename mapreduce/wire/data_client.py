@@ -21,7 +21,7 @@ from __future__ import annotations
 import errno
 import json
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING, BinaryIO
@@ -70,7 +70,8 @@ class DataClient:
         piece_bytes: int = PIECE_BYTES,
     ) -> None:
         self.me = me
-        self.moved: dict[Link, Moved] = {}
+        self._bytes: defaultdict[str, int] = defaultdict(int)  # read since the last `take_moved`, by host
+        self._waited: defaultdict[str, float] = defaultdict(float)
         self._key = key
         self._places = dict(places)
         self._found: dict[str, str] = {}  # what our own host told us
@@ -110,6 +111,7 @@ class DataClient:
     def read(self, host: str, path: str, offset: int, size: int) -> bytes:
         """Bytes of a file: `size`, or fewer where it ends earlier. Raises OSError."""
         range_ = self._covering(host, path, offset, size)
+        held = range_.held_bytes
         try:
             data = self._bytes_of(range_, offset, size)
         except OSError:
@@ -120,10 +122,11 @@ class DataClient:
             for other in list(self._ranges.get((host, path), ())):
                 if other.located and offset <= other.start and other.end <= offset + size:
                     self._forget(other)  # head and tail of a file that was read as a whole
-        else:
+        elif range_.held_bytes < held:
             self._top_up(range_)
-        self._feed_starved()
-        self._count(host, len(data), 0.0)
+        if self._starved:
+            self._feed_starved()
+        self._bytes[host] += len(data)
         return data
 
     def will_read(self, places: Sequence[Place]) -> None:
@@ -155,7 +158,7 @@ class DataClient:
                 position += len(data)
         finally:
             self._forget(range_)
-        self._count(host, position, 0.0)
+        self._bytes[host] += position
         return position
 
     def files(self, host: str, folder: str) -> list[tuple[str, int]]:
@@ -182,7 +185,10 @@ class DataClient:
 
     def take_moved(self) -> dict[Link, Moved]:
         """What was moved since the last call."""
-        moved, self.moved = self.moved, {}
+        hosts = {**self._bytes, **self._waited}
+        moved = {Link(host, self.me): Moved(self._bytes[host], self._waited[host]) for host in hosts}
+        self._bytes.clear()
+        self._waited.clear()
         return moved
 
     def forget_all(self) -> None:
@@ -216,8 +222,9 @@ class DataClient:
         return range_
 
     def _bytes_of(self, range_: Range, offset: int, size: int) -> bytes:
-        self._top_up(range_, urgent_to=offset + size)
-        self._wait(range_.host, lambda: range_.has(offset, size), range_, offset + size)
+        if not range_.has(offset, size):
+            self._top_up(range_, urgent_to=offset + size)
+            self._wait(range_.host, lambda: range_.has(offset, size), range_, offset + size)
         return range_.read(offset, size)
 
     def _covering(self, host: str, path: str, offset: int, size: int) -> Range:
@@ -343,7 +350,7 @@ class DataClient:
             if error is not None and not done():
                 self._lose(peer, error, now)
                 raise error
-        self._count(host, 0, now - started)
+        self._waited[host] += now - started
 
     def _take(self, peer: Peer, now: float) -> None:
         for asked, answer, data in peer.answers(now):
@@ -362,7 +369,3 @@ class DataClient:
         for ranges in list(self._ranges.values()):
             for range_ in [known for known in ranges if known.host == peer.host]:
                 range_.error = error
-
-    def _count(self, host: str, size: int, seconds: float) -> None:
-        link = Link(host, self.me)
-        self.moved[link] = self.moved.get(link, Moved()) + Moved(size, seconds)

@@ -119,16 +119,23 @@ class Range:
         end = min(offset + size, self.end)
         if not self.located or self.next < end:
             return False
-        return all(at in self.pieces for at, length in self.sizes.items() if at < end and at + length > offset)
+        for at, length in self.sizes.items():
+            if at >= end:
+                break
+            if at + length > offset and at not in self.pieces:
+                return False
+        return True
 
     def read(self, offset: int, size: int) -> bytes:
         """Bytes that are here. Pieces before them are dropped; with the last byte of the range, all are."""
         end = min(offset + size, self.end)
         found: list[memoryview] = []
         for at, length in list(self.sizes.items()):
+            if at >= end:
+                break
             if at + length <= offset:
                 self._let_go(at)
-            elif at < end:
+            else:
                 found.append(self.pieces[at][max(0, offset - at) : end - at])
         self.start = max(self.start, min(offset, self.end))
         data = bytes(found[0]) if len(found) == 1 else b"".join(found)

@@ -421,7 +421,8 @@ def test_a_file_that_is_cut_short_while_it_is_sent(tmp_path: Path, monkeypatch: 
 
         def cutting(*arguments: object, **more: bool) -> object:
             piece = open_piece(*arguments, **more)  # type: ignore[arg-type]
-            os.truncate(tmp_path / "a", 1000)
+            if os.path.getsize(tmp_path / "a") > 1000:
+                os.truncate(tmp_path / "a", 1000)
             return piece
 
         monkeypatch.setattr(SharedFolders, "open_piece", cutting)
