@@ -51,11 +51,6 @@ class Apart:
     pickle: bytes
     buffers: tuple[memoryview, ...] = ()
 
-    @property
-    def is_large(self) -> bool:
-        """Whether it should go through a file that readers map."""
-        return bool(self.buffers) or len(self.pickle) >= LARGE_BYTES
-
     def pieces(self) -> list[bytes | memoryview]:
         """The bytes of the file, piece by piece."""
         return [piece for piece in self._pieces() if piece]

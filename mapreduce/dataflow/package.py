@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.dataflow.buffers import Apart, Buffers, checksum_of, split_file
+from mapreduce.dataflow.buffers import LARGE_BYTES, Apart, Buffers, checksum_of, split_file
 from mapreduce.dataflow.source_file import SourceFile
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format
@@ -55,7 +55,7 @@ LINE_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True)
 class StateFile:
-    """Where the pickle of a job with its large data lies. `digest` names its content to other hosts."""
+    """Where the large data of a job lies. `digest` names its content to other hosts."""
 
     path: str
     bytes: int
@@ -66,9 +66,9 @@ class StateFile:
 
 @dataclass(frozen=True, slots=True)
 class JobPackage:
-    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are in place; a large one lies
-    in the `state` file instead. To another host all modules of the user's are `carried`; None where workers import them
-    as we do."""
+    """A job on its way to a worker. `payload` unpickles to a JobContext once the sources are there. Its large buffers
+    lie in the `state` file; so does a long payload, and is empty here. To another host all modules of the user's are
+    `carried`; None where workers import them as we do."""
 
     job_id: str
     payload: bytes
@@ -113,15 +113,17 @@ def pack_job(context: JobContext) -> JobPackage:
     carried, such as an open file, and ResourceError if there is no room."""
     large = Buffers()
     package = pack(context.job_id, context, context.job, large)
-    apart = Apart(package.payload, tuple(large.views))
-    if not apart.is_large:
+    is_long = len(package.payload) >= LARGE_BYTES
+    if not is_long and not large.views:
         return package
+    # A short pickle, which names this job, stays in the message: equal arrays of several jobs make equal files.
+    apart = Apart(package.payload if is_long else b"", tuple(large.views))
     pieces, path = apart.pieces(), JobPaths(context.root).state
     store = open_store(context.root)
     write_pieces(store, path, pieces)
     place = os.path.abspath(store.locate(path))
     state = StateFile(place, sum(map(len, pieces)), checksum_of(pieces), os.stat(place).st_mtime_ns)
-    return replace(package, payload=b"", state=state)
+    return replace(package, payload=b"" if is_long else package.payload, state=state)
 
 
 def pack(job_id: str, value: Any, job: object, large: Buffers | None = None) -> JobPackage:
@@ -191,7 +193,8 @@ def _stream_of(package: JobPackage) -> tuple[bytes | memoryview, Sequence[memory
         return package.payload, ()
     from mapreduce.storage.mapping import map_file
 
-    return split_file(map_file(package.state.path, package.state.bytes, package.state.checksum))
+    stream, buffers = split_file(map_file(package.state.path, package.state.bytes, package.state.checksum))
+    return package.payload or stream, buffers
 
 
 def use_folder(folder: str) -> None:

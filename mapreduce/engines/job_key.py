@@ -31,7 +31,7 @@ from mapreduce.job import Fold
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 1
+SCHEMA = 2
 """Of what is kept. Raise it when a map output of the same job and split becomes another."""
 
 NAMED_FILE_BYTES = 64 << 20
