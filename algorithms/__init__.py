@@ -24,6 +24,9 @@ ESTIMATORS: dict[str, str] = {
     "ridge": "algorithms.elastic_net:Ridge",
     "lasso": "algorithms.elastic_net:Lasso",
     "elastic_net": "algorithms.elastic_net:ElasticNet",
+    "ridge_cv": "algorithms.elastic_net_cv:RidgeCV",
+    "lasso_cv": "algorithms.elastic_net_cv:LassoCV",
+    "elastic_net_cv": "algorithms.elastic_net_cv:ElasticNetCV",
     "logistic_regression": "algorithms.logistic_regression:LogisticRegression",
     "kmeans": "algorithms.kmeans:KMeans",
     "gaussian_naive_bayes": "algorithms.naive_bayes:GaussianNaiveBayes",
@@ -37,4 +40,5 @@ ESTIMATORS: dict[str, str] = {
     "whitening": "algorithms.pca:Whitening",
     "covariance": "algorithms.covariance:Covariance",
     "correlation": "algorithms.covariance:Correlation",
+    "anova": "algorithms.anova:Anova",
 }

@@ -24,10 +24,10 @@ from algorithms.rows import Array
 from algorithms.sums import ExactGram, to_float
 from algorithms.sums.equations import to_root
 from algorithms.tails import t_tail
-from algorithms.transformer import Description
+from algorithms.transformer import Description, GramEstimator
 
 
-class Covariance(Description):
+class Covariance(GramEstimator, Description):
     """The covariance matrix.
 
     ddof: what is taken off n in the divisor: 1 for an unbiased estimate, 0 for the most likely one
@@ -66,7 +66,7 @@ class Covariance(Description):
         return f"{self.n_} rows\n\n{_square(self.feature_names_, self.covariance_)}"
 
 
-class Correlation(Description):
+class Correlation(GramEstimator, Description):
     """Pearson's correlations.
 
     Learned are correlation_ and p_ (features, features), the probability of a correlation as far from 0 between columns

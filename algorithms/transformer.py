@@ -1,4 +1,4 @@
-"""What do estimators share that learn from rows without a target? The Gram of the features, and what is done with it.
+"""What do estimators share that predict no target? The Gram of the features, and what is done with it.
 
     map     block   -> n, sum x, sum xx', exact
     reduce  a, b    -> a + b
@@ -59,7 +59,7 @@ class GramEstimator(SumsEstimator):
         return Scatter.of(state)
 
 
-class Description(GramEstimator):
+class Description(SumsEstimator):
     """Says something of the rows; there is nothing to predict."""
 
     kind: ClassVar[str] = "description"

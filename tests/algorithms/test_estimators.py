@@ -15,10 +15,12 @@ from sklearn.base import clone
 import algorithms
 import mapreduce as mr
 from algorithms import estimator
+from algorithms.anova import Anova
 from algorithms.covariance import Correlation, Covariance
 from algorithms.discriminant import GaussianDiscriminantAnalysis, LinearDiscriminantAnalysis
 from algorithms.discriminant_quadratic import QuadraticDiscriminantAnalysis
 from algorithms.elastic_net import ElasticNet, Lasso, Ridge
+from algorithms.elastic_net_cv import ElasticNetCV, LassoCV, RidgeCV
 from algorithms.estimator import Estimator, Predictions
 from algorithms.kmeans import KMeans
 from algorithms.linear_regression import LinearRegression
@@ -36,6 +38,9 @@ ALL: list[Estimator] = [
     Ridge(2.0, objective="glmnet"),
     Lasso(0.01, fit_intercept=False),
     ElasticNet(0.1, 0.25),
+    RidgeCV(n_alphas=5, folds=3),
+    LassoCV(n_alphas=5, folds=3, choose="1se"),
+    ElasticNetCV(alphas=[0.1, 0.01], folds=3),
     LogisticRegression(C=np.inf),
     KMeans(4, max_iter=3, init=X[:4]),
     GaussianNaiveBayes(var_smoothing=1e-8),
@@ -48,7 +53,7 @@ ALL: list[Estimator] = [
     PCA(2, whiten=True),
     Whitening("cholesky"),
 ]
-DESCRIPTIONS: list[Estimator] = [Covariance(ddof=0), Correlation()]
+DESCRIPTIONS: list[Estimator] = [Covariance(ddof=0), Correlation(), Anova()]
 each = pytest.mark.parametrize("model", ALL, ids=[model.name for model in ALL])
 each_of_all = pytest.mark.parametrize(
     "model", [*ALL, *DESCRIPTIONS], ids=[model.name for model in [*ALL, *DESCRIPTIONS]]
@@ -61,15 +66,18 @@ def test_the_registry_names_them_all() -> None:
 
 @each_of_all
 def test_a_saved_model_is_the_model_bit_for_bit(model: Estimator, tmp_path: Path) -> None:
-    frame = pd.DataFrame(X, columns=["a", "b", "ü"])
-    model.fit(frame, pd.Series(Y, name="y"))
+    names = ["a", "b", "ü"]
+    frame = pd.DataFrame(X, columns=names)
+    if isinstance(model, Anova):
+        names, frame = ["group"], pd.DataFrame({"group": np.where(Y, "x", "y")})
+    model.fit(frame, pd.Series(Y + X[:, 0], name="y") if model.kind != "classifier" else pd.Series(Y, name="y"))
     model.save(tmp_path / "model")
     loaded = load_model(tmp_path / "model")
     assert type(loaded) is type(model)
     assert repr(loaded.get_params()) == repr(
         {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in model.get_params().items()}
     )
-    assert (loaded.feature_names_, loaded.target_name_) == (["a", "b", "ü"], "y")
+    assert (loaded.feature_names_, loaded.target_name_) == (names, "y")
     for name in model.learned:
         before, after = getattr(model, name), getattr(loaded, name)
         assert type(before) is type(after), name
