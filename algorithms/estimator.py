@@ -63,8 +63,7 @@ class Estimator:
         if isinstance(X, mr.Dataset):
             dataset = self.reads(X).resolved()
             names = dataset.feature_names()
-            target = X.options.get("target")
-            self.target_name_ = None if target is None else str(target)
+            self.target_name_ = dataset.target_name()
         else:
             names = getattr(X, "columns", None)  # of a data frame
             self.target_name_ = getattr(y, "name", None)
@@ -107,7 +106,11 @@ class Estimator:
 
     def answers(self, block: Any) -> Any:
         """What is told of each row of a block, in order: numbers or text."""
-        return self.predict(block.X)
+        return self.predict(self.features_of(block))
+
+    def features_of(self, block: Any) -> Any:
+        """The rows of a block as `predict` takes them."""
+        return block.X
 
     def metrics(self) -> mr.Fold:
         """A fold over blocks with a target, whose value is a dictionary of metrics."""

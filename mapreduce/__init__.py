@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from mapreduce.result import Result
     from mapreduce.settings import Settings
     from mapreduce.tracker.observer import Observer
+    from mapreduce.vertical import beside
 
 __version__ = "0.1.0"
 
@@ -104,6 +105,7 @@ _WHERE = {
     "result": ("Result",),
     "settings": ("Settings",),
     "tracker.observer": ("Observer",),
+    "vertical": ("beside",),
 }  # fmt: skip
 
 _MODULE_OF = {name: module for module, names in _WHERE.items() for name in names}
@@ -113,7 +115,7 @@ __all__ = [
     "Identity", "InputError", "InternalError", "Job", "JobError", "LostWorkerError", "MapReduceError", "Max", "Mean",
     "Min", "Monoid", "Named", "Observer", "OutputLostError", "Quantiles", "Reducer", "ResourceError", "Result",
     "Settings", "Slices", "Streaming", "Sum", "TopK", "UsageError", "Verdict", "WireError", "WorkerMemoryError",
-    "assign_nearest", "cell", "check_job_laws", "check_laws", "count_words", "fixed_column", "from_arrays",
+    "assign_nearest", "beside", "cell", "check_job_laws", "check_laws", "count_words", "fixed_column", "from_arrays",
     "from_records", "near", "nearest", "number_column", "prefixes", "read", "read_arrow", "read_csv", "read_fixed",
     "read_jsonl", "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "run", "union",
 ]  # fmt: skip

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format, InputFile, Split
@@ -25,6 +25,9 @@ from mapreduce.formats.inputs import STDIN, find_files, spool_stdin
 from mapreduce.formats.memory import hold_in_memory
 from mapreduce.formats.registry import format_by_name, guess_format
 from mapreduce.formats.union import Member, MemberFile, Union
+
+if TYPE_CHECKING:
+    from mapreduce.vertical import Joined
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -51,8 +54,9 @@ class Dataset:
     """Files and how to read them. Made by the `read_` functions; immutable; opens nothing until a job is planned.
 
     `format` is a name, a Format, or None: by suffix. `found` are the files where they are known already, `members`
-    the datasets of a union, `planned` the splits of a cached dataset. `labels`, `categories`: see `with_labels` and
-    `with_categories`. `owner` is kept alive as long as the dataset: it may hold the files.
+    the datasets of a union, or, if it is `joined`, of tables beside each other; `planned` the splits of a cached
+    dataset. `labels`, `categories`: see `with_labels` and `with_categories`. `owner` is kept alive as long as the
+    dataset: it may hold the files.
     """
 
     paths: tuple[str, ...] = ()
@@ -64,6 +68,7 @@ class Dataset:
     planned: PlannedInput | None = field(default=None, repr=False)
     labels: bool = False
     categories: bool = False
+    joined: Joined | None = None
     owner: object = field(default=None, compare=False, repr=False)
 
     def files(self) -> list[InputFile]:
@@ -163,12 +168,14 @@ class Dataset:
         if not self.members and self.tag is None:
             return read[0]
         members = tuple(Member(format, leaf.tag) for leaf, (format, _) in zip(leaves, read, strict=True))
-        numbered = [
+        numbered: list[InputFile] = [
             MemberFile(file.path, file.size, file.mtime_ns, file.hosts, number)
             for number, (_, files) in enumerate(read)
             for file in files
         ]
-        return Union(members), list(numbered)
+        if self.joined is not None:
+            return self._as_asked(self.joined.format_of(members)), numbered
+        return Union(members), numbered
 
     def _own_format(self) -> tuple[Format, list[InputFile]]:
         files = self.files()

@@ -149,7 +149,7 @@ class Cluster:
         context = prepared.context
         begin = Begin(job_key(prepared), context.settings.memory_bytes)
         carrier = PartCarrier(context.root, begin.key, self._data_client, durable=context.durable)
-        self._inputs.offer(split.file for split in prepared.work.splits)
+        self._inputs.offer(file for split in prepared.work.splits for file in split.files)
         self._place_past(prepared, begin.key)
         self._inputs.offer_files({file.offered_as: file.path for file in context.files})
         context = replace(context, folder=os.getcwd())
@@ -211,7 +211,7 @@ class Cluster:
 
     def forget(self, prepared: Prepared) -> None:
         """The job's files on other hosts may go, and our inputs are no longer for them to read."""
-        self._inputs.withdraw(split.file for split in prepared.work.splits)
+        self._inputs.withdraw(file for split in prepared.work.splits for file in split.files)
         self._inputs.withdraw_files([self._state, *(file.offered_as for file in prepared.context.files)])
         self._data.withdraw(job_key(prepared))
         self.hub.forget_job(job_key(prepared))

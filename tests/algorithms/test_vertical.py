@@ -1,0 +1,85 @@
+"""A fit of columns in several files has the bits of the fit of one file that holds them all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import mapreduce as mr
+from algorithms.linear_regression import ExactLeastSquares, LinearRegression
+from tests.conftest import CliResult
+
+Cli = Callable[..., CliResult]
+ROWS = 400
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """all.csv; its columns in a.csv, b.csv and c.parquet (whose floats are those that the text of all.csv means)."""
+    random = np.random.default_rng(7)
+    x = np.round(random.normal(size=(ROWS, 3)), 3)
+    whole = random.integers(-50, 50, ROWS) / 4
+    y = np.round(x @ [1, -2, 3] + whole + random.normal(size=ROWS) / 10, 2)
+    columns = {"id": np.arange(ROWS), "x0": x[:, 0], "x1": x[:, 1], "q": whole, "x2": x[:, 2], "y": y}
+
+    def text(path: str, names: list[str]) -> None:
+        rows = zip(*(columns[name].tolist() for name in names), strict=True)
+        (tmp_path / path).write_text(",".join(names) + "\n" + "".join(",".join(map(str, row)) + "\n" for row in rows))
+
+    text("all.csv", ["x0", "x1", "q", "x2", "y"])
+    text("a.csv", ["x0", "x1"])
+    pq.write_table(pa.table({"q": whole}), tmp_path / "b.parquet", row_group_size=37)
+    text("c.csv", ["x2", "y"])
+    return tmp_path
+
+
+def beside(folder: Path) -> mr.Dataset:
+    tables = mr.read_csv(folder / "a.csv"), mr.read_parquet(folder / "b.parquet"), mr.read_csv(folder / "c.csv")
+    return mr.beside(*tables, target="y")
+
+
+def learned(model: LinearRegression) -> str:
+    values = {name: getattr(model, name) for name in model.learned}
+    plain = {
+        name: value.tobytes().hex() if hasattr(value, "tobytes") else repr(value) for name, value in values.items()
+    }
+    return hashlib.sha256(json.dumps([plain, model.feature_names_, model.target_name_]).encode()).hexdigest()
+
+
+def test_the_same_bits_as_from_one_file(folder: Path) -> None:
+    whole = mr.read_csv(folder / "all.csv", target="y")
+    with mr.Engine("inline") as engine:
+        state = engine.run(ExactLeastSquares(), whole).value.digest()
+        wanted = learned(LinearRegression().fit(whole, engine=engine))
+        for split_size in (1, 64, 700, 5000, 1 << 20):
+            found = engine.run(ExactLeastSquares(), beside(folder), split_size=split_size, block_size=512).value
+            assert found.digest() == state
+        assert learned(LinearRegression().fit(beside(folder), engine=engine)) == wanted
+
+
+def test_the_same_bits_for_any_workers(folder: Path) -> None:
+    with mr.Engine(workers=2) as engine:
+        found = engine.run(ExactLeastSquares(), beside(folder), split_size=300).value.digest()
+    with mr.Engine("inline") as engine:
+        assert found == engine.run(ExactLeastSquares(), mr.read_csv(folder / "all.csv", target="y")).value.digest()
+
+
+def test_cached_columns(folder: Path) -> None:
+    with mr.Engine("inline") as engine:
+        cached = engine.cache(beside(folder))
+        wanted = engine.run(ExactLeastSquares(), beside(folder)).value.digest()
+        assert [engine.run(ExactLeastSquares(), cached).value.digest() for _ in range(2)] == [wanted, wanted]
+
+
+def figures(told: CliResult) -> Any:
+    assert told.rc == 0, told.err
+    page = json.loads(told.out)
+    return {name: value for name, value in page.items() if name not in ("summary", "output", "lineage")}

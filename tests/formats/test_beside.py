@@ -1,0 +1,208 @@
+"""Tables beside each other are the table that they were cut from, whatever the files, formats and sizes of splits."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from fractions import Fraction
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mapreduce as mr
+from mapreduce.dataset import Dataset
+from mapreduce.errors import InputError, UsageError
+from mapreduce.formats import beside as beside_format
+from mapreduce.formats.base import Block
+
+FORMATS = ("csv", "tsv", "jsonl", "parquet", "arrow")
+
+
+def write(table: pa.Table, path: Path) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(table, path, row_group_size=7)
+    elif path.suffix == ".arrow":
+        pyarrow.feather.write_feather(table, path, chunksize=5)
+    elif path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in table.to_pylist()))
+    else:
+        between = "\t" if path.suffix == ".tsv" else ","
+        pyarrow.csv.write_csv(table, path, pyarrow.csv.WriteOptions(delimiter=between))
+
+
+def blocks_of(dataset: Dataset, split_bytes: int | None = None, block_bytes: int = 100) -> list[Block]:
+    planned = pickle.loads(pickle.dumps(dataset.plan(split_bytes)))
+    return [block for split in planned.splits for block in planned.format.read_blocks(split, block_bytes)]
+
+
+def fractions(slices: mr.Slices) -> list[list[Fraction]]:
+    scales = [2**two * 5**five for two, five in zip(slices.twos, slices.fives, strict=True)]
+    return [[Fraction(int(v), scale) for v, scale in zip(row, scales, strict=True)] for row in slices.integers()]
+
+
+def everything(blocks: list[Block]) -> dict[str, Any]:
+    """All forms of all rows. Floats are whole 64ths where text is exact as well: then all formats hold the same."""
+    weights, exact_weights = [b.weights for b in blocks], [b.exact_weights() for b in blocks]
+    return {
+        "records": [record for block in blocks for record in block.records()],
+        "arrow": [row for block in blocks for row in block.arrow.to_pylist()],
+        "X": np.concatenate([block.X for block in blocks]).tolist(),
+        "y": np.concatenate([block.y for block in blocks]).tolist(),
+        "labels": np.concatenate([block.labels for block in blocks]).tolist(),
+        "weights": [w.tolist() for each in weights if each is not None for w in each],
+        "exact": [row for block in blocks for row in fractions(block.exact())],
+        "exact_weights": [row for each in exact_weights if each is not None for row in fractions(each)],
+        "rows": sum(map(len, blocks)),
+    }
+
+
+WORDS = np.array(["_a_", "_größe_", "_b c_", "_", "_x,y_", "_1_"])
+
+
+def random_table(seed: int) -> pa.Table:
+    """Up to 60 rows; x, w and y among columns of all kinds. No float is whole, for its first cells tell a type."""
+    random = np.random.default_rng(seed)
+    rows = int(random.integers(1, 40))
+    columns: dict[str, Any] = {
+        "x": (2 * random.integers(-(10**6), 10**6, rows) + 1) / 64,
+        "w": (2 * random.integers(0, 10**6, rows) + 1) / 64,
+        "y": random.integers(-(2**40), 2**40, rows),
+    }
+    for number in range(random.integers(0, 5)):
+        kinds = [
+            WORDS[random.integers(0, len(WORDS), rows)],
+            random.integers(0, 9, rows),
+            (2 * random.integers(0, 99, rows) + 1) / 4,
+        ]
+        columns[f"c{number}"] = kinds[random.integers(0, 3)]
+    names = list(columns)
+    random.shuffle(names)
+    return pa.table({name: columns[name] for name in names})
+
+
+def cut(table: pa.Table, columns: list[int], rows: list[int], suffixes: list[str], folder: Path) -> list[Dataset]:
+    """The table's columns in several datasets, each of several files."""
+    datasets = []
+    ends = zip([0, *columns], [*columns, table.num_columns], suffixes, strict=True)
+    for number, (start, end, suffix) in enumerate(ends):
+        cuts = [0, *(row for row in rows if row % (number + 2)), table.num_rows]
+        paths = [folder / f"{number}-{start}.{suffix}" for start in cuts[:-1]]
+        for path, low, high in zip(paths, cuts, cuts[1:], strict=False):
+            write(table.select(range(start, end)).slice(low, high - low), path)
+        datasets.append(mr.read(*paths, format=suffix))
+    return datasets
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.data())
+def test_tables_beside_each_other_are_the_table(seed: int, data: st.DataObject) -> None:
+    folder = Path(mkdtemp())
+    table = random_table(seed)
+    columns = sorted(data.draw(st.sets(st.integers(1, table.num_columns - 1), min_size=1, max_size=3)))
+    rows = sorted(data.draw(st.sets(st.integers(1, table.num_rows), max_size=2)) - {table.num_rows})
+    suffixes = data.draw(st.lists(st.sampled_from(FORMATS), min_size=len(columns) + 1, max_size=len(columns) + 1))
+    parts = cut(table, columns, rows, suffixes, folder)
+    write(table, folder / "all.parquet")
+    roles: dict[str, Any] = {"target": "y", "weights": "w"}
+    if data.draw(st.booleans()):
+        roles = {"target": "y", "features": data.draw(st.permutations(["x", "w"]))}
+    split_bytes = data.draw(st.sampled_from([1, 10, 100, 1000, None]))
+    block_bytes = data.draw(st.sampled_from([1, 50, 1 << 20]))
+    joined, whole = mr.beside(*parts, **roles), mr.read_parquet(folder / "all.parquet", **roles)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(beside_format, "MIN_PIECE_BYTES", data.draw(st.sampled_from([1, 1 << 16])))
+        found = everything(blocks_of(joined, split_bytes, block_bytes))
+    wanted = everything(blocks_of(whole))
+    if "features" in roles:  # then records need hold no more than columns with a role
+        for form in ("records", "arrow"):
+            found[form] = [{name: row[name] for name in ("x", "w", "y")} for row in found[form]]
+            wanted[form] = [{name: row[name] for name in ("x", "w", "y")} for row in wanted[form]]
+    assert found == wanted
+    assert joined.feature_names() == whole.feature_names()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("id,x\n1,0.5\n2,1.5\n3,2.5\n")
+    Path("b.csv").write_text("z,y\n7,1\n8,2\n9,3\n")
+    Path("short.csv").write_text("z,y\n7,1\n8,2\n")
+    Path("same.csv").write_text("x,y\n7,1\n8,2\n9,3\n")
+    Path("text.csv").write_text("z,s\n7,a\n8,b\n9,\n")
+    np.save("c.npy", np.eye(3))
+    return tmp_path
+
+
+def test_what_cannot_stand_beside_is_refused(here: Path) -> None:
+    a, b = mr.read_csv("a.csv"), mr.read_csv("b.csv")
+    with pytest.raises(InputError, match=r"a.csv has 3 rows, short.csv has 2; .*the same rows in the same order: mend"):
+        mr.beside(a, mr.read_csv("short.csv")).plan()
+    with pytest.raises(InputError, match=r"column 'x' is in a.csv and in same.csv; rename it in one, or leave it out"):
+        mr.beside(a, mr.read_csv("same.csv")).plan()
+    assert mr.beside(a, mr.read_csv("same.csv", columns=["y"])).feature_names() == ("id", "x", "y")
+    with pytest.raises(UsageError, match=r"c.npy: npy has no columns with names; tables beside each other are csv"):
+        mr.beside(a, mr.read_npy("c.npy")).plan()
+    with pytest.raises(UsageError, match="beside takes two datasets or more"):
+        mr.beside(a)
+    with pytest.raises(UsageError, match="no union, tagged or cached one"):
+        mr.beside(a, mr.union(b, b))
+    with pytest.raises(
+        UsageError, match="no column 'q' to serve as target; did you mean|no column 'q' to serve as target"
+    ):
+        mr.beside(a, b, target="q").plan()
+    with pytest.raises(UsageError, match="two targets are named, 'x' and 'y', each by a table; name one"):
+        mr.beside(mr.read_csv("a.csv", target="x"), mr.read_csv("b.csv", target="y")).plan()
+    with pytest.raises(UsageError, match="features is the string 'x'"):
+        mr.beside(a, b, features="x")
+
+
+def test_roles_may_be_named_by_the_tables(here: Path) -> None:
+    joined = mr.beside(mr.read_csv("a.csv", features=["x"], weights="id"), mr.read_csv("b.csv", target="y"))
+    assert joined.feature_names() == ("x", "z")
+    assert (joined.target_name(), joined.weights_name()) == ("y", "id")
+    (block,) = blocks_of(joined, 1000, 1 << 20)
+    assert block.X.tolist() == [[0.5, 7], [1.5, 8], [2.5, 9]]
+    assert block.y.tolist() == [1, 2, 3]
+    assert block.place(1) == "a.csv, line 3"
+    assert joined.resolved().resolved().feature_names() == ("x", "z")
+
+
+def test_labels_and_categories_beside_each_other(here: Path) -> None:
+    joined = mr.beside(mr.read_csv("a.csv"), mr.read_csv("text.csv"), target="s", features=["z", "x"])
+    with pytest.raises(UsageError, match="target 's' is of type string, not numeric"):
+        joined.plan()
+    (block,) = blocks_of(joined.with_labels(), 1000, 1 << 20)
+    assert block.select([0, 1]).X.tolist() == [[7, 0.5], [8, 1.5]]
+    with pytest.raises(InputError, match=r"text.csv, line 4: the target 's' has no value there"):
+        _ = block.labels
+    joined = mr.beside(mr.read_csv("a.csv"), mr.read_csv("text.csv"), target="x").with_categories()
+    assert joined.feature_names() == ("id", "z", "s")
+    (block,) = blocks_of(joined, 1000, 1 << 20)
+    assert [values.tolist() for values in block.categories(["id"])] == [[1, 2, 3]]
+
+
+def test_a_number_that_is_none_is_named_in_its_own_file(here: Path) -> None:
+    rows = [f"{n},{n}\n" for n in range(200_000)]
+    Path("long.csv").write_text("z,y\n" + "".join(rows) + "x,1\n")
+    Path("other.csv").write_text("x\n" + "1\n" * 200_001)
+    joined = mr.beside(mr.read_csv("other.csv"), mr.read_csv("long.csv"), target="y")
+    with pytest.raises(InputError, match=r"long.csv, line 200002, column 'z': 'x' is not a number"):
+        blocks = blocks_of(joined, 1 << 16, 1 << 16)
+        assert len(blocks) > 10
+        assert [block.X for block in blocks]
+
+
+def test_a_file_that_shrank_is_noticed(here: Path) -> None:
+    planned = mr.beside(mr.read_csv("a.csv"), mr.read_csv("b.csv"), target="y").plan()
+    Path("b.csv").write_text("z,y\n7,1\n")
+    with pytest.raises(InputError, match=r"b.csv: has fewer rows than when they were counted|b.csv has become shorter"):
+        list(planned.format.read_blocks(planned.splits[0], 1 << 20))
