@@ -2,7 +2,7 @@
 
 A thread of the agent reads them, one after the other, as any reader does: straight from a host that has the file, each
 piece checked on its way. A copy has another name until it is whole. It lies where its original lies on the other host,
-so it is read by the same path, and goes with the folder of its job.
+so it is read by the same path, and goes with the folder of its job. A disk that is nearly full gets none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import queue
+import shutil
 import threading
 import time
 from collections import deque
@@ -32,6 +33,9 @@ _T = TypeVar("_T")
 
 MOST_WISHES = 64
 """Orders that wait here; a tracker has few underway."""
+
+SPARED = 0.05
+"""Of a disk is left to the tasks: a copy for others must not cost them the room that they need."""
 
 IDLE_SECONDS = 10.0
 """After so long without an order the connections are closed."""
@@ -157,6 +161,8 @@ class Copier:
         with suppress(OSError):
             if store.size(rest) == wish.order.bytes:
                 return Have(self._me, 0, 0.0)
+        if not _has_room(wish.root, wish.order.bytes):
+            return CopyTrouble(f"less than {SPARED:.0%} of its disk would be left free", ours=True)
         for host in choose_order(hosts, self._me, rest) if hosts else ():
             started = time.monotonic()
             try:
@@ -188,6 +194,14 @@ class Copier:
             with suppress(OSError):
                 store.remove(unfinished)
             raise
+
+
+def _has_room(folder: str, size: int) -> bool:
+    try:
+        disk = shutil.disk_usage(folder)
+    except OSError:  # whoever writes will say it better
+        return True
+    return disk.free - size >= SPARED * disk.total
 
 
 class _Writer:

@@ -107,7 +107,7 @@ class Books:
             task: without_host(output.path, host)
             for stage in self._stages
             for task, output in stage.outputs.items()
-            if output.path is not None and host in split_path(output.path)[0]
+            if output.path is not None and host in output.path and host in split_path(output.path)[0]
         }
 
     def with_copy(self, task: TaskId, host: str) -> str:

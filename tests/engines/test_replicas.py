@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, BinaryIO
 
 import pytest
@@ -454,6 +455,14 @@ def test_a_full_disk_is_this_hosts_trouble(scene: CopierScene, monkeypatch: pyte
     monkeypatch.setattr("mapreduce.storage.store.LocalStore.create", lambda self, path: full(path))
     scene.client.files["a", f"job/{REST}"] = b"0123456789"
     assert scene.told(f"@a/{REST}", 10) == CopyTrouble("No space left on device", ours=True)
+
+
+def test_a_disk_that_is_nearly_full_is_left_to_the_tasks(scene: CopierScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(total=1000, used=0, free=59))
+    scene.client.files["a", f"job/{REST}"] = b"0123456789"
+    told = scene.told(f"@a/{REST}", 10)
+    assert told == CopyTrouble("less than 5% of its disk would be left free", ours=True)
+    assert scene.left() == []
 
 
 def test_the_folder_of_a_job_that_is_over_is_not_made_again(scene: CopierScene) -> None:
