@@ -33,6 +33,7 @@ ESTIMATORS: dict[str, str] = {
     "multinomial_naive_bayes": "algorithms.naive_bayes_counts:MultinomialNaiveBayes",
     "complement_naive_bayes": "algorithms.naive_bayes_counts:ComplementNaiveBayes",
     "bernoulli_naive_bayes": "algorithms.naive_bayes_counts:BernoulliNaiveBayes",
+    "categorical_naive_bayes": "algorithms.naive_bayes_categorical:CategoricalNaiveBayes",
     "gaussian_discriminant_analysis": "algorithms.discriminant:GaussianDiscriminantAnalysis",
     "linear_discriminant_analysis": "algorithms.discriminant:LinearDiscriminantAnalysis",
     "quadratic_discriminant_analysis": "algorithms.discriminant_quadratic:QuadraticDiscriminantAnalysis",

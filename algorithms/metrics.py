@@ -62,8 +62,9 @@ class ClassificationMetrics(Metrics):
     def map(self, block: Any) -> tuple[Any, float]:
         classes = self.model.classes_
         truth = self._numbers_of(block, classes)
-        logs = self.model.predict_log_proba(block.X)
-        predicted = np.searchsorted(classes, self.model.predict(block.X))
+        X = self.model.features_of(block)
+        logs = self.model.predict_log_proba(X)
+        predicted = np.searchsorted(classes, self.model.predict(X))
         size = len(classes)
         confusion = np.bincount(size * truth + predicted, minlength=size * size).reshape(size, size)
         return confusion, -float(logs[np.arange(len(truth)), truth].sum())

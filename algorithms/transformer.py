@@ -96,7 +96,7 @@ class Transformer(GramEstimator):
         return self.transform(X)
 
     def answers(self, block: Any) -> list[str]:
-        return ["\t".join(map(repr, row)) for row in self.transform(block.X).tolist()]
+        return ["\t".join(map(repr, row)) for row in self.transform(self.features_of(block)).tolist()]
 
     def metrics(self) -> mr.Fold:
         return Reconstruction(self)

@@ -54,6 +54,8 @@ ALL: list[Estimator] = [
     Whitening("cholesky"),
 ]
 DESCRIPTIONS: list[Estimator] = [Covariance(ddof=0), Correlation(), Anova()]
+OTHERS = {"categorical_naive_bayes"}
+"""Those that take no numbers: see the tests of their own."""
 each = pytest.mark.parametrize("model", ALL, ids=[model.name for model in ALL])
 each_of_all = pytest.mark.parametrize(
     "model", [*ALL, *DESCRIPTIONS], ids=[model.name for model in [*ALL, *DESCRIPTIONS]]
@@ -61,7 +63,7 @@ each_of_all = pytest.mark.parametrize(
 
 
 def test_the_registry_names_them_all() -> None:
-    assert sorted(model.name for model in [*ALL, *DESCRIPTIONS]) == sorted(algorithms.ESTIMATORS)
+    assert {model.name for model in [*ALL, *DESCRIPTIONS]} | OTHERS == set(algorithms.ESTIMATORS)
 
 
 @each_of_all

@@ -14,6 +14,7 @@ from sklearn import naive_bayes as peers
 import mapreduce as mr
 from algorithms.classifier import Classifier
 from algorithms.naive_bayes import GaussianNaiveBayes
+from algorithms.naive_bayes_categorical import CategoricalNaiveBayes
 from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
 
 DIGITS = datasets.load_digits(return_X_y=True)
@@ -62,6 +63,38 @@ def test_given_priors() -> None:
     priors = [0.1, 0.2, 0.7]
     model, peer = GaussianNaiveBayes(priors).fit(X, y), peers.GaussianNB(priors=priors).fit(X, y)
     assert np.allclose(model.predict_proba(X), peer.predict_proba(X), rtol=1e-10, atol=1e-300)
+
+
+@pytest.mark.parametrize("options", [{}, {"alpha": 0.25, "fit_prior": False}, {"min_categories": 7}])
+def test_categories(options: dict[str, Any]) -> None:
+    generator = np.random.default_rng(5)
+    X, y = generator.integers(0, 5, (300, 4)), generator.integers(0, 3, 300)
+    X[X == 3] = 4  # a category that never occurs
+    model, peer = CategoricalNaiveBayes(**options).fit(X, y), peers.CategoricalNB(**options).fit(X, y)
+    assert model.n_categories_.tolist() == peer.n_categories_.tolist()
+    for j in range(4):
+        assert np.allclose(model.feature_log_prob_of(j), peer.feature_log_prob_[j], rtol=1e-14, atol=4e-15)
+    assert np.array_equal(model.predict(X), peer.predict(X))
+    assert np.allclose(model.predict_proba(X), peer.predict_proba(X), rtol=1e-13)
+
+
+def test_categories_of_text(tmp_path: Path, run_cli: Callable[..., Any]) -> None:
+    """The same as with numbers for the words, from the file through the command line."""
+    rows = [("sunny", "hot", "no"), ("rain", "mild", "yes"), ("sunny", "mild", "yes"), ("rain", "cool", "no")] * 3
+    rows += [("grey", "hot", "yes"), ("grey", "cool", "yes")]
+    lines = [",".join(row) for row in rows]
+    (tmp_path / "days.csv").write_text("\n".join(["sky,air,play", *lines]) + "\n")
+    words = [sorted({row[j] for row in rows}) for j in range(2)]
+    X = [[words[j].index(row[j]) for j in range(2)] for row in rows]
+    peer = peers.CategoricalNB().fit(X, [row[2] for row in rows])
+    done = run_cli("fit", "categorical_naive_bayes", "days.csv", "--target", "play", "-o", "model", "-q")
+    assert done.rc == 0, done.err
+    assert run_cli("predict", "model", "days.csv", "-q").out.split() == peer.predict(X).tolist()
+    assert f"n\t{len(rows)}\n" in run_cli("evaluate", "model", "days.csv", "-q").out
+    (tmp_path / "new.csv").write_text("sky,air\nsunny,hot\nsnow,cool\n")
+    unknown = run_cli("predict", "model", "new.csv", "-q")
+    assert unknown.rc == 2
+    assert "line 3: column 'sky' holds 'snow', none of the categories that the model knows ('grey', 'r" in unknown.err
 
 
 def test_a_far_offset_costs_no_digit() -> None:
