@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.cli.options import bind_options, options_of
 from mapreduce.errors import UsageError, near
@@ -56,8 +56,20 @@ def _format_for(expected: str, paths: Sequence[str]) -> str:
     return found if found in TABLES else expected
 
 
+class Tables(NamedTuple):
+    """More tables with columns of the same rows as the input's: a path, folder or glob each, and the column by which
+    rows are the same (None: by their order)."""
+
+    paths: tuple[str, ...] = ()
+    on: str | None = None
+
+
 def open_table(
-    paths: Sequence[str], format_name: str | None, reading: Sequence[str], **columns: str | int | None
+    paths: Sequence[str],
+    format_name: str | None,
+    reading: Sequence[str],
+    tables: Tables = Tables(),  # noqa: B008
+    **columns: str | int | None,
 ) -> Dataset:
     """The input of an algorithm: of any format with columns of numbers, by suffix where none is named.
 
@@ -66,7 +78,17 @@ def open_table(
     """
     from mapreduce.dataset import read
 
+    if tables.on is not None and not tables.paths:
+        raise UsageError("--on names the column by which tables are joined; name the other tables with --beside")
     name = format_of(paths, format_name)
+    if tables.paths:
+        from mapreduce.vertical import beside
+
+        others = [read(path, format=format_of([path])) for path in tables.paths]
+        features = columns.pop("features", None)
+        names = None if features is None else str(features).split(",")
+        first = read(*paths, format=name, **_options(name, reading))
+        return beside(first, *others, features=names, on=tables.on, **columns)  # type: ignore[arg-type]
     assignments = [f"{option}={value}" for option, value in columns.items() if value is not None]
     for option, value in columns.items():
         if value is not None and not _takes(name, option):

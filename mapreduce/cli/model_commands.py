@@ -18,6 +18,7 @@ from mapreduce.cli.engine_options import EngineOptions, with_engine_options
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from mapreduce.cli.inputs import Tables
     from mapreduce.cli.load_job import Found
     from mapreduce.dataset import Dataset
     from mapreduce.engine import Engine
@@ -29,6 +30,10 @@ FORMAT = click.option("--format", "input_format", metavar="F", help="How to read
 READ = click.option(
     "--read", "reading", multiple=True, metavar="NAME=VALUE", help="An option of the format: delimiter, types, ..."
 )
+_BESIDE = click.option(
+    "--beside", "beside", multiple=True, metavar="PATH", help="More columns of the same rows: another table; repeat it."
+)
+_ON = click.option("--on", metavar="COLUMN", help="With --beside: join rows of equal values there, not by their order.")
 _TARGET = click.option("--target", metavar="COLUMN", help="The column to predict.")
 
 
@@ -42,6 +47,8 @@ _TARGET = click.option("--target", metavar="COLUMN", help="The column to predict
 )
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="An option; see `show ALGORITHM`.")
 @click.option("-o", "--output", metavar="MODEL", help="Folder for the model. Default: only its figures, on stdout.")
+@_BESIDE
+@_ON
 @FORMAT
 @READ
 @click.option(
@@ -54,6 +61,8 @@ def fit_command(
     target: str | None,
     features: str | None,
     weights: str | None,
+    beside: tuple[str, ...],
+    on: str | None,
     assignments: tuple[str, ...],
     input_format: str | None,
     reading: tuple[str, ...],
@@ -65,8 +74,9 @@ def fit_command(
     \b
     mapreduce fit linear_regression houses.csv --target price -o model/
     mapreduce fit kmeans points.parquet --features x,y --set n_clusters=8
+    mapreduce fit linear_regression sizes.csv --beside prices.parquet --on id --target price
     """
-    from mapreduce.cli.inputs import format_of, open_table, suited, without_stdin
+    from mapreduce.cli.inputs import Tables, format_of, open_table, suited, without_stdin
     from mapreduce.cli.load_job import load_algorithm
     from mapreduce.cli.options import bind_options
     from mapreduce.cli.watch import watched_engine
@@ -85,7 +95,10 @@ def fit_command(
     if options.output is not None:
         check_free(options.output, fresh=options.fresh)
     dataset = suited(
-        found.cls, open_table(inputs, input_format, reading, target=target, features=features, weights=weights)
+        found.cls,
+        open_table(
+            inputs, input_format, reading, Tables(beside, on), target=target, features=features, weights=weights
+        ),
     )
     with without_stdin(dataset) as dataset, watched_engine(options) as engine, _kept_steps(engine, options):
         estimator.fit(dataset, engine=engine, **keeping)
@@ -98,22 +111,31 @@ def fit_command(
 @click.command("predict", short_help="Apply a model to files.")
 @click.argument("model", metavar="MODEL")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
+@_BESIDE
+@_ON
 @FORMAT
 @READ
 @with_engine_options(output=True)
 def predict_command(
-    model: str, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...], options: EngineOptions
+    model: str,
+    inputs: tuple[str, ...],
+    beside: tuple[str, ...],
+    on: str | None,
+    input_format: str | None,
+    reading: tuple[str, ...],
+    options: EngineOptions,
 ) -> None:
     """Print the prediction of MODEL for each row of INPUT, in the order of the rows, or write them to -o.
 
     \b
     mapreduce predict model/ new_houses.csv -o predictions/
     """
+    from mapreduce.cli.inputs import Tables
     from mapreduce.cli.results import check_printable, run_and_tell
 
     check_printable(options)
     loaded, estimators = read_model(model)
-    dataset = rows_for(loaded, inputs, input_format, reading, target=None)
+    dataset = rows_for(loaded, inputs, input_format, reading, Tables(beside, on), target=None)
     run_and_tell(estimators.Predictions(loaded), dataset, options)
 
 
@@ -123,6 +145,8 @@ def predict_command(
 @click.option(
     "--target", metavar="COLUMN", help="The column with the truth. Default: the one that the model was fitted to."
 )
+@_BESIDE
+@_ON
 @FORMAT
 @READ
 @with_engine_options()
@@ -130,6 +154,8 @@ def evaluate_command(
     model: str,
     inputs: tuple[str, ...],
     target: str | None,
+    beside: tuple[str, ...],
+    on: str | None,
     input_format: str | None,
     reading: tuple[str, ...],
     options: EngineOptions,
@@ -139,14 +165,15 @@ def evaluate_command(
     \b
     mapreduce evaluate model/ held_out.csv
     """
-    from mapreduce.cli.inputs import format_of
+    from mapreduce.cli.inputs import Tables, format_of
     from mapreduce.cli.results import run_and_tell
 
     loaded, _ = read_model(model)
     known = target or getattr(loaded, "target_name_", None)
     if known is None and getattr(loaded, "needs_target", True) and format_of(inputs, input_format) not in OWN_TARGET:
         raise UsageError(f"{model} does not say which column it predicts; name the one with the truth: --target COLUMN")
-    run_and_tell(loaded.metrics(), rows_for(loaded, inputs, input_format, reading, target=known), options)
+    dataset = rows_for(loaded, inputs, input_format, reading, Tables(beside, on), target=known)
+    run_and_tell(loaded.metrics(), dataset, options)
 
 
 def _check_takes_weights(found: Found) -> None:
@@ -168,7 +195,13 @@ def read_model(folder: str) -> tuple[Any, Any]:
 
 
 def rows_for(
-    model: Any, inputs: tuple[str, ...], input_format: str | None, reading: tuple[str, ...], *, target: str | None
+    model: Any,
+    inputs: tuple[str, ...],
+    input_format: str | None,
+    reading: tuple[str, ...],
+    tables: Tables,
+    *,
+    target: str | None,
 ) -> Dataset:
     """The rows with the model's own features, whatever else the files hold."""
     from mapreduce.cli.inputs import format_of, open_table, suited
@@ -179,7 +212,7 @@ def rows_for(
         return open_table(inputs, name, reading, features=len(names))
     if name == "npy" and names == [f"x{number}" for number in range(len(names))]:  # nor had the input of `fit`
         return suited(model, open_table(inputs, name, reading, target=target))
-    return suited(model, open_table(inputs, name, reading, target=target, features=",".join(names)))
+    return suited(model, open_table(inputs, name, reading, tables, target=target, features=",".join(names)))
 
 
 def _keeping(estimator: Any, algorithm: str, options: EngineOptions) -> dict[str, bool]:

@@ -83,3 +83,19 @@ def figures(told: CliResult) -> Any:
     assert told.rc == 0, told.err
     page = json.loads(told.out)
     return {name: value for name, value in page.items() if name not in ("summary", "output", "lineage")}
+
+
+def test_the_command_line(run_cli: Cli, folder: Path) -> None:
+    tables = ("a.csv", "--beside", "b.parquet", "--beside", "c.csv")
+    whole = run_cli("fit", "linear_regression", "all.csv", "--target", "y", "--json", "--inline")
+    told = run_cli("fit", "linear_regression", *tables, "--target", "y", "--json", "--inline", "-o", "model")
+    assert figures(told) == figures(whole)
+    alone = run_cli("predict", "model", "all.csv", "--inline")
+    assert len(alone.out.splitlines()) == ROWS
+    assert run_cli("predict", "model", *tables, "--inline").out == alone.out
+    judged = run_cli("evaluate", "model", *tables, "--inline")
+    assert judged.rc == 0, judged.err
+    assert f"n\t{ROWS}" in judged.out
+    refused = run_cli("fit", "linear_regression", "a.csv", "--on", "id", "--target", "y", "--inline")
+    assert refused.rc == 2
+    assert "name the other tables with --beside" in refused.err
