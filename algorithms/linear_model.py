@@ -25,7 +25,7 @@ class ExactLeastSquares(mr.Fold):
         self.degree = degree
 
     def map(self, block: Any) -> ExactGram:
-        return ExactGram.of(exact_terms(block, self.degree), block.exact_weights())
+        return ExactGram.of(with_powers(block.exact(), self.degree), block.exact_weights())
 
     def reduce(self, a: ExactGram, b: ExactGram) -> ExactGram:
         return a + b
@@ -34,14 +34,10 @@ class ExactLeastSquares(mr.Fold):
         raise no_rows()
 
 
-def exact_terms(block: Any, degree: int) -> mr.Slices:
-    """[X y] of a block, with the powers of X's columns."""
-    Z = block.exact()
-    return Z if degree == 1 else with_powers(Z, degree)
-
-
 def with_powers(Z: mr.Slices, degree: int) -> mr.Slices:
     """[X y] with x, x^2, ..., x^degree in the place of each x, formed exactly."""
+    if degree == 1:
+        return Z
     X, y = Z.pick(range(Z.columns - 1)), Z.pick([Z.columns - 1])
     powers = [X]
     for _ in range(degree - 1):

@@ -16,7 +16,9 @@ weight of each its own. (Both divide alpha by s_y when they scale y: the second 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from decimal import Decimal, localcontext
 from fractions import Fraction
 from typing import Any
 
@@ -24,7 +26,9 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.rows import no_rows
-from algorithms.sums.penalised import Penalty, Quadratic, fixed_root
+from algorithms.sums.equations import Integers
+from algorithms.sums.numbers import to_float
+from algorithms.sums.penalised import Penalty, Quadratic, Ratios, fixed_root
 from algorithms.sums.states import ExactGram
 
 OBJECTIVES = ("sklearn", "glmnet", "spark-normal", "spark-lbfgs")
@@ -32,34 +36,65 @@ OBJECTIVES = ("sklearn", "glmnet", "spark-normal", "spark-lbfgs")
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """Exact moments of [x y]; `about_mean` are the variances whatever is centred."""
+    """Exact moments of [x y]: S = numerators / over; `N` is the Gram of [1 x y] over one denominator."""
 
     rows: int
     weight: Fraction
-    mean: list[Fraction]
-    S: list[list[Fraction]]
-    about_mean: list[Fraction]
+    centred: bool
+    N: Integers
+    numerators: Integers
+    over: int
 
     @classmethod
     def of(cls, gram: ExactGram, *, fit_intercept: bool) -> Moments:
         """Raises InputError for no rows, or no weight."""
-        full = gram.matrix()
-        W = full[0][0]
         if not gram.rows:
             raise no_rows()
+        twos, fives = int(gram.numbers.twos.max()), int(gram.numbers.fives.max())
+        N = _integers(gram, twos, fives)
+        W = N[0, 0]
         if not W:
             raise mr.InputError("all rows have weight 0; at least one must count")
-        m = [value / W for value in full[0][1:]]
-        size = range(len(m))
-        S = [[Fraction(0)] * len(m) for _ in size]
-        for i in size:
-            for j in range(i, len(m)):
-                S[i][j] = S[j][i] = full[i + 1][j + 1] / W - (m[i] * m[j] if fit_intercept else 0)
-        about = [S[j][j] if fit_intercept else S[j][j] - m[j] * m[j] for j in size]
-        return cls(gram.rows, W, m if fit_intercept else [Fraction(0) for _ in size], S, about)
+        S = W * N[1:, 1:] - np.outer(N[0, 1:], N[0, 1:]) if fit_intercept else W * N[1:, 1:]
+        return cls(gram.rows, Fraction(W, 2**twos * 5**fives), fit_intercept, N, S, W * W)
+
+    def variance(self, j: int) -> Fraction:
+        """Of column j, y last; about the mean, whatever is centred."""
+        N = self.N
+        return Fraction(N[0, 0] * N[j + 1, j + 1] - N[0, j + 1] ** 2, N[0, 0] ** 2)
+
+    def second(self, j: int) -> Fraction:
+        """S_jj."""
+        return Fraction(self.numerators[j, j], self.over)
+
+    def about(self, gram: ExactGram) -> Ratios:
+        """The moments of other rows, which are some of those of a sum of both, about the means of these."""
+        twos, fives = int(gram.numbers.twos.max()), int(gram.numbers.fives.max())
+        own = _integers(gram, twos, fives)
+        W, weight, sums, means = self.N[0, 0], own[0, 0], own[0, 1:], self.N[0, 1:]
+        if not self.centred:
+            return Ratios(own[1:, 1:], weight)
+        cross = np.outer(means, sums)  # the scales of N cancel: m = means / W
+        M = W * W * own[1:, 1:] - W * (cross + cross.T) + weight * np.outer(means, means)
+        return Ratios(M, W * W * weight)
 
     def intercept(self, theta: list[Fraction]) -> Fraction:
-        return self.mean[-1] - sum((t * m for t, m in zip(theta, self.mean[:-1], strict=True)), Fraction(0))
+        if not self.centred:
+            return Fraction(0)
+        W, sums = self.N[0, 0], self.N[0, 1:].tolist()
+        rest: Fraction = sums[-1] - sum((t * m for t, m in zip(theta, sums[:-1], strict=True)), Fraction(0))
+        return rest / int(W)
+
+
+def _integers(gram: ExactGram, twos: int, fives: int) -> Integers:
+    """The Gram times 2^twos 5^fives."""
+    own = gram.numbers
+    scales = zip(own.integers.tolist(), own.twos.tolist(), own.fives.tolist(), strict=True)
+    size = gram.columns + 1
+    N = np.zeros((size, size), object)
+    i, j = np.triu_indices(size)
+    N[i, j] = N[j, i] = _objects([value * (1 << twos - a) * 5 ** (fives - b) for value, a, b in scales])
+    return N
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +109,7 @@ class Problem:
     @classmethod
     def of(cls, moments: Moments, objective: str, bits: int, *, is_ridge: bool = False) -> Problem:
         """`is_ridge`: scikit-learn's Ridge has an objective of its own, with r_j = alpha / W. Raises UsageError."""
-        quadratic = Quadratic.of(moments.S, bits)
+        quadratic = Quadratic.of(Ratios(moments.numerators, moments.over), bits)
         features = range(quadratic.size)
         if objective == "sklearn":
             lasso, ridge = (
@@ -84,8 +119,9 @@ class Problem:
             c = [_scaled(lasso[j], -quadratic.shift[j] - quadratic.shift_y, bits) for j in features]
             r = [_scaled(ridge[j], -2 * quadratic.shift[j], bits) for j in features]
             return cls(moments, quadratic, _objects(c), _objects(r))
-        variance = [value * _correction(moments, objective) for value in moments.about_mean]
-        y = moments.S[-1][-1] if objective == "glmnet" else variance[-1]
+        correction = _correction(moments, objective)
+        variance = [moments.variance(j) * correction for j in range(quadratic.size + 1)]
+        y = moments.second(quadratic.size) if objective == "glmnet" else variance[-1]
         extra = bits + 64
         root_y = max(1, fixed_root(y / Fraction(4) ** quadratic.shift_y, extra))  # near 1
         c, r = [], []
@@ -103,6 +139,17 @@ class Problem:
         """The least weight at which all coefficients are 0."""
         sizes = zip(self.quadratic.q, self.lasso, strict=True)
         return max((Fraction(abs(int(q)) + 1, int(c)) for q, c in sizes if c), default=Fraction(1)) / rho
+
+
+def grid(largest: Fraction, ratio: float, count: int) -> list[float]:
+    """Weights from the largest down to `ratio` times it, evenly spaced by their logarithms; the same on any machine."""
+    top = to_float(largest)
+    while Fraction(repr(top)) < largest:
+        top = math.nextafter(top, math.inf)
+    with localcontext() as context:
+        context.prec = 40
+        steps = [(Decimal(repr(ratio)).ln() * k / max(1, count - 1)).exp() for k in range(count)]
+        return [float(Decimal(repr(top)) * step) for step in steps]
 
 
 def _correction(moments: Moments, objective: str) -> Fraction:

@@ -72,7 +72,7 @@ class Numbers:
     def fractions(self) -> list[Fraction]:
         """The numbers themselves."""
         scales = zip(self.integers.tolist(), self.twos.tolist(), self.fives.tolist(), strict=True)
-        return [Fraction(value) / Fraction(2) ** a / 5**b for value, a, b in scales]
+        return [_over(value, a, b) for value, a, b in scales]
 
     def floats(self) -> Array:
         """Correctly rounded, ties to even; infinite where float64 ends."""
@@ -114,6 +114,14 @@ class Numbers:
         except IndexError:
             raise mr.InputError("exact sums end too early; the file is damaged") from None
         return cls.of(integers, twos, fives), at
+
+
+def _over(value: int, two: int, five: int) -> Fraction:
+    if two < 0:
+        value, two = value << -two, 0
+    if five < 0:
+        value, five = value * 5**-five, 0
+    return Fraction(value, (1 << two) * 5**five)
 
 
 def to_float(value: Fraction) -> float:

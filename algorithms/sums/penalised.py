@@ -19,7 +19,8 @@ Algorithms, 2007; for the gap S.-J. Kim et al., An Interior-Point Method for Lar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -31,11 +32,27 @@ from algorithms.sums.numbers import to_float
 
 BITS = (192, 448)
 """Behind the point, of columns with a variance near 1: the first suffices but for ties and conditions beyond 2^60."""
+JUDGED_BITS = 128
+"""Where coefficients are only judged by their errors on other rows."""
 CLEAR = 1e-9
 """A violation of the certificate by more than this share is one, whatever floats round; below, integers decide."""
 FLAT = 1e-14
 """Smallest eigenvalue on a face, against its largest, at which its minimum is no point."""
 REFINEMENTS = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Ratios:
+    """A matrix of integers over one."""
+
+    numerators: Integers
+    over: int
+
+    def fixed(self, bits: int, shifts: Sequence[int]) -> Integers:
+        """Integers over 2^bits, rounded down, of rows and columns scaled by 2^-shift."""
+        lift = bits - 2 * min(shifts)
+        powers = np.array([[1 << lift - (bits - a - b) for b in shifts] for a in shifts], object)
+        return np.asarray((self.numerators << lift) // (powers * self.over))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +67,23 @@ class Quadratic:
     bits: int
 
     @classmethod
-    def of(cls, S: list[list[Fraction]], bits: int) -> Quadratic:
+    def of(cls, S: Ratios, bits: int) -> Quadratic:
         """Of the exact moments of [x y], the last row and column y's."""
-        shifts = [_half_log(S[j][j]) for j in range(len(S))]
-        rows = [[_fixed(S[i][j], bits - shifts[i] - shifts[j]) for j in range(len(S))] for i in range(len(S))]
-        M = np.array(rows, object)
+        shifts = [_half_log(int(value), S.over) for value in np.diag(S.numerators)]
+        M = S.fixed(bits, shifts)
         return cls(M[:-1, :-1], M[:-1, -1], int(M[-1, -1]), tuple(shifts[:-1]), shifts[-1], bits)
+
+    def of_others(self, S: Ratios) -> Quadratic:
+        """The moments of other rows in the scales of these."""
+        M = S.fixed(self.bits, [*self.shift, self.shift_y])
+        return replace(self, Q=M[:-1, :-1], q=M[:-1, -1], yy=int(M[-1, -1]))
+
+    def errors(self, thetas: Integers) -> list[Fraction]:
+        """The mean squared error of each column of coefficients (terms, fits) on the rows that Q and q are of."""
+        unit = self.bits
+        bent = (thetas * _shifted(self.Q.dot(thetas), unit)).sum(axis=0) - 2 * self.q.dot(thetas)
+        scale = Fraction(4) ** self.shift_y / (1 << 2 * unit)
+        return [max(Fraction(0), ((self.yy << unit) + int(value)) * scale) for value in bent]
 
     @property
     def size(self) -> int:
@@ -64,14 +92,16 @@ class Quadratic:
     def fit_of(self, theta: Integers) -> FitOf:
         """How well these coefficients fit the rows that Q and q are of."""
         unit = self.bits
-        rest = Fraction(int(theta @ _shifted(self.Q.dot(theta), unit)) - 2 * int(theta @ self.q), 1 << 2 * unit)
-        yy = Fraction(self.yy, 1 << unit)
-        mse = max(Fraction(0), (yy + rest) * Fraction(4) ** self.shift_y)
-        return FitOf(to_float(mse), to_float(-rest / yy) if yy else math.nan)
+        (mse,) = self.errors(theta[:, None])
+        yy = Fraction(self.yy, 1 << unit) * Fraction(4) ** self.shift_y
+        return FitOf(to_float(mse), to_float(1 - mse / yy) if yy else math.nan)
 
     def coefficient(self, j: int, value: int) -> Fraction:
         """theta_j in the columns' own units."""
         return Fraction(value) * Fraction(2) ** (self.shift_y - self.shift[j] - self.bits)
+
+
+Indices = np.ndarray[Any, np.dtype[np.intp]]
 
 
 class FitOf(NamedTuple):
@@ -133,7 +163,7 @@ class Descent:
             slope = self.q - self.Q @ self.theta - r * self.theta
             idle = self.theta == 0
             if (np.abs(slope[idle]) <= c[idle] * (1 + CLEAR) + CLEAR * 1e-3).all():
-                found = self._polish(penalty, r, sweep + 1)
+                found = self._polish(penalty, self._active(c), sweep + 1)
                 if found is not None:
                     return found
         theta = np.array([int(value) for value in np.ldexp(self.theta, unit)], object)
@@ -155,11 +185,11 @@ class Descent:
     def _go_to_face_minimum(self, c: Array, r: Array) -> None:
         """To the least point with these signs; a coefficient that would change its sign on the way becomes 0."""
         theta = self.theta
-        while (active := np.flatnonzero(theta)).size:
+        while (active := self._active(c)).size:
             M = self.Q[np.ix_(active, active)] + np.diag(r[active])
             s = np.sign(theta[active])
             step = _newton_step(M, self.q[active] - c[active] * s - M @ theta[active], s * theta[active], s)
-            past = s * (theta[active] + step) <= 0
+            past = (s * (theta[active] + step) <= 0) & (c[active] > 0)
             if not past.any():
                 theta[active] += step
                 return
@@ -167,13 +197,15 @@ class Descent:
             first = int(np.argmin(ratio))
             theta[active] += min(1.0, float(ratio[first])) * step
             theta[active[first]] = 0.0
-            crossed = active[s * theta[active] <= 0]
-            theta[crossed] = 0.0
+            theta[active[(s * theta[active] <= 0) & (c[active] > 0)]] = 0.0
 
-    def _polish(self, penalty: Penalty, r: Array, sweeps: int) -> Minimum | None:
+    def _active(self, c: Array) -> Indices:
+        """The coefficients that may move on their face: those that are not 0, and those that pay nothing for it."""
+        return np.flatnonzero((self.theta != 0) | ((c == 0) & (np.diag(self.Q) > 0)))
+
+    def _polish(self, penalty: Penalty, active: Indices, sweeps: int) -> Minimum | None:
         """The face's equations in integers, and the certificate; None where it does not hold."""
         exact, unit = self.exact, self.exact.bits
-        active = np.flatnonzero(self.theta)
         theta = np.zeros(exact.size, object)
         error = 0
         if active.size:
@@ -183,11 +215,13 @@ class Descent:
             if found is None:
                 return None
             theta[active], error = found
-            if any(value * sign < -error for value, sign in zip(theta[active], signs, strict=True)):
+            sizes = zip(theta[active] * signs, penalty.c[active], strict=True)
+            if any(size < -error and c for size, c in sizes):
                 return None
             theta[active] = [0 if abs(value) <= error else value for value in theta[active]]
-        slope = exact.q - _shifted(exact.Q.dot(theta) + penalty.r * theta, unit)
-        slack = 2 * exact.size * (error + 2)
+        slope = exact.q - _shifted(exact.Q[:, active].dot(theta[active]) + penalty.r * theta, unit)
+        norm = float((np.abs(self.Q).sum(axis=1) + _floats(penalty.r, unit)).max(initial=1.0))
+        slack = 2 * exact.size + int(2 * norm * (error + 1))
         if any(abs(value) > limit + slack for value, limit in zip(slope, penalty.c, strict=True)):
             return None
         is_certain = all(float(value - error) == float(value + error) for value in theta[active])
@@ -225,14 +259,14 @@ def _solve_fixed(A: Integers, b: Integers, unit: int) -> tuple[Integers, int] | 
         return None
     norm = float(np.abs(inverse).sum(axis=1).max())
     t = np.zeros(size, object)
-    last = None
+    residual, last = b, None
     for _ in range(REFINEMENTS):
-        residual = b - _shifted(A.dot(t), unit)
         largest = max(abs(int(value)) for value in residual)
         if largest <= 2 or (last is not None and 2 * largest > last):
             break
         last = largest
         t = t + np.array([int(value) for value in inverse @ residual.astype(np.float64)], object)
+        residual = b - _shifted(A.dot(t), unit)
     if not math.isfinite(norm) or largest.bit_length() > 40 + size.bit_length():
         return _solve_by_elimination(A, b, unit)
     # entries of A and b are off by 1, products by 1 a row: the error is at most twice the norm of the inverse by that
@@ -296,9 +330,9 @@ def _fixed(value: Fraction, bits: int) -> int:
     )
 
 
-def _half_log(value: Fraction) -> int:
-    """About half the binary logarithm."""
-    return (value.numerator.bit_length() - value.denominator.bit_length()) // 2 if value else 0
+def _half_log(value: int, over: int) -> int:
+    """About half the binary logarithm of a ratio."""
+    return (value.bit_length() - over.bit_length()) // 2 if value else 0
 
 
 def _floats(values: Integers, unit: int) -> Array:
