@@ -15,7 +15,7 @@ from mapreduce.cli.engine_options import POSITIVE, SIZE
 @click.option("--scratch", metavar="DIR", help="Folder for the files of jobs. Default: a temporary one.")
 @click.option("--name", metavar="HOST", help="What to call this host. Default: its own name.")
 @click.option("--key", metavar="FILE", help="The cluster's key. Default: where `mapreduce keys` puts it.")
-@click.option("--key-from-stdin", is_flag=True, help="Read the key from standard input, and end when that ends.")
+@click.option("--key-from-stdin", is_flag=True, help="Read the key (and TRACKER -) from standard input; end with it.")
 @click.option("--keep", type=float, default=600.0, metavar="S", help="Seconds for which files outlast a tracker: 600.")
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.option("-v", "--verbose", "verbosity", count=True, help="Show the log; -vv everything, and tracebacks.")
@@ -42,15 +42,14 @@ def agent_command(
     mapreduce agent 192.168.0.7:7077 --workers 4 --data /srv/logs --scratch /var/tmp/mapreduce
     """
     from mapreduce.cli.messages import set_verbosity
-    from mapreduce.engines.agent_process import AgentOptions, read_key_from_stdin, serve
+    from mapreduce.engines.agent_process import AgentOptions, serve
     from mapreduce.logs import configure
     from mapreduce.wire.keys import open_key
 
     set_verbosity(verbosity)
     configure(verbosity, quiet=quiet)
-    if key_from_stdin:
-        secret = read_key_from_stdin()
-    else:
+    secret = None
+    if not key_from_stdin:
         from pathlib import Path
 
         secret = open_key(Path(key) if key else None)

@@ -1,11 +1,13 @@
 """How does an agent begin, what does it wait for, and how does it end?
 
 It waits for its line to the tracker, for its workers, and, where it was begun by a tracker over ssh, for the end of its
-standard input: that comes when the tracker has ended, whichever way.
+standard input: that comes when the tracker has ended, whichever way. Such an agent is begun before its tracker listens:
+it makes its workers, and is told then where to go.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import select
@@ -15,13 +17,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from mapreduce import __version__
 from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK, WARM_UP
+from mapreduce.engines.hosts import ADDRESS_WORD
 from mapreduce.engines.scratch import Scratch
 from mapreduce.errors import UsageError
 from mapreduce.settings import available_cpus
@@ -33,6 +36,17 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
+SHARED = (
+    "mapreduce.dataflow.reduce_task",
+    "mapreduce.engines.agent",
+    "mapreduce.engines.agent_data",
+    "mapreduce.engines.lender",
+    "mapreduce.wire.data_client",
+    "mapreduce.wire.data_server",
+    "mapreduce.wire.transport",
+)
+"""Loaded before workers are forked, which need the half of it as well: 50 ms of each."""
+
 KEY_BYTES = 4096
 WAIT_MILLISECONDS = 100
 """Time passes for an agent even where nothing happens: heartbeats, silence, a cancel that is not obeyed."""
@@ -40,7 +54,8 @@ WAIT_MILLISECONDS = 100
 
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
-    """What an agent is begun with. `with_stdin`: it lives as long as its standard input."""
+    """What an agent is begun with. `with_stdin`: it gets its key from its standard input, and lives as long as that;
+    `tracker` "-" comes from there, too."""
 
     tracker: str
     workers: int | None = None
@@ -52,8 +67,9 @@ class AgentOptions:
     with_stdin: bool = False
 
 
-def serve(options: AgentOptions, key: ClusterKey) -> None:
-    """Be an agent until SIGTERM, Ctrl-C, or the tracker's end. Raises UsageError if the tracker refuses us."""
+def serve(options: AgentOptions, key: ClusterKey | None) -> None:
+    """Be an agent until SIGTERM, Ctrl-C, or the tracker's end. `key` None: it comes with standard input. Raises
+    UsageError if the tracker refuses us."""
     for folder in options.offers:
         if not Path(folder).is_dir():
             raise UsageError(f"--data {folder} is no folder")
@@ -61,10 +77,15 @@ def serve(options: AgentOptions, key: ClusterKey) -> None:
     with ExitStack() as until_end:
         scratch = Scratch(options.scratch)
         until_end.callback(scratch.close)
+        for name in SHARED:
+            importlib.import_module(name)
         # Before the first thread: workers are forked then, which takes 2 ms each.
         entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up=WARM_UP)
         pool = Pool(workers, memory_bytes=options.memory_bytes, entry=entry)
         until_end.callback(pool.close)
+        if key is None:
+            address, key = read_from_stdin()
+            options = replace(options, tracker=address or options.tracker)
         _serve(options, key, scratch, pool, workers)
 
 
@@ -134,8 +155,9 @@ def _signals(stop: Callable[[str], None]) -> Iterator[None]:
         restore()
 
 
-def read_key_from_stdin() -> ClusterKey:
-    """The cluster's key from standard input, which stays open. Raises UsageError if that holds something else."""
+def read_from_stdin() -> tuple[str, ClusterKey]:
+    """The tracker's address, if it is said, and the cluster's key from standard input, which stays open. Raises
+    UsageError if that holds something else."""
     from mapreduce.wire.keys import decode_key
 
     text = b""
@@ -144,4 +166,8 @@ def read_key_from_stdin() -> ClusterKey:
         if not more or len(text) > KEY_BYTES:
             break
         text += more
-    return decode_key(text.decode(errors="replace"), "standard input")
+    said = text.decode(errors="replace")
+    address = ""
+    if said.startswith(ADDRESS_WORD):
+        address, _, said = said.removeprefix(ADDRESS_WORD).partition("\n")
+    return address, decode_key(said, "standard input")

@@ -15,7 +15,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from mapreduce.engines.broadcast import named, offered_as
 from mapreduce.engines.carrier import PartCarrier
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.host_inputs import ClusterInputs
-from mapreduce.engines.hosts import HostAgents, HostSpec, name_for_ssh, own_address_towards, parse_hosts
+from mapreduce.engines.hosts import ClusterOptions, HostAgents, HostSpec, name_for_ssh, own_address_towards
 from mapreduce.engines.hub import Hub
 from mapreduce.engines.hub_books import TRACKER
 from mapreduce.engines.job_code import code_of
@@ -37,7 +37,6 @@ from mapreduce.tracker.events import AttemptFinished, Event
 if TYPE_CHECKING:
     from mapreduce.engines.prepared import Prepared
     from mapreduce.wire.data_client import DataClient
-    from mapreduce.wire.keys import ClusterKey
 
 _log = logging.getLogger(__name__)
 
@@ -50,35 +49,14 @@ RETURN_SECONDS = 4.0
 """Agents look for their tracker every two seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClusterOptions:
-    """Where agents come from. `hosts` as `--hosts` has them or one by one; `listen` is an address at which agents begun
-    by hand may join; `key` the file of the cluster's key, where it is not at its usual place."""
-
-    hosts: str | Sequence[str] = ()
-    listen: str = ""
-    ssh: str | None = None
-    key: str | Path | None = None
-    workers: int | None = None
-
-    def check(self) -> None:
-        """Raises UsageError if there is nobody to run anything."""
-        if not self.specs() and not self.listen:
-            raise UsageError("a cluster needs --hosts (hosts=), or --listen (listen=) for agents that join by hand")
-
-    def specs(self) -> list[HostSpec]:
-        if not self.hosts:
-            return []
-        return parse_hosts(self.hosts if isinstance(self.hosts, str) else ",".join(self.hosts))
-
-
 class Cluster:
-    """The hosts of one engine, until `close`. Raises UsageError for addresses, hosts and keys that are no good, and
-    ResourceError if no worker comes."""
+    """The hosts of one engine, until `close`. `agents` have been begun already, and are ended with it. Raises
+    UsageError for addresses, hosts and keys that are no good, and ResourceError if no worker comes."""
 
-    def __init__(self, options: ClusterOptions) -> None:
+    def __init__(self, options: ClusterOptions, agents: HostAgents) -> None:
         options.check()
         self._resources = ExitStack()
+        self._agents = agents
         self._state = ""  # by which name the job's large data is offered
         self._listens, self._named = bool(options.listen), len(options.specs())
         self._asked = 0  # workers of the hosts that were named, where it was said how many
@@ -89,7 +67,7 @@ class Cluster:
             raise
 
     def _open(self, options: ClusterOptions, specs: Sequence[HostSpec]) -> None:
-        from mapreduce.wire.keys import check_address, make_key, parse_address
+        from mapreduce.wire.keys import Address, check_address, make_key, parse_address
         from mapreduce.wire.transport import Listener
 
         address, towards = _choose_address(options.listen, specs)
@@ -109,23 +87,12 @@ class Cluster:
         self.hub.keep_alive()
         if options.listen:
             _log.warning("agents may join: mapreduce agent %s", self.address.removeprefix("tcp://"))
-        self._begin_agents(options, specs, towards, listener.port, key)
+        self._resources.callback(self._agents.close)
+        self._asked = sum(spec.workers or options.workers or 0 for spec in specs)
+        self._agents.tell({spec.target: str(Address(towards[spec.target], listener.port)) for spec in specs}, key)
+        if specs and not options.listen:
+            self.hub.hopeless = self._agents.problem
         self._wait_for_first(options, specs)
-
-    def _begin_agents(
-        self, options: ClusterOptions, specs: Sequence[HostSpec], towards: dict[str, str], port: int, key: ClusterKey
-    ) -> None:
-        if not specs:
-            return
-        agents = HostAgents()
-        self._resources.callback(agents.close)
-        for spec in specs:
-            host = towards[spec.target]
-            self._asked += spec.workers or options.workers or 0
-            counted = replace(spec, workers=spec.workers or options.workers)
-            agents.begin(counted, f"[{host}]:{port}" if ":" in host else f"{host}:{port}", key, options.ssh)
-        if not options.listen:
-            self.hub.hopeless = agents.problem
 
     def _wait_for_first(self, options: ClusterOptions, specs: Sequence[HostSpec]) -> None:
         if self.hub.wait_for_workers(1, JOIN_SECONDS):

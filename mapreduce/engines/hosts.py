@@ -1,8 +1,8 @@
 """Which hosts has the user named, and how are agents begun there and ended again?
 
 Over ssh, one process a host; `localhost` needs none. The cluster's key goes through its standard input, never on a
-command line, which all users of a machine can read. That stream stays open: its end tells the agent to end, also when
-this process was killed.
+command line, which all users of a machine can read, and after the tracker's address, which is not known when agents
+begin. That stream stays open: its end tells the agent to end, also when this process was killed.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -34,6 +34,9 @@ SSH = ("ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAli
 
 END_SECONDS = 4.0
 """From the end of its standard input an agent has so long to end its workers and remove its files."""
+
+ADDRESS_WORD = "tracker = "
+"""Before the address, in what an agent reads from its standard input."""
 
 LAST_WORDS_BYTES = 2000
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -110,19 +113,47 @@ def name_for_ssh(target: str) -> str:
     return target
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """Where agents come from. `hosts` as `--hosts` has them or one by one; `listen` is an address at which agents begun
+    by hand may join; `key` the file of the cluster's key, where it is not at its usual place."""
+
+    hosts: str | Sequence[str] = ()
+    listen: str = ""
+    ssh: str | None = None
+    key: str | Path | None = None
+    workers: int | None = None
+
+    def check(self) -> None:
+        """Raises UsageError if there is nobody to run anything."""
+        if not self.specs() and not self.listen:
+            raise UsageError("a cluster needs --hosts (hosts=), or --listen (listen=) for agents that join by hand")
+
+    def specs(self) -> list[HostSpec]:
+        if not self.hosts:
+            return []
+        return parse_hosts(self.hosts if isinstance(self.hosts, str) else ",".join(self.hosts))
+
+    def begin_agents(self) -> HostAgents:
+        """Begin one on each host that is named. They load what they need while we do; `tell` has them join."""
+        agents = HostAgents()
+        for spec in self.specs():
+            agents.begin(replace(spec, workers=spec.workers or self.workers), self.ssh)
+        return agents
+
+
 class HostAgents:
     """Agents that we began, one a host, until `close`."""
 
     def __init__(self) -> None:
         self._running: dict[str, tuple[subprocess.Popen[bytes], IO[bytes]]] = {}
         self._ended: dict[str, str] = {}
+        self._untold: list[tuple[HostSpec, subprocess.Popen[bytes]]] = []
 
-    def begin(self, host: HostSpec, tracker: str, key: ClusterKey, ssh: str | None, more: Sequence[str] = ()) -> None:
+    def begin(self, host: HostSpec, ssh: str | None, more: Sequence[str] = ()) -> None:
         """Begin an agent on a host; whether that succeeds shows later. Raises UsageError if there is no such command
         as ssh."""
-        from mapreduce.wire.keys import encode_key
-
-        arguments = ["agent", tracker, "--key-from-stdin", "--name", host.name, *more]
+        arguments = ["agent", "-", "--key-from-stdin", "--name", host.name, *more]
         if host.workers is not None:
             arguments += ["--workers", str(host.workers)]
         command = _local_command(arguments) if host.is_local else _ssh_command(host, arguments, ssh)
@@ -144,10 +175,18 @@ class HostAgents:
             process,
             words,
         )
-        assert process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, and its last words say why
-            process.stdin.write(encode_key(key).encode())
-            process.stdin.flush()
+        self._untold.append((host, process))
+
+    def tell(self, addresses: Mapping[str, str], key: ClusterKey) -> None:
+        """Have those that we began join: where each host (as ssh names it) finds the tracker, and the key."""
+        from mapreduce.wire.keys import encode_key
+
+        for host, process in self._untold:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):  # it has ended, and its last words say why
+                process.stdin.write(f"{ADDRESS_WORD}{addresses[host.target]}\n{encode_key(key)}".encode())
+                process.stdin.flush()
+        self._untold.clear()
 
     def problem(self) -> str:
         """Why no agent of ours will come any more; empty as long as one may."""

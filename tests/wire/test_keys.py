@@ -140,12 +140,15 @@ def test_an_agent_gets_its_key_through_standard_input_alone(tmp_path: Path) -> N
     (tmp_path / "ssh").write_text("\n".join(["#!/bin/sh", f"cd {tmp_path}", *commands]))
     (tmp_path / "ssh").chmod(0o755)
     agents = HostAgents()
-    agents.begin(HostSpec("me@far", "far", 2), "192.0.2.7:7077", KEY, str(tmp_path / "ssh"))
+    agents.begin(HostSpec("me@far", "far", 2), str(tmp_path / "ssh"))
+    agents.tell({"me@far": "192.0.2.7:7077"}, KEY)
     agents.close()
     secret = KEY.secret.decode()
-    assert "agent 192.0.2.7:7077 --key-from-stdin" in (tmp_path / "line").read_text()
+    assert "agent - --key-from-stdin" in (tmp_path / "line").read_text()
     assert secret not in (tmp_path / "line").read_text() + (tmp_path / "environment").read_text()
-    assert decode_key((tmp_path / "input").read_text()) == KEY
+    address, _, key = (tmp_path / "input").read_text().partition("\n")
+    assert address == "tracker = 192.0.2.7:7077"
+    assert decode_key(key) == KEY
 
 
 # --- the default place
