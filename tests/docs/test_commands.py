@@ -16,7 +16,6 @@ from tests.docs.blocks import Block, is_as_expected, read_blocks
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-DOCUMENTS = [README, *sorted((ROOT / "docs").glob("*.md"))]
 INSTALLS = "-m venv"
 LIMIT_SECONDS = 50  # for a block; on an idle machine none takes 3
 
@@ -65,13 +64,23 @@ def execute(command: list[str], text: str, folder: Path) -> subprocess.Completed
     )
 
 
+def blocks_to_run(document: Path) -> list[Block]:
+    return [block for block in read_blocks(document) if block.is_run and INSTALLS not in block.text]
+
+
+DOCUMENTS = [path for path in (README, *sorted((ROOT / "docs").glob("*.md"))) if blocks_to_run(path)]
+
+
+def test_what_teaches_is_run() -> None:
+    assert {"README.md", "tutorial.md", "how-to.md"} <= {path.name for path in DOCUMENTS}
+
+
 @pytest.mark.timeout(180)  # some seconds each, unless the machine is busy
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.stem)
 def test_document(document: Path, folder: Path) -> None:
     """Its commands run, its programs run, and print what is shown."""
-    for block in read_blocks(document):
-        if block.is_run and INSTALLS not in block.text:
-            run(block, folder)
+    for block in blocks_to_run(document):
+        run(block, folder)
 
 
 def test_first_command_of_the_readme(folder: Path) -> None:

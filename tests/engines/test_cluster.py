@@ -272,8 +272,8 @@ def test_agents_serve_one_tracker_after_another(agents: HandAgents, tmp_path: Pa
             assert sum(count for _, count in engine.run(Words(), mr.read_text(path)).records()) == 1200
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
-def test_agents_end_with_the_tracker_that_began_them(tmp_path: Path, how: signal.Signals) -> None:
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_agents_end_with_the_tracker_that_began_them(tmp_path: Path, how: signal.Signals, code: int) -> None:
     path, gate = make_lines(tmp_path), tmp_path / "gate"
     gate.mkdir()
     job = f"{Path(__file__).with_name('lived.py')}:Words"
@@ -287,10 +287,11 @@ def test_agents_end_with_the_tracker_that_began_them(tmp_path: Path, how: signal
     try:
         wait_until(lambda: len(list(gate.glob("at-*"))) == 2, "both agents are at work")
         tracker.send_signal(how)
-        tracker.communicate(timeout=10)
+        said = tracker.communicate(timeout=10)[1].decode()
     finally:
         tracker.kill()
         tracker.wait()
+    assert tracker.returncode == code, said
     agents = [int(marker.name.removeprefix("at-")) for marker in gate.glob("at-*")]
     wait_until(lambda: not any(Path(f"/proc/{agent}").exists() for agent in agents), "the agents have ended")
 

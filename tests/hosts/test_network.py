@@ -150,12 +150,16 @@ def test_ssh(hosts: Network) -> None:
 
 def test_a_command_outlives_its_ssh(hosts: Network) -> None:
     """As on a host: what was started there finds its input at an end and decides itself."""
-    mark = hosts["a"].home / "ended"
-    client = hosts["tracker"].start(*FAKE_SSH, "a", f"cat; touch {mark}", stdin=subprocess.PIPE)
-    network.wait_until("the command runs", lambda: len(hosts["a"].pids()) > 0)
+    heard, mark = hosts["a"].home / "heard", hosts["a"].home / "ended"
+    client = hosts["tracker"].start(*FAKE_SSH, "a", f"cat > {heard}; touch {mark}", stdin=subprocess.PIPE)
+    assert client.stdin is not None
+    client.stdin.write("half a li")
+    client.stdin.flush()
+    network.wait_until("the command heard it", lambda: heard.exists() and heard.read_text())
     client.kill()
     client.wait()
     network.wait_until("it noticed", mark.exists)
+    assert heard.read_text() == "half a li"
 
 
 def test_what_a_killed_session_left_is_swept(tmp_path: Path) -> None:

@@ -99,19 +99,44 @@ def test_as_a_plain_run_where_the_cuts_agree(texts: Path, tmp_path: Path) -> Non
 
 
 def test_a_chain_reuses_in_each_link(texts: Path, tmp_path: Path) -> None:
+    mapped = tmp_path / "mapped"
+
+    class Counted(mr.Job):
+        reduce = mr.Sum()
+
+        def map(self, line: str) -> Iterator[tuple[str, int]]:
+            with open(mapped, "a") as file:
+                file.write("1")
+            for word in line.split():
+                yield word, 1
+
     class Longest(mr.Job):
         reduce = mr.Max()
 
         def map(self, pair: Any) -> Iterator[tuple[int, int]]:
+            with open(mapped, "a") as file:
+                file.write("2")
             yield len(pair[0]), pair[1]
 
     class Both(mr.Chain):
         def jobs(self) -> list[Any]:
-            return [Words(), Longest()]
+            return [Counted(), Longest()]
 
+    def maps() -> tuple[int, int]:
+        """How often the map of each link is called by a run that has no output of an earlier one, but what was kept."""
+        mapped.write_text("")
+        mr.run(Both(), lines_of(texts), engine="inline", incremental=True)
+        told = mapped.read_text()
+        return told.count("1"), told.count("2")
+
+    lines, words = maps()
+    assert (lines, words) == (5 * 60, len({word for path in texts.iterdir() for word in path.read_text().split()}))
+    assert maps() == (0, 0)
+    write(texts / "5.txt", seed=5)
+    assert maps()[0] == 60
     desk = desk_of(tmp_path, texts, Both())
     desk.run()
-    write(texts / "5.txt", seed=5)
+    write(texts / "6.txt", seed=6)
     desk.run()
 
 

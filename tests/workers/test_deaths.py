@@ -219,8 +219,10 @@ def wait_for(path: Path) -> None:
 def test_close_ends_stopped_workers(pool: Pool) -> None:
     harness = Harness(pool)
     harness.start("obedient", 60)
-    os.kill(harness.until(Progress).sample.pid, signal.SIGSTOP)
-    pool.close()  # the fixture sees that none is left
+    pid = harness.until(Progress).sample.pid
+    os.kill(pid, signal.SIGSTOP)
+    pool.close()
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_workers_that_die_at_their_start_end_in_an_error() -> None:
