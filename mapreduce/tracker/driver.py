@@ -201,10 +201,7 @@ class Driver:
         reports = self._executor.wait(self._patience())
         self._now = self._clock()
         for report in reports:
-            if isinstance(report, Finished):
-                self._finished(report)
-            else:
-                self._hear(report, samples)
+            self._hear(report, samples)
         self._sync_journal()
         if samples:
             self._observe("sampled", samples)
@@ -231,10 +228,7 @@ class Driver:
         deadline = self._clock() + END_SECONDS
         while self._tracker.attempts_held() and self._clock() < deadline:
             for report in self._executor.wait(max(0.0, deadline - self._clock())):
-                if isinstance(report, Finished):
-                    self._finished(report)
-                else:
-                    self._hear(report, [])
+                self._hear(report, [])
             self._now = self._clock()
 
     # --- reports to events
@@ -242,6 +236,8 @@ class Driver:
     def _hear(self, report: Report, samples: list[WorkerSample]) -> None:
         now = self._now
         match report:
+            case Finished():
+                self._finished(report)
             case Progress(sample):
                 self._progressed(sample, samples)
             case LogLines(worker, attempt, text):
