@@ -30,7 +30,7 @@ from mapreduce.formats.bytes_io import LineBound
 from mapreduce.job import Fold, Job
 from mapreduce.settings import MiB, Settings
 from mapreduce.storage.paths import JobPaths
-from mapreduce.storage.store import open_store, write_pieces
+from mapreduce.storage.store import open_store, remove_quietly, write_pieces
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.job_files import JobFile
@@ -124,6 +124,13 @@ def pack_job(context: JobContext) -> JobPackage:
     place = os.path.abspath(store.locate(path))
     state = StateFile(place, sum(map(len, pieces)), checksum_of(pieces), os.stat(place).st_mtime_ns)
     return replace(package, payload=b"" if is_long else package.payload, state=state)
+
+
+def remove_state(root: str) -> None:
+    """The job is over: a run that goes on with it makes the file of its large data anew. Harmless if there is none."""
+    store, path = open_store(root), JobPaths(root).state
+    if os.path.exists(store.locate(path)):
+        remove_quietly(store, path)
 
 
 def pack(job_id: str, value: Any, job: object, large: Buffers | None = None) -> JobPackage:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mapreduce.dataflow.package import pack_job
+from mapreduce.dataflow.package import pack_job, remove_state
 from mapreduce.engines.failing import error_of
 from mapreduce.engines.prepare import RECORDS, prepare
 from mapreduce.engines.prepared import MadeFrom, Prepared
@@ -230,6 +230,7 @@ class Runs:
             )
         finally:
             executor.close()
+            remove_state(prepared.context.root)
         if self.cluster is not None and (outcome.succeeded or prepared.temporary):
             self.cluster.forget(prepared)
         if not outcome.succeeded:

@@ -122,6 +122,23 @@ def test_nothing_is_left(lines: mr.Dataset, tmp_path: Path) -> None:
     assert not (tmp_path / "out" / "_job").exists()
 
 
+class Fails(Look):
+    """On the last records."""
+
+    def map(self, block: Any) -> Any:
+        if "3999" in block.records():
+            raise ValueError("the last one")
+        return super().map(block)
+
+
+def test_a_job_that_failed_keeps_its_outputs_and_no_state(lines: mr.Dataset, tmp_path: Path) -> None:
+    with pytest.raises(JobError, match="the last one"):
+        mr.run(Fails(np.zeros(1_000_000)), lines, workers=1, output=tmp_path / "out", split_size=2000, max_attempts=1)
+    left = {path.name for path in (tmp_path / "out" / "_job").iterdir()}
+    assert "journal" in left
+    assert "state" not in left
+
+
 # --- other hosts
 
 
