@@ -42,4 +42,5 @@ ESTIMATORS: dict[str, str] = {
     "covariance": "algorithms.covariance:Covariance",
     "correlation": "algorithms.covariance:Correlation",
     "anova": "algorithms.anova:Anova",
+    "summary": "algorithms.summary:SummaryStatistics",
 }

@@ -10,6 +10,9 @@ Expanding is what a textbook warns of: with rounded sums nearly all digits cance
 lost: mean, variance, deviation and kurtosis are correctly rounded, skewness to the last bit or next to it. Where all
 values are equal, skewness and kurtosis are nan.
 
+`mapreduce run summary` prints the figures; `mapreduce fit summary` makes a model of them, whose sums can be kept, and
+gives quantiles too, in a few more passes (quantiles.py).
+
 Source: T. Chan, G. Golub and R. LeVeque, Algorithms for Computing the Sample Variance, 1983, on what rounding does.
 """
 
@@ -19,12 +22,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 import mapreduce as mr
-from algorithms.rows import no_rows
-from algorithms.sums import PowerSums, to_float
+from algorithms import tables
+from algorithms.classifier import decimal, exact_rows
+from algorithms.quantiles import quantiles_of
+from algorithms.rows import Array, no_rows
+from algorithms.sums import PowerSums, State, to_float
 from algorithms.sums.equations import to_root
+from algorithms.transformer import Description
+
+NAMES = ("mean", "variance", "deviation", "skewness", "kurtosis", "min", "max")
+"""The figures of a column but for the count, which is that of the rows."""
 
 
 class Summary(mr.Fold):
@@ -45,9 +57,7 @@ class Summary(mr.Fold):
 
     def finish(self, partial: NamedSums) -> dict[str, dict[str, float]]:
         sums = partial.sums
-        ends: Sequence[Any] = sums.ends or [(Fraction(0), Fraction(0))] * sums.columns
-        columns = zip(partial.names, sums.sums(), ends, strict=True)
-        return {name: figures_of(sums.rows, powers, *pair) for name, powers, pair in columns}
+        return dict(zip(partial.names, all_figures(sums), strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +71,17 @@ class NamedSums:
         return self.sums.digest()
 
 
-def figures_of(rows: int, powers: Sequence[Fraction], low: Fraction, high: Fraction) -> dict[str, float]:
-    """The figures of a column of `rows` values, from the sums of their first four powers."""
+def all_figures(sums: PowerSums) -> list[dict[str, float]]:
+    """The figures of each column. Raises InputError for no rows."""
+    if not sums.rows:
+        raise no_rows()
+    ends: Sequence[Any] = sums.ends or [(None, None)] * sums.columns
+    return [figures_of(sums.rows, powers, *pair) for powers, pair in zip(sums.sums(), ends, strict=True)]
+
+
+def figures_of(rows: int, powers: Sequence[Fraction], low: Fraction | None, high: Fraction | None) -> dict[str, float]:
+    """The figures of a column of `rows` values, from the sums of their first four powers. An end that is not known,
+    because rows were taken away, is nan."""
     m, s2, s3, s4 = (power / rows for power in powers)
     m2 = s2 - m * m
     m3 = s3 - 3 * m * s2 + 2 * m**3
@@ -73,8 +92,109 @@ def figures_of(rows: int, powers: Sequence[Fraction], low: Fraction, high: Fract
         "mean": to_float(m),
         "variance": math.nan if variance is None else to_float(variance),
         "deviation": math.nan if variance is None else to_root(variance),
-        "skewness": math.copysign(to_root(m3 * m3 / m2**3), m3) if m2 else math.nan,
+        "skewness": to_root(m3 * m3 / m2**3) * (-1 if m3 < 0 else 1) if m2 else math.nan,
         "kurtosis": to_float(m4 / (m2 * m2) - 3) if m2 else math.nan,
-        "min": to_float(low),
-        "max": to_float(high),
+        "min": math.nan if low is None else to_float(low),
+        "max": math.nan if high is None else to_float(high),
     }
+
+
+class PowersOfFeatures(mr.Fold):
+    """The power sums of all columns."""
+
+    def map(self, block: Any) -> PowerSums:
+        return PowerSums.of(exact_rows(block))
+
+    def reduce(self, a: PowerSums, b: PowerSums) -> PowerSums:
+        return a + b
+
+    def zero(self) -> PowerSums:
+        raise no_rows()
+
+
+class SummaryStatistics(Description):
+    """Count, mean, variance, deviation, skewness, kurtosis, min, max and quantiles of each column.
+
+    quantiles: which ones, 0 to 1, such as 0.25,0.5,0.75; none for none, which takes one pass
+
+    Learned are n_ (rows), mean_, variance_, deviation_, skewness_, kurtosis_, min_, max_ (features,) and quantile_
+    (quantiles, features).
+    """
+
+    name: ClassVar[str] = "summary"
+    needs_target: ClassVar[bool] = False
+    learned: ClassVar[tuple[str, ...]] = (
+        "n_", "mean_", "variance_", "deviation_", "skewness_", "kurtosis_", "min_", "max_", "quantile_",
+    )  # fmt: skip
+
+    n_: int
+    mean_: Array
+    variance_: Array
+    deviation_: Array
+    skewness_: Array
+    kurtosis_: Array
+    min_: Array
+    max_: Array
+    quantile_: Array
+
+    def __init__(self, quantiles: list[float] | None = None) -> None:
+        self.quantiles = quantiles
+
+    def check_parameters(self) -> None:
+        wrong = [p for p in self.quantiles or () if not 0 <= p <= 1]
+        if wrong:
+            raise mr.UsageError(f"quantiles holds {wrong[0]}; each must be from 0 to 1")
+
+    def fold(self) -> mr.Fold:
+        return PowersOfFeatures()
+
+    def width(self, state: PowerSums) -> int:
+        return state.columns
+
+    def learn(self, state: PowerSums) -> None:
+        found = all_figures(state)
+        self.n_ = state.rows
+        for name in NAMES:
+            setattr(self, f"{name}_", np.array([figures[name] for figures in found]))
+        self.quantile_ = np.zeros((0, len(found)))
+
+    def fit_sums(self, state: State, names: list[str], target: str | None = None) -> None:
+        if self.quantiles:
+            raise mr.UsageError("quantiles do not follow from sums; leave them out, or fit without keeping sums")
+        super().fit_sums(state, names, target)
+
+    def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
+        if not self.quantiles or self.kept_sums_ is not None:
+            super()._fit(engine, dataset, names, observer)
+            return
+        self.check_parameters()
+        rows = engine.cache(dataset)
+        state = engine.run(self.fold(), rows, observer=observer).value
+        self.feature_names_ = names.of(state.columns)
+        self.learn(state)
+        probabilities = [decimal(p) for p in self.quantiles]
+        self.quantile_ = quantiles_of(engine, rows, state.rows, state.columns, probabilities, observer)
+
+    def figures(self) -> dict[str, Any]:
+        columns = {}
+        for j, name in enumerate(self.feature_names_):
+            figures: dict[str, Any] = {each: float(getattr(self, f"{each}_")[j]) for each in NAMES}
+            if self.quantiles:
+                values = self.quantile_[:, j].tolist()
+                figures["quantile"] = {f"{p:g}": value for p, value in zip(self.quantiles, values, strict=True)}
+            columns[name] = figures
+        return {"n": self.n_, "columns": columns}
+
+    def table(self) -> str:
+        shown = ("mean", "deviation", "skewness", "kurtosis", "min")
+        asked = [f"{p:.10g}" for p in self.quantiles or ()]
+        rows = [
+            [
+                name,
+                *(float(getattr(self, f"{each}_")[j]) for each in shown),
+                *self.quantile_[:, j].tolist(),
+                self.max_[j],
+            ]
+            for j, name in enumerate(self.feature_names_)
+        ]
+        return f"{self.n_} rows\n\n{tables.columns(['column', *shown, *asked, 'max'], rows)}"

@@ -29,6 +29,7 @@ from algorithms.models import load_model
 from algorithms.naive_bayes import GaussianNaiveBayes
 from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
 from algorithms.pca import PCA, Whitening
+from algorithms.summary import SummaryStatistics
 
 ROWS = 60
 X = np.abs(np.random.default_rng(8).normal(size=(ROWS, 3)))  # counts, which some learn from, are not below 0
@@ -53,7 +54,7 @@ ALL: list[Estimator] = [
     PCA(2, whiten=True),
     Whitening("cholesky"),
 ]
-DESCRIPTIONS: list[Estimator] = [Covariance(ddof=0), Correlation(), Anova()]
+DESCRIPTIONS: list[Estimator] = [Covariance(ddof=0), Correlation(), Anova(), SummaryStatistics([0.5])]
 OTHERS = {"categorical_naive_bayes"}
 """Those that take no numbers: see the tests of their own."""
 each = pytest.mark.parametrize("model", ALL, ids=[model.name for model in ALL])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 import mapreduce as mr
-from algorithms.summary import Summary
+from algorithms.summary import Summary, SummaryStatistics
+from algorithms.sums import PowerSums
 from tests.algorithms.conftest import Engines
 
 
@@ -30,11 +32,67 @@ def alternating(base: str, low: str, high: str) -> list[str]:
     ],
     ids=["NumAcc1", "NumAcc2", "NumAcc3", "NumAcc4"],
 )
-def test_certified_values_of_nist(values: list[str], mean: float, deviation: float, tmp_path: Path) -> None:
+def test_certified_values_of_nist(
+    values: list[str], mean: float, deviation: float, tmp_path: Path, run_cli: Callable[..., Any]
+) -> None:
     (tmp_path / "values.csv").write_text("y\n" + "\n".join(values) + "\n")
     found = mr.run(Summary(), mr.read_csv(tmp_path / "values.csv"), engine="inline", split_size="1KB").value["y"]
     assert (found["count"], found["mean"], found["deviation"]) == (len(values), mean, deviation)
+    done = run_cli("fit", "summary", "values.csv", "--json", "--set", "quantiles=0.5", "--workers", 1)
+    assert done.rc == 0, done.err
+    told = json.loads(done.out)["columns"]["y"]
+    assert (told["mean"], told["deviation"], told["quantile"]) == (mean, deviation, {"0.5": mean})
     assert (found["min"], found["max"]) == (float(min(values, key=float)), float(max(values, key=float)))
+
+
+PROBABILITIES = [0.0, 0.01, 0.1, 0.25, 0.375, 0.5, 0.75, 0.999, 1.0]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_quantiles_are_those_of_numpy(workers: int, engines: Engines) -> None:
+    """Ties, both zeros, both signs, denormals and 1e300."""
+    generator = np.random.default_rng(3)
+    wide = generator.normal(size=2001) * 10.0 ** generator.integers(-320, 300, 2001)
+    X = np.column_stack([generator.normal(size=2001), generator.integers(-2, 3, 2001), wide])
+    X[:30, 0], X[30:70, 0] = 0.0, -0.0
+    X[:5, 2] = [5e-324, -5e-324, 1.7e308, -1.7e308, 0.0]
+    model = SummaryStatistics(PROBABILITIES).fit(X, engine=engines[workers])
+    # in extended precision: else numpy's interpolation rounds twice, ours once
+    expected = np.quantile(X.astype(np.longdouble), PROBABILITIES, axis=0).astype(np.float64)
+    assert np.allclose(model.quantile_, expected, rtol=1e-15, atol=0)
+    assert np.array_equal(model.quantile_[[0, -1]], [X.min(axis=0), X.max(axis=0)])
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_quantiles_of_few_rows(rows: int) -> None:
+    X = np.array([[3.0], [-1.0], [2.0]])[:rows]
+    model = SummaryStatistics([0.25, 0.5]).fit(X)
+    assert model.quantile_.ravel().tolist() == np.quantile(X, [0.25, 0.5]).tolist()
+
+
+def test_the_model_has_the_figures_of_the_job(engine: mr.Engine, datadir: Path) -> None:
+    dataset = mr.read_csv(datadir / "diabetes.csv")
+    model = SummaryStatistics([0.5]).fit(dataset, engine=engine)
+    job = engine.run(Summary(), dataset).value
+    for name, figures in model.figures()["columns"].items():
+        assert {key: value for key, value in figures.items() if key != "quantile"} == {
+            key: value for key, value in job[name].items() if key != "count"
+        }
+
+
+def test_ends_are_not_known_where_rows_were_taken_away() -> None:
+    state = PowerSums.of(np.array([[1.0], [2.0], [4.0]])) - PowerSums.of(np.array([[1.0]]))
+    model = SummaryStatistics()
+    model.fit_sums(state, ["x"])
+    assert (model.n_, model.mean_.tolist()) == (2, [3.0])
+    assert np.isnan(model.min_[0])
+    with pytest.raises(mr.UsageError, match="quantiles do not follow from sums"):
+        SummaryStatistics([0.5]).fit_sums(state, ["x"])
+
+
+def test_quantiles_are_from_0_to_1() -> None:
+    with pytest.raises(mr.UsageError, match=r"quantiles holds 50"):
+        SummaryStatistics([0.5, 50.0]).fit([[1.0]])
 
 
 def test_figures_are_those_of_scipy(engine: mr.Engine, datadir: Path) -> None:
