@@ -190,9 +190,8 @@ class Driver:
             self._tell(replace(event, time=self._now), journaled=True)
         self._replaying = False
         if past:
-            plan = self._tracker.plan
-            self._books.replayed(sum(self._tracker.done(stage) for stage in range(len(plan.stages))))
-        if not past:  # a plan without tasks is done before anything happens
+            self._books.replayed(sum(map(self._tracker.done, range(len(self._tracker.plan.stages)))))
+        else:  # a plan without tasks is done before anything happens
             self._tell(Tick(self._now))
 
     def _step(self) -> None:
