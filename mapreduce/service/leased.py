@@ -118,9 +118,12 @@ class LeasedExecutor:
         lease = dict(self._leases())
         if lease == self._lease and not self._idle:
             return []
-        for host, before in self._lease.items():
-            if lease.get(host, 0) < before:
+        for host in {**self._lease, **lease}:
+            before, slots = self._lease.get(host), lease.get(host, 0)
+            if before is not None and slots < before:
                 self._lowered.setdefault(host, before)
+            elif before != slots and host not in self._lowered:  # a higher one may have come and gone unseen
+                self._give_back(host, max(slots, sum(seat.host == host for seat in self._seats.values())))
         self._lease = lease
         reports: list[Report] = []
         for host in list(self._lowered):

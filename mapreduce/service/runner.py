@@ -86,7 +86,7 @@ class Control:
             for line in lines:
                 page = json.loads(line)
                 self._leases[page["host"]] = page["slots"]
-        return {host: slots for host, slots in self._leases.items() if slots}
+        return dict(self._leases)
 
     def give_back(self, host: str, slots: int) -> None:
         """Tell that no more than so many slots of the host are used any more."""

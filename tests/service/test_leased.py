@@ -64,7 +64,7 @@ def test_only_so_many_workers_are_seen_as_are_leased() -> None:
     assert seats(lent.wait()) == [0, 1]
     lent.lease = {"": 3}
     assert seats(lent.wait()) == [2]
-    assert lent.returned == []
+    assert lent.returned == [2, 3]  # for a higher one that may have come and gone unseen
 
 
 def test_an_idle_seat_leaves_at_once() -> None:
@@ -72,7 +72,7 @@ def test_an_idle_seat_leaves_at_once() -> None:
     lent.wait()
     lent.lease = {"": 1}
     assert lent.wait() == [Lost(WorkerId(0), REASON, withdrawn=True)]
-    assert lent.returned == [1]
+    assert lent.returned == [2, 1]
     lent.lease = {"": 2}
     assert seats(lent.wait()) == [2]  # under a new number
 
@@ -89,10 +89,10 @@ def test_a_busy_seat_leaves_when_its_attempt_has_ended() -> None:
     lent.executor.start(C, seat, None)  # the driver does not know yet
     assert lent.fake.calls[-1] == ("cancel", B, 10)
     assert lent.wait(Cancelled(WorkerId(10), B)) == []
-    assert lent.returned == []
+    assert lent.returned == [1]
     last = lent.wait(finished(10, A))
     assert last == [finished(0, A), Lost(seat, REASON, withdrawn=True)]
-    assert lent.returned == [0]
+    assert lent.returned == [1, 0]
 
 
 def test_the_driver_calls_back_what_was_called_back_already() -> None:
@@ -133,4 +133,4 @@ def test_a_worker_that_dies_gives_its_slot_back() -> None:
     assert lent.wait() == []
     worker = lent.fake.calls[0][2]
     assert lent.wait(Lost(worker, "killed", A)) == [Lost(WorkerId(0), "killed", A)]
-    assert lent.returned == [1]
+    assert lent.returned == [2, 1]
