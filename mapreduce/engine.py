@@ -51,6 +51,7 @@ class Engine:
     `memory` bounds each worker, such as "512MB". `start` forces how workers begin (by fork or in a fresh interpreter);
     left alone, they are forked where that is safe. With `tracker` ("host:port") jobs are given to a tracker that stays
     (`mapreduce tracker`): inputs and outputs are paths on its host, and `workers` is the most that a job may use there.
+    If that tracker shares its workers fairly, a job with a `share` of 2 gets twice those of one with 1.
     `replicas`: on how many hosts map outputs lie, for jobs that don't say otherwise.
 
     ```python
@@ -73,6 +74,7 @@ class Engine:
         ssh: str | None = None,
         key: str | Path | None = None,
         tracker: str | None = None,
+        share: float | None = None,
         replicas: int | None = None,
     ) -> None:
         if kind not in KINDS:
@@ -97,7 +99,10 @@ class Engine:
             raise UsageError(f'the engine {kind!r} has no hosts; they are for Engine("cluster")')
         if tracker is not None and kind != "local":
             raise UsageError(f"a tracker chooses by itself where its jobs run; leave out {kind!r}")
+        if share is not None and tracker is None:
+            raise UsageError("a share is one of a tracker's workers; name it with tracker= (--tracker)")
         self._tracker_address = tracker
+        self._share = share
         self._tracker_key = key
         self._tracker: TrackerClient | None = None
         self._asked_workers = settings.workers
@@ -188,8 +193,18 @@ class Engine:
             self._tracker = TrackerClient(self._tracker_address, self._tracker_key)
             self._resources.callback(self._tracker.close)
         asked = {"workers": self._asked_workers, "memory": self._asked_memory, **settings}
-        result, self.workers = run_on_tracker(self._tracker, job, dataset, output, asked, self._tell_log, observer)
-        return result
+        client = self._tracker
+
+        def run_there(where: Path | None = None) -> Result:
+            result, self.workers = run_on_tracker(
+                client, job, dataset, output, asked, self._tell_log, observer, share=self._share
+            )
+            return result
+
+        if self._steps is None or output is not None or not isinstance(job, Fold):
+            return run_there()
+        once = settings_from({**asked, "fresh": None})
+        return self._steps.run(job, dataset, once, run_there)
 
     def _tell_log(self, line: str) -> None:
         """A line of the log of a job that runs on a tracker."""

@@ -48,12 +48,15 @@ class EngineOptions:
     ssh: str | None = None
     key: str | None = None
     tracker: str | None = None
+    share: float | None = None
 
     @property
     def cluster(self) -> dict[str, Any]:
         """What an engine is told of hosts; empty if the job is to run on this one. Raises UsageError."""
         if self.tracker:
             return self._tracker()
+        if self.share is not None:
+            raise UsageError("--share is one of a tracker's workers; name that with --tracker")
         if not self.hosts and not self.listen:
             if self.ssh or self.key:
                 raise UsageError("--ssh and --key are for other hosts; name these with --hosts, or use --listen")
@@ -72,7 +75,7 @@ class EngineOptions:
         }
         if wrong := [name for name, value in asked.items() if value]:
             raise UsageError(f"{' and '.join(wrong)} can't be had of a tracker; leave out either that or --tracker")
-        return {"tracker": self.tracker, "key": self.key}
+        return {"tracker": self.tracker, "key": self.key, "share": self.share}
 
     def settings(self) -> dict[str, Any]:
         """What the engine is asked for, by the engine's names."""
@@ -149,6 +152,7 @@ _COMMON = (
     click.option("--hosts", metavar="A,B:4,...", help="Run on these hosts, begun over ssh; @FILE has one a line."),
     click.option("--listen", metavar="ADDRESS", help="Let agents that were begun by hand join: HOST:PORT."),
     click.option("--tracker", metavar="ADDRESS", help="Give the job to the tracker that stays at HOST:PORT."),
+    click.option("--share", type=float, metavar="W", help="Count as W jobs where the tracker shares fairly: 1."),
     click.option("--ssh", metavar="COMMAND", help="What reaches the hosts. Default: ssh."),
     click.option("--key", metavar="FILE", help="The cluster's key. Default: where `mapreduce keys` puts it."),
     click.option("--trace", metavar="FILE", help="Write Chrome trace events, for ui.perfetto.dev."),

@@ -230,6 +230,8 @@ def run_on_tracker(
     settings: Mapping[str, Any],
     tell: Callable[[str], None],
     observer: Observer | None = None,
+    *,
+    share: float | None = None,
 ) -> RanThere:
     """Submit a job, follow it, and return its Result, as if it had run here. `tell` gets the lines of its log."""
     package = pack_submission(
@@ -241,6 +243,7 @@ def run_on_tracker(
         "user": f"{getpass.getuser()}@{socket.gethostname()}",
         "output": "" if output is None else os.path.abspath(output),
         "most_workers": settings.get("workers"),
+        "weight": 1.0 if share is None else share,
     }
     number, still_runs = 0, True
 

@@ -161,6 +161,7 @@ class Desk:
             "starts": status.starts,
             "output": record.output or str(self._service.state.folder(record.number) / OUTPUT),
             "kept": not record.output,
+            "share": record.weight,
             "slots": sum(self._service.queue.leases(record.number).values()),
         }
 
@@ -211,10 +212,14 @@ class Desk:
         return {}, b""
 
 
+MOST_SHARE = 1000
+"""Of one job, where 1 is usual: with more no other would get a worker."""
+
+
 def _record_of(words: dict[str, Any]) -> JobRecord:
     weight, most = float(words.get("weight", 1.0)), words.get("most_workers")
-    if not 0 < weight <= 1000:
-        raise UsageError(f"the weight of a job is {weight:g}; it must be above 0 and at most 1000")
+    if not 0 < weight <= MOST_SHARE:
+        raise UsageError(f"the share of the job is {weight:g}; it must be above 0 and at most {MOST_SHARE:,}")
     if most is not None and int(most) < 1:
         raise UsageError(f"the most workers of a job are {most}; it must be at least 1")
     return JobRecord(

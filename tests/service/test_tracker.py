@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import signal
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import mapreduce as mr
+from algorithms.kmeans import KMeans
+from mapreduce.engines.steps import Steps
 from tests.service.trackers import Tracker, digest_of, lines_of, wait_for
 
 
@@ -179,3 +183,60 @@ def test_refusals(tracker: Tracker, tmp_path: Path, lines: Path) -> None:
     assert nobody.stderr.startswith(f"error: no tracker at {tracker.address}: ")
     tracker.env.pop("MAPREDUCE_TRACKER")
     assert "no tracker is named" in tracker.call("ps").stderr
+
+
+def test_a_job_of_a_larger_share_gets_more(tmp_path: Path, lines: Path) -> None:
+    with Tracker(tmp_path, "--workers", "4", "--policy", "fair") as tracker:
+        clients = [
+            tracker.run(
+                "jobs.py:Counted", lines, "-o", name, *counted(tmp_path / f"{name}.trace", 0.1), "--share", share
+            )
+            for name, share in (("one", 1), ("three", 3))
+        ]
+        wait_for(lambda: {job["share"]: job["slots"] for job in tracker.jobs()} == {1.0: 1, 3.0: 3})
+        for client in clients:
+            client.communicate(timeout=30)
+            assert client.returncode == 0
+        refused = tracker.call("run", "wordcount", lines, "--tracker", tracker.address, "--share", "0")
+        assert refused.returncode == 2 and "the share of the job is 0; it must be above 0" in refused.stderr
+        alone = tracker.call("run", "wordcount", lines, "--share", "2")
+        assert alone.returncode == 2 and "name that with --tracker" in alone.stderr
+
+
+def test_a_fit_goes_on_with_the_step_that_it_had_come_to(
+    tracker: Tracker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", tracker.env["XDG_CONFIG_HOME"])
+    X = np.random.default_rng(1).normal(size=(200, 2))
+    points = tmp_path / "points.csv"
+    points.write_text("x,y\n" + "".join(f"{x!r},{y!r}\n" for x, y in X.tolist()))
+
+    def fit(engine: mr.Engine) -> bytes:
+        return (
+            KMeans(n_clusters=3, max_iter=2, tol=0.0).fit(mr.read_csv(points), engine=engine).cluster_centers_.tobytes()
+        )
+
+    def fail_from(step: int) -> Callable[..., mr.Result]:
+        run, steps = Steps.run, 0
+
+        def counting(self: Steps, *arguments: Any) -> mr.Result:
+            nonlocal steps
+            steps += 1
+            if steps == step:
+                raise KeyboardInterrupt
+            return run(self, *arguments)
+
+        return counting
+
+    with mr.Engine(tracker=tracker.address) as engine:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Steps, "run", fail_from(3))
+            with engine.resumable(tmp_path / "model"):
+                fit(engine)
+        assert len(tracker.jobs()) == 2
+        with engine.resumable(tmp_path / "model"):
+            found = fit(engine)
+        steps = len(tracker.jobs())  # each once
+    with mr.Engine("inline") as engine:
+        assert fit(engine) == found
+        assert engine._runs is not None and engine._runs.jobs == steps
