@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import mapreduce as mr
 from mapreduce.dataflow.package import JobPackage
 from mapreduce.dataflow.results import Output
+from mapreduce.engines.chaos import ChaosExecutor, parse_chaos
 from mapreduce.engines.cluster import ClusterExecutor
 from mapreduce.engines.copier import Copier, Wish
 from mapreduce.engines.copies import CHOICES, TRIES, UNDERWAY, Copies, Order
@@ -25,6 +26,7 @@ from mapreduce.engines.hub import Hub
 from mapreduce.engines.meeting import Begin, CopyOrder, CopyTrouble, Have, encode_pid
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId
+from mapreduce.service.leased import LeasedExecutor
 from mapreduce.storage.traffic import Link, Moved, Way
 from mapreduce.tracker.executor import Copied, Lost, OutputsGone, Ready, Report
 from mapreduce.wire.messages import Hello, Kind, Message
@@ -347,6 +349,33 @@ def test_why_a_host_has_no_copies_is_told_once() -> None:
         "replicas: 0 of 2 map outputs were on 2 hosts (3 were asked for, and no more hosts were there)",
         "no copy on host b: No space left on device",
     ]
+
+
+def with_leases(executor: Any) -> Any:
+    return LeasedExecutor(executor, dict, lambda host, slots: None)
+
+
+def with_chaos(executor: Any) -> Any:
+    return ChaosExecutor(executor, parse_chaos("7", "job-1"), lambda sentence: None)
+
+
+@pytest.mark.parametrize("wrap", [with_leases, with_chaos])
+def test_executors_in_between_pass_on_what_counts(wrap: Callable[[Any], Any]) -> None:
+    told: list[AttemptId] = []
+    inner = SimpleNamespace(workers=list, committed=lambda attempt, output: told.append(attempt))
+    wrap(inner).committed(map_(0), output("a", 0))
+    assert told == [map_(0)]
+    wrap(SimpleNamespace(workers=list)).committed(map_(0), output("a", 0))
+
+
+def test_a_copy_of_a_host_that_leaves_at_once_is_told_before_its_end() -> None:
+    """Or the driver would believe in it for good."""
+    scene = Scene(2, "a", "b")
+    scene.executor.committed(map_(0), output("a", 0))
+    scene.wait()
+    scene.say("b", Message(Kind.HAVE, 1, map_(0), body=Have("a", 100, 0.5).encode()))
+    scene.say("b", Message(Kind.BYE))
+    assert [type(report) for report in scene.wait()] == [Copied, Lost, OutputsGone]
 
 
 def test_an_engine_of_one_host_makes_no_copies() -> None:
