@@ -27,6 +27,7 @@ ESTIMATORS: dict[str, str] = {
     "ridge_cv": "algorithms.elastic_net_cv:RidgeCV",
     "lasso_cv": "algorithms.elastic_net_cv:LassoCV",
     "elastic_net_cv": "algorithms.elastic_net_cv:ElasticNetCV",
+    "stepwise_regression": "algorithms.stepwise_regression:StepwiseRegression",
     "logistic_regression": "algorithms.logistic_regression:LogisticRegression",
     "kmeans": "algorithms.kmeans:KMeans",
     "gaussian_naive_bayes": "algorithms.naive_bayes:GaussianNaiveBayes",

@@ -277,6 +277,8 @@ def _condition(equations: _Equations, inverse: Integers, det: int) -> float:
     A = equations.xx + np.diag(equations.penalty)
     root = [to_root(Fraction(int(value))) for value in np.diag(A)]
     size = range(len(root))
+    if not root:
+        return 1.0
     norm = max(sum(abs(to_float(Fraction(int(A[i, j])))) / root[i] / root[j] for i in size) for j in size)
     other = max(sum(abs(to_float(Fraction(int(inverse[i, j]), det))) * root[i] * root[j] for i in size) for j in size)
     return norm * other

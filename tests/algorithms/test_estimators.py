@@ -29,6 +29,7 @@ from algorithms.models import load_model
 from algorithms.naive_bayes import GaussianNaiveBayes
 from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
 from algorithms.pca import PCA, Whitening
+from algorithms.stepwise_regression import StepwiseRegression
 from algorithms.summary import SummaryStatistics
 
 ROWS = 60
@@ -42,6 +43,7 @@ ALL: list[Estimator] = [
     RidgeCV(n_alphas=5, folds=3),
     LassoCV(n_alphas=5, folds=3, choose="1se"),
     ElasticNetCV(alphas=[0.1, 0.01], folds=3),
+    StepwiseRegression("forward", criterion="bic"),
     LogisticRegression(C=np.inf),
     KMeans(4, max_iter=3, init=X[:4]),
     GaussianNaiveBayes(var_smoothing=1e-8),
