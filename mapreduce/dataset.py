@@ -148,6 +148,11 @@ class Dataset:
         return replace(self, tag=tag)
 
     @property
+    def is_vertical(self) -> bool:
+        """Whether it is tables beside each other, which an engine may have to make ready by jobs ahead of the first."""
+        return self.planned is None and (self.joined is not None or getattr(self.format, "name", "") == "beside")
+
+    @property
     def reads_stdin(self) -> bool:
         """Whether standard input is among the paths; then `spooled` must come before `files` and `plan`."""
         return STDIN in self.paths or any(member.reads_stdin for member in self.members)

@@ -111,6 +111,7 @@ class Engine:
         self._cluster: Cluster | None = None
         self._pool: Pool | None = None
         self._cache_folder: Path | None = None
+        self._made_ready: list[tuple[Any, Dataset]] = []
         self._steps: Steps | None = None
         self._runs: Runs | None = None
 
@@ -137,6 +138,8 @@ class Engine:
         asked = settings_from({"workers": self.workers, "memory": self.memory_bytes, **settings})
         if self._tracker_address is not None:
             return self._run_on_tracker(job, dataset, output, observer, settings)
+        if dataset.is_vertical:
+            dataset = self._ready(dataset, asked.split_bytes)
         if asked.replicas > 1 and self.kind != "cluster":
             raise UsageError("replicas (--replicas) are copies on other hosts, and this engine has one; leave it out")
         if asked.chaos:
@@ -222,9 +225,23 @@ class Engine:
             self._cache_folder = make_temporary_folder("cache")
             self._resources.callback(remove_temporary_folder, self._cache_folder)
             self._resources.callback(forget_mapped, self._cache_folder)
+        if dataset.is_vertical:
+            dataset = self._ready(dataset, None)
         folder = tempfile.mkdtemp(dir=self._cache_folder)
         planned = dataset.spooled(folder).plan(None)
         return planned.as_dataset(CachedFormat(planned.format, folder))
+
+    def _ready(self, dataset: Dataset, split_bytes: int | None) -> Dataset:
+        """Tables beside each other as jobs of this engine read them. What that takes is done once for all jobs."""
+        from mapreduce.engines.join_tables import make_ready
+
+        asked = (dataset, split_bytes, dataset.files())
+        for known, ready in self._made_ready:
+            if known == asked:
+                return ready
+        ready = make_ready(dataset, split_bytes, self.run)
+        self._made_ready.append((asked, ready))
+        return ready
 
     @contextmanager
     def resumable(self, folder: str | Path, *, fresh: bool = False) -> Iterator[None]:
@@ -263,6 +280,7 @@ class Engine:
         self._pool = None
         self._cluster = None
         self._cache_folder = None
+        self._made_ready.clear()
 
     def __enter__(self) -> Self:
         return self

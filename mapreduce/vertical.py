@@ -35,6 +35,16 @@ class Joined:
         return Beside(members, Roles(self.features, self.target, self.weights), self.on)
 
 
+def apart(dataset: Dataset) -> Dataset:
+    """The tables that stand beside each other in a dataset, one after the other."""
+    from mapreduce.formats.beside import Beside
+
+    resolved = dataset.resolved()
+    if not isinstance(resolved.format, Beside):
+        return dataset
+    return Dataset(resolved.paths, resolved.format.apart(), found=resolved.found, owner=resolved.owner)
+
+
 def beside(
     *datasets: Dataset,
     target: str | None = None,

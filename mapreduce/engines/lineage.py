@@ -16,6 +16,10 @@ def lineage_of(learner: object, dataset: Dataset, split_bytes: int | None = None
     """`code` and `splits` are SHA-256 in hex; the latter of what the splits hold, in input order, whatever the files
     are called. `packages` are versions of other packages that the code uses."""
     sources = sources_of(learner)
+    if dataset.is_vertical:
+        from mapreduce.vertical import apart
+
+        dataset = apart(dataset)
     planned = dataset.plan(split_bytes, lasting=True)
     contents = names_of_contents(planned)
     return {

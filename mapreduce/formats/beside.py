@@ -19,11 +19,11 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, ClassVar, Self, cast
 
-from mapreduce.errors import InputError, InternalError, UsageError
+from mapreduce.errors import InputError, InternalError, UsageError, near
 from mapreduce.formats.base import Extent, Format, InputFile, Piece, Split
 from mapreduce.formats.beside_block import BesideBlock, Rows, Whole
-from mapreduce.formats.roles import NO_ROLES, Kinds, RoleFormat, Roles, choose_roles, default_features
-from mapreduce.formats.union import Member, MemberFile
+from mapreduce.formats.roles import NO_ROLES, Kinds, RoleFormat, Roles, choose_roles, default_features, is_numeric
+from mapreduce.formats.union import Member, MemberFile, Union
 from mapreduce.settings import default_split_bytes
 
 FINER = 16
@@ -74,12 +74,14 @@ class Beside(Format):
             _table_format(member.format.resolve(own), own) for member, own in zip(self.members, groups, strict=True)
         ]
         kinds = _kinds_of(tables, groups, self.on)
-        every = [kind for own in kinds for kind in own]
+        every = list(dict.fromkeys(kind for own in kinds for kind in own))
         asked = self._asked(tables, kinds)
-        is_bare = asked.features is None and not default_features(every, asked)
-        roles = choose_roles(every, replace(asked, features=()) if is_bare else asked)
         named = asked.features is not None
-        given = [_with_roles(table, own, roles, named=named) for table, own in zip(tables, kinds, strict=True)]
+        if not named:  # nobody means the key to be one
+            features = default_features([kind for kind in every if kind[0] != self.on], asked)
+            asked = replace(asked, features=features)  # a job may not ask for X; if it does, the block complains
+        roles = choose_roles(every, asked)
+        given = _with_roles(tables, kinds, roles, self.on, named=named)
         resolved = tuple(table.resolve(own) for table, own in zip(given, groups, strict=True))
         return replace(self, tables=resolved, roles=roles)
 
@@ -102,6 +104,14 @@ class Beside(Format):
     def weights_name(self) -> str | None:
         return self.asked.weights or _the_one([member.format.weights_name() for member in self.members], "weights")
 
+    def apart(self) -> Union:
+        """The tables one after the other."""
+        return Union(tuple(map(Member, self.tables)))
+
+    def tables_of(self, files: Sequence[InputFile]) -> tuple[tuple[InputFile, ...], ...]:
+        """The files of each table."""
+        return tuple(map(tuple, self._by_member(files)))
+
     def with_labels(self) -> Self:
         members = tuple(replace(member, format=member.format.with_labels()) for member in self.members)
         return replace(self, asked=replace(self.asked, labels=True), members=members)
@@ -123,6 +133,11 @@ class Beside(Format):
 
     def plan_pieces(self, files: Sequence[InputFile], split_bytes: int | None, *, lasting: bool) -> list[Piece]:
         """Counts the rows of all tables first. Raises InputError where one has more than another."""
+        if self.on is not None:
+            raise UsageError(
+                f"tables that are joined by {self.on!r} are brought together by a job that an engine runs ahead of "
+                f"yours; here they can't be: join them by the order of their rows"
+            )
         tables = self.cut(files, split_bytes)
         counts = [
             [table.count_rows(Split(0, *piece)) for piece in pieces]
@@ -187,37 +202,52 @@ def _table_format(format: Format, files: Sequence[InputFile]) -> RoleFormat:
 
 
 def _kinds_of(tables: Sequence[RoleFormat], groups: Sequence[Sequence[InputFile]], on: str | None) -> list[Kinds]:
-    """Names and types of each table's columns. Raises InputError for a name in two of them."""
+    """Names and types of each table's columns. Raises InputError for a name in two of them, but for the key, which must
+    be in all."""
     kinds: list[Kinds] = []
     seen: dict[str, str] = {}
     for table, files in zip(tables, groups, strict=True):
-        own = table.kinds() or ()
-        for name, _ in own:
+        own = dict(table.kinds() or ())
+        for name in own:
             if name in seen and name != on:
                 raise InputError(
                     f"column {name!r} is in {seen[name]} and in {_name_of(files)}; rename it in one, or leave it out: "
                     f"columns=[...]"
                 )
-        seen.update({name: _name_of(files) for name, _ in own})
-        kinds.append(own)
+        if on is not None and on not in own:
+            raise UsageError(f"{_name_of(files)}: no column {on!r} to join by; {near(on, list(own))}")
+        seen.update(dict.fromkeys(own, _name_of(files)))
+        kinds.append(tuple(own.items()))
+    if on is not None and len({is_numeric(dict(own)[on]) for own in kinds}) > 1:
+        found = ", ".join(f"{_name_of(files)} ({dict(own)[on]})" for own, files in zip(kinds, groups, strict=True))
+        raise UsageError(
+            f"column {on!r} holds numbers in one table and text in another: {found}; read it alike: "
+            f"types={{{on!r}: 'string'}}"
+        )
     return kinds
 
 
-def _with_roles(table: RoleFormat, kinds: Kinds, roles: Roles, *, named: bool) -> RoleFormat:
-    """The table with its part of the roles; where features were named it reads nothing else that costs."""
-    names = {name for name, _ in kinds}
-    own = replace(
-        roles,
-        features=tuple(name for name in roles.features or () if name in names),
-        target=roles.target if roles.target in names else None,
-        weights=roles.weights if roles.weights in names else None,
-    )
-    table = replace(table, given=own, features=None)
-    columns = getattr(table, "columns", None)
-    if named and columns is None:
-        needed = own.named or tuple(name for name, _ in kinds[:1])  # at least one, to have rows at all
-        table = replace(cast(Any, table), columns=needed)
-    return table
+def _with_roles(
+    tables: Sequence[RoleFormat], kinds: Sequence[Kinds], roles: Roles, on: str | None, *, named: bool
+) -> list[RoleFormat]:
+    """Each table with its part of the roles; where features were named it reads nothing else that costs."""
+    left = dict.fromkeys(roles.named)  # the key may have a role in the first table that has it
+    given = []
+    for table, own in zip(tables, kinds, strict=True):
+        mine = {name for name, _ in own if name in left}
+        left = dict.fromkeys(name for name in left if name not in mine)
+        part = replace(
+            roles,
+            features=tuple(name for name in roles.features or () if name in mine),
+            target=roles.target if roles.target in mine else None,
+            weights=roles.weights if roles.weights in mine else None,
+        )
+        columns = getattr(table, "columns", None)
+        if named and columns is None:
+            needed = (*part.named, *(() if on is None or on in part.named else (on,)))
+            columns = needed or tuple(name for name, _ in own[:1])  # at least one, to have rows at all
+        given.append(replace(cast(Any, table), given=part, features=None, columns=columns))
+    return given
 
 
 def _the_one(names: Sequence[str | None], what: str) -> str | None:

@@ -158,10 +158,14 @@ class Csv(RoleFormat):
             raise InternalError(f"{split.file.path} is read before its columns are known; call resolve() first")
         if not self.schema.columns:
             return
-        columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
-        roles = self._roles(self.schema)
         for lines in self._read_records(split, block_bytes, self.schema.dialect):
-            yield CsvBlock(lines, self.schema, columns, roles)
+            yield self.block_of(lines)
+
+    def block_of(self, lines: Lines) -> CsvBlock:
+        if self.schema is None:
+            raise InternalError(f"{lines.file.path} is read before its columns are known; call resolve() first")
+        columns = self.schema.select(self.schema.names if self.columns is None else self.columns)
+        return CsvBlock(lines, self.schema, columns, self._roles(self.schema))
 
     @property
     def _has_header(self) -> bool:

@@ -99,3 +99,27 @@ def test_the_command_line(run_cli: Cli, folder: Path) -> None:
     refused = run_cli("fit", "linear_regression", "a.csv", "--on", "id", "--target", "y", "--inline")
     assert refused.rc == 2
     assert "name the other tables with --beside" in refused.err
+
+
+def test_by_key_in_any_order(run_cli: Cli, folder: Path) -> None:
+    random = np.random.default_rng(1)
+    for path in ("a.csv", "c.csv"):
+        header, *rows = (folder / path).read_text().splitlines()
+        named = [f"k{number},{row}" for number, row in enumerate(rows)]
+        some = [named[number] for number in random.permutation(ROWS)] if path == "c.csv" else named
+        (folder / f"keyed-{path}").write_text("\n".join([f"id,{header}", *some]) + "\n")
+    both = mr.beside(mr.read_csv(folder / "keyed-a.csv"), mr.read_csv(folder / "keyed-c.csv"), on="id", target="y")
+    whole = mr.read_csv(folder / "all.csv", target="y", features=["x0", "x1", "x2"])
+    with mr.Engine(workers=2) as engine:
+        wanted = engine.run(ExactLeastSquares(), whole).value.digest()
+        assert engine.run(ExactLeastSquares(), both, split_size=900).value.digest() == wanted
+        assert learned(LinearRegression().fit(both, engine=engine)) == learned(LinearRegression().fit(whole))
+    keyed = ("keyed-a.csv", "--beside", "keyed-c.csv", "--on", "id", "--inline")
+    told = run_cli("fit", "linear_regression", *keyed, "--target", "y", "-o", "model")
+    assert told.rc == 0, told.err
+    predicted = run_cli("predict", "model", *keyed)
+    assert predicted.rc == 0, predicted.err
+    assert predicted.out == run_cli("predict", "model", "all.csv", "--inline").out
+    lacking = run_cli("fit", "linear_regression", "all.csv", "--beside", "keyed-c.csv", "--on", "id", "--target", "y")
+    assert lacking.rc == 2
+    assert "no column 'id' to join by" in lacking.err

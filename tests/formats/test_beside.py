@@ -206,3 +206,92 @@ def test_a_file_that_shrank_is_noticed(here: Path) -> None:
     Path("b.csv").write_text("z,y\n7,1\n")
     with pytest.raises(InputError, match=r"b.csv: has fewer rows than when they were counted|b.csv has become shorter"):
         list(planned.format.read_blocks(planned.splits[0], 1 << 20))
+
+
+@pytest.mark.parametrize("suffixes", [("csv", "jsonl"), ("parquet", "csv"), ("arrow", "tsv"), ("jsonl", "parquet")])
+def test_tables_joined_by_key_are_the_table_in_the_order_of_the_first(
+    suffixes: tuple[str, str], tmp_path: Path
+) -> None:
+    random = np.random.default_rng(3)
+    table = random_table(11)
+    keys = [f"key {n}" for n in range(table.num_rows)] if "jsonl" in suffixes else list(range(table.num_rows))
+    first = table.select([0, 1]).append_column("id", pa.array(keys))
+    second = table.select(range(2, table.num_columns)).append_column("id", pa.array(keys))
+    write(first, tmp_path / f"a.{suffixes[0]}")
+    write(second.take(random.permutation(table.num_rows)), tmp_path / f"b.{suffixes[1]}")
+    write(table, tmp_path / "all.parquet")
+    roles: dict[str, Any] = {"target": "y", "weights": "w"}
+    joined = mr.beside(mr.read(tmp_path / f"a.{suffixes[0]}"), mr.read(tmp_path / f"b.{suffixes[1]}"), on="id", **roles)
+    whole = mr.read_parquet(tmp_path / "all.parquet", **roles)
+    with mr.Engine("inline") as engine:
+        found = engine.run(Everything(), joined, split_size=200).value
+        wanted = engine.run(Everything(), whole).value
+        assert joined.feature_names() == whole.feature_names()
+        assert engine.run(Rows(), engine.cache(joined)).value == table.num_rows
+    assert [record.pop("id") for record in found["records"]] == keys
+    for row in found["arrow"]:
+        row.pop("id")
+    assert found == wanted
+
+
+class Rows(mr.Fold):
+    def map(self, block: Any) -> int:
+        return len(block)
+
+    def reduce(self, a: int, b: int) -> int:
+        return a + b
+
+
+class Everything(mr.Fold):
+    def map(self, block: Any) -> dict[str, Any]:
+        return everything([block])
+
+    def reduce(self, a: dict[str, Any], b: dict[str, Any]) -> dict[str, Any]:
+        return {name: a[name] + b[name] for name in a}
+
+
+def test_keys_that_join_nothing_are_named(here: Path) -> None:
+    Path("twice.csv").write_text("id,y\n1,1\n2,2\n2,3\n3,4\n")
+    Path("less.csv").write_text("id,y\n3,1\n1,2\n")
+    Path("null.csv").write_text("id,y\n1,1\n,2\n3,4\n")
+    Path("words.csv").write_text("id,y\na,1\nb,2\nc,4\n")
+    Path("bad.csv").write_text("id,y\n3,1\n2,x\n1,2\n")
+    a = mr.read_csv("a.csv", columns=["id", "x"])
+
+    def run(path: str, **options: Any) -> Any:
+        joined = mr.beside(a, mr.read_csv(path, **options), on="id", target="y")
+        return mr.run(Everything(), joined, engine="inline")
+
+    with pytest.raises(
+        InputError, match=r"twice.csv, line 4: id 2 was in twice.csv, line 3 already; tables are joined"
+    ):
+        run("twice.csv")
+    with pytest.raises(InputError, match=r"a.csv, line 3: id 2 is in no row of less.csv; each table must have all"):
+        run("less.csv")
+    with pytest.raises(InputError, match=r"null.csv, line 3.*'id'.* has no value there"):
+        run("null.csv")
+    with pytest.raises(InputError, match=r"bad.csv, line 3, column 'y': 'x' is not an integer"):
+        run("bad.csv", types={"y": "int"})
+    with pytest.raises(
+        UsageError, match=r"'id' holds numbers in one table and text in another: a.csv \(int64\), words"
+    ):
+        run("words.csv")
+    with pytest.raises(UsageError, match="b.csv: no column 'id' to join by"):
+        run("b.csv")
+    with pytest.raises(UsageError, match="brought together by a job that an engine runs ahead"):
+        mr.beside(a, mr.read_csv("less.csv"), on="id").plan()
+
+
+def test_large_tables_are_counted_by_a_job(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mapreduce.engines import join_tables
+
+    monkeypatch.setattr(join_tables, "COUNTED_HERE_BYTES", 0)
+    monkeypatch.setattr(beside_format, "MIN_PIECE_BYTES", 1)
+    joined = mr.beside(mr.read_csv("a.csv"), mr.read_csv("b.csv"), target="y")
+    with mr.Engine("inline") as engine:
+        assert engine.run(Rows(), joined, split_size=10).value == 3
+        assert len(engine._made_ready) == 1
+        assert engine.run(Rows(), joined, split_size=10).value == 3
+        assert len(engine._made_ready) == 1
+    with pytest.raises(InputError, match="a.csv has 3 rows, short.csv has 2"):
+        mr.run(Rows(), mr.beside(mr.read_csv("a.csv"), mr.read_csv("short.csv")), engine="inline")
