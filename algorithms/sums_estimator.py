@@ -66,6 +66,7 @@ class SumsEstimator(Estimator):
         what no split of the model held. `only`: from these files and no other. Raises InputError for other columns."""
         self.check_parameters()
         kept = self._kept()
+        dataset = self.reads(dataset)
         names = dataset.feature_names()
         if names is not None and tuple(names) != kept.features:
             raise mr.InputError(

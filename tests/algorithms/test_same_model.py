@@ -1,0 +1,136 @@
+"""Is a model made of exact sums the same model, to its last bit, whoever made it of the rows, in whatever order?"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mapreduce as mr
+from algorithms.anova import Anova
+from algorithms.covariance import Correlation, Covariance
+from algorithms.discriminant import GaussianDiscriminantAnalysis, LinearDiscriminantAnalysis
+from algorithms.discriminant_quadratic import QuadraticDiscriminantAnalysis
+from algorithms.models import digest_of_model
+from algorithms.naive_bayes import GaussianNaiveBayes
+from algorithms.naive_bayes_categorical import CategoricalNaiveBayes
+from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
+from algorithms.pca import PCA, Whitening
+from algorithms.summary import SummaryStatistics
+from algorithms.sums_estimator import SumsEstimator
+from tests.algorithms.conftest import Engines
+from tests.conftest import ROOT
+
+IRIS = ROOT / "data" / "iris.csv"
+MODELS: list[tuple[SumsEstimator, dict[str, Any]]] = [
+    (SummaryStatistics([0.1, 0.5]), {}),
+    (Covariance(), {}),
+    (Correlation(), {}),
+    (PCA(), {}),
+    (Whitening(), {}),
+    (GaussianNaiveBayes(), {"target": "species"}),
+    (MultinomialNaiveBayes(), {"target": "species"}),
+    (ComplementNaiveBayes(), {"target": "species"}),
+    (BernoulliNaiveBayes(binarize=2.0), {"target": "species"}),
+    (CategoricalNaiveBayes(), {"target": "species"}),
+    (GaussianDiscriminantAnalysis(), {"target": "species"}),
+    (LinearDiscriminantAnalysis(), {"target": "species"}),
+    (QuadraticDiscriminantAnalysis(), {"target": "species"}),
+    (Anova(), {"target": "petal_width", "features": ["species"]}),
+]
+each = pytest.mark.parametrize(("model", "columns"), MODELS, ids=[model.name for model, _ in MODELS])
+
+
+class CutEngine(mr.Engine):
+    """An engine in this process that cuts its input into splits of some size."""
+
+    def __init__(self, split_size: str) -> None:
+        super().__init__("inline")
+        self.split_size = split_size
+
+    def run(self, job: Any, dataset: Any, *arguments: Any, **options: Any) -> Any:
+        return super().run(job, dataset, *arguments, split_size=self.split_size, **options)
+
+
+def digests(path: str) -> dict[str, str]:
+    """The digest of each model of a file."""
+    with mr.Engine("inline") as engine:
+        return {
+            model.name: digest_of_model(model.fit(mr.read_csv(path, **columns), engine=engine))
+            for model, columns in MODELS
+        }
+
+
+@pytest.fixture(scope="module")
+def usual() -> dict[str, str]:
+    return digests(str(IRIS))
+
+
+@each
+def test_any_workers_splits_and_order(
+    model: SumsEstimator, columns: dict[str, Any], engines: Engines, usual: dict[str, str], tmp_path: Path
+) -> None:
+    found = set()
+    for workers in (1, 2, 3):
+        found.add(digest_of_model(model.fit(mr.read_csv(IRIS, **columns), engine=engines[workers])))
+    for size in ("200B", "333B", "1000B", "2KB", "1MB"):
+        with CutEngine(size) as engine:
+            found.add(digest_of_model(model.fit(mr.read_csv(IRIS, **columns), engine=engine)))
+    header, *rows = IRIS.read_text().splitlines()
+    random.Random(1).shuffle(rows)
+    (tmp_path / "a").mkdir()
+    for name, part in (("1", rows[:50]), ("2", rows[50:])):
+        (tmp_path / "a" / f"{name}.csv").write_text("\n".join([header, *part]) + "\n")
+    with mr.Engine("inline") as engine:
+        found.add(digest_of_model(model.fit(mr.read_csv(tmp_path / "a", **columns), engine=engine)))
+    assert found == {usual[model.name]}
+
+
+@pytest.mark.parametrize(
+    ("machine", "hidden"),
+    [
+        ({"OPENBLAS_CORETYPE": "Haswell", "OPENBLAS_NUM_THREADS": "1"}, ""),
+        ({"OPENBLAS_CORETYPE": "Prescott", "OPENBLAS_NUM_THREADS": "2"}, "numba"),
+        ({"NPY_DISABLE_CPU_FEATURES": "AVX2 FMA3", "GLIBC_TUNABLES": "glibc.cpu.hwcaps=-AVX2,-FMA,-AVX512F"}, ""),
+    ],
+    ids=["haswell", "prescott-without-numba", "no-vectors"],
+)
+def test_any_processor_and_blas(machine: dict[str, str], hidden: str, usual: dict[str, str]) -> None:
+    """In a process that takes itself to be on another processor."""
+    hide = f"import sys; sys.modules[{hidden!r}] = None; " if hidden else ""
+    program = f"{hide}import json, tests.algorithms.test_same_model as t; print(json.dumps(t.digests({str(IRIS)!r})))"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        cwd=ROOT,
+        env={**os.environ, **machine},
+        capture_output=True,
+        check=False,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert json.loads(done.stdout) == usual
+
+
+@each
+def test_sums_that_were_kept_give_the_same_model(
+    model: SumsEstimator, columns: dict[str, Any], usual: dict[str, str], tmp_path: Path
+) -> None:
+    """Of half of the rows, refitted with the other half; and of more rows, some of which are forgotten."""
+    if isinstance(model, SummaryStatistics):
+        pytest.skip("quantiles do not follow from sums, nor do ends after a subtraction")
+    header, *rows = IRIS.read_text().splitlines()
+    parts = {"a.csv": rows[::2], "b.csv": rows[1::2], "c.csv": rows[:20]}
+    for name, part in parts.items():
+        (tmp_path / name).write_text("\n".join([header, *part]) + "\n")
+    with mr.Engine("inline") as engine:
+        model.fit(mr.read_csv(tmp_path / "a.csv", **columns), engine=engine, keep_sums=True)
+        model.refit(mr.read_csv(tmp_path / "b.csv", tmp_path / "c.csv", **columns), engine=engine)
+        assert digest_of_model(model) != usual[model.name]
+        model.forget(str(tmp_path / "c.csv"))
+    assert digest_of_model(model) == usual[model.name]
