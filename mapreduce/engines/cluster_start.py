@@ -176,12 +176,14 @@ class Cluster:
         """A job of this cluster is planned."""
         self._inputs.use()
 
-    def forget(self, prepared: Prepared) -> None:
-        """The job's files on other hosts may go, and our inputs are no longer for them to read."""
+    def end(self, prepared: Prepared, *, goes_on: bool) -> None:
+        """Our inputs are no longer for other hosts to read. Unless the job goes on another time, its files there may
+        go: agents keep them for a while (`--keep`)."""
         self._inputs.withdraw(file for split in prepared.work.splits for file in split.files)
         self._inputs.withdraw_files([self._state, *(file.offered_as for file in prepared.context.files)])
         self._data.withdraw(job_key(prepared))
-        self.hub.forget_job(job_key(prepared))
+        if not goes_on:
+            self.hub.forget_job(job_key(prepared))
 
     def close(self) -> None:
         """End the agents that we began, and let the others go. A second call is harmless."""

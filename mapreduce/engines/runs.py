@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mapreduce.engines.cluster_start import Cluster
     from mapreduce.engines.steps import Steps
     from mapreduce.tracker.executor import Executor
+    from mapreduce.tracker.outcome import JobOutcome
     from mapreduce.tracker.policy import Policy
     from mapreduce.workers.pool import Pool
 
@@ -204,15 +205,11 @@ class Runs:
             return self.steps.entry
         return None if prepared.temporary else HistoryEntry(name, sys.argv, Path(prepared.context.root))
 
-    def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
-        if self.cluster is not None:
-            prepared.elsewhere = self.cluster.finder(prepared)
-        prepared.go_on()
-        compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
+    def _drive(self, prepared: Prepared, observer: Observer) -> JobOutcome:
         executor = self.executor(prepared)
-        prepared.start_hashing()
         try:
-            outcome = run_job(
+            prepared.start_hashing()
+            return run_job(
                 prepared.plan,
                 prepared.work,
                 executor,
@@ -230,9 +227,22 @@ class Runs:
             )
         finally:
             executor.close()
+
+    def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
+        if self.cluster is not None:
+            prepared.elsewhere = self.cluster.finder(prepared)
+        prepared.go_on()
+        compile_kernels(prepared.context.job, prepared.context.format, prepared.context.input_bytes)
+        goes_on = not prepared.temporary  # another time
+        try:
+            outcome = self._drive(prepared, observer)
+            goes_on = goes_on and not outcome.succeeded
+        finally:
             remove_state(prepared.context.root)
-        if self.cluster is not None and (outcome.succeeded or prepared.temporary):
-            self.cluster.forget(prepared)
+            if self.cluster is not None:
+                from mapreduce.engines.resume import is_worth_keeping
+
+                self.cluster.end(prepared, goes_on=goes_on and is_worth_keeping(prepared.folder.root))
         if not outcome.succeeded:
             raise error_of(outcome)
         return prepared.finish(outcome)
