@@ -109,7 +109,7 @@ class Dataset:
         return Dataset(self.paths, format.resolve(files), found=tuple(files), owner=self.owner or self)
 
     def target_name(self) -> str | None:
-        """The name of y's column; None where the format has no names, or nobody named one."""
+        """The name of y's column; None where there are no names, or nobody named one."""
         return self._format_read().target_name()
 
     def weights_name(self) -> str | None:

@@ -123,3 +123,15 @@ def test_by_key_in_any_order(run_cli: Cli, folder: Path) -> None:
     lacking = run_cli("fit", "linear_regression", "all.csv", "--beside", "keyed-c.csv", "--on", "id", "--target", "y")
     assert lacking.rc == 2
     assert "no column 'id' to join by" in lacking.err
+
+
+def test_sums_of_tables_beside_each_other_are_not_kept(run_cli: Cli, folder: Path) -> None:
+    told = run_cli(
+        *("fit", "linear_regression", "a.csv", "--beside", "c.csv", "--target", "y"),
+        "--keep-sums",
+        "-o",
+        "m",
+        "--inline",
+    )
+    assert told.rc == 2
+    assert "sums of tables beside each other (--beside) are not kept" in told.err
