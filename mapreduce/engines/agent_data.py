@@ -143,7 +143,7 @@ def end_attempt(counters: Mapping[str, int]) -> dict[str, int]:
     """Forget what an attempt announced and did not read; its counters, and with them what it moved."""
     if _others is None or _here is None:
         return dict(counters)
-    _here.silent.clear()
+    _here.doubts.clear()
     in_place = _here.in_place.bytes
     if not in_place and not _others.was_used:
         return dict(counters)

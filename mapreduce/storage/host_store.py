@@ -5,13 +5,14 @@ know by a path that begins with the hosts that have it (`host_paths`).
 
 A store reads such a path where it can best: on its own disk if that is one of the hosts, else from the others, one
 after the other until one answers. Which host a reader begins with depends on reader and path, so that copies share the
-load; one that did not answer comes last for the rest of the attempt. Paths without `@` are those of this host. Nothing
-but reading goes to other hosts.
+load; one that did not answer comes last for the rest of the attempt, and one whose copy failed its checks is not asked
+for it again. Paths without `@` are those of this host. Nothing but reading goes to other hosts.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
@@ -22,6 +23,7 @@ from mapreduce.storage.mapping import CHUNK_BYTES, check, new_memory
 from mapreduce.storage.segment_format import HEADER_BYTES
 from mapreduce.storage.store import Store, map_whole
 
+_log = logging.getLogger(__name__)
 _Answer = TypeVar("_Answer", int, bytes)
 
 HEAD_BYTES = HEADER_BYTES
@@ -57,6 +59,20 @@ class InPlace:
     bytes: int = 0
 
 
+@dataclass(slots=True)
+class Doubts:
+    """What an attempt has seen of hosts that have the same files."""
+
+    silent: set[str] = field(default_factory=set)  # did not answer: the others are asked first
+    damaged: set[tuple[str, str]] = field(default_factory=set)  # hosts, and files that are no good there
+    last: dict[str, str] = field(default_factory=dict)  # files, and who was read last
+
+    def clear(self) -> None:
+        self.silent.clear()
+        self.damaged.clear()
+        self.last.clear()
+
+
 @dataclass(frozen=True, slots=True)
 class HostStore:
     """The folder of a job on host `me`, which is `near`, and those on other hosts, where it is shared as `share`."""
@@ -66,24 +82,43 @@ class HostStore:
     share: str
     others: OtherHosts
     in_place: InPlace = field(default_factory=InPlace)
-    silent: set[str] = field(default_factory=set)
-    """Hosts that did not answer: of two that have a file the other is asked. To be cleared now and then."""
+    doubts: Doubts = field(default_factory=Doubts)  # to be cleared now and then
 
     # --- reading
 
     def read(self, path: str, offset: int, size: int) -> bytes:
         hosts, rest = split_path(path)
-        if not hosts or self.me in hosts:
-            data = self.near.read(rest, offset, size)
-            self.in_place.bytes += len(data) if hosts else 0
-            return data
-        return self._asked(hosts, rest, lambda host: self.others.read(host, self._shared(rest), offset, size))
+        if not hosts:
+            return self.near.read(rest, offset, size)
+        return self._asked(hosts, rest, lambda host: self._read(host, rest, offset, size))
+
+    def _read(self, host: str, rest: str, offset: int, size: int) -> bytes:
+        if host != self.me:
+            return self.others.read(host, self._shared(rest), offset, size)
+        data = self.near.read(rest, offset, size)
+        self.in_place.bytes += len(data)
+        return data
 
     def size(self, path: str) -> int:
         hosts, rest = split_path(path)
-        if not hosts or self.me in hosts:
+        if not hosts:
             return self.near.size(rest)
-        return self._asked(hosts, rest, lambda host: self.others.size(host, self._shared(rest)))
+        return self._asked(hosts, rest, lambda host: self._size(host, rest))
+
+    def _size(self, host: str, rest: str) -> int:
+        return self.near.size(rest) if host == self.me else self.others.size(host, self._shared(rest))
+
+    def distrust(self, path: str) -> bool:
+        """What was read of the file is wrong. Whether another host has it, which is read from now on."""
+        hosts, rest = split_path(path)
+        wrong = self.doubts.last.get(rest, "")
+        if not wrong or (wrong, rest) in self.doubts.damaged:
+            return False
+        self.doubts.damaged.add((wrong, rest))
+        left = [host for host in hosts if (host, rest) not in self.doubts.damaged]
+        if left:
+            _log.warning("the copy of %s on host %s is damaged; another is read", rest, wrong)
+        return bool(left)
 
     def map_whole(self, path: str, size: int, checksum: int) -> memoryview:
         """See the function of this name in `store`."""
@@ -101,30 +136,35 @@ class HostStore:
         places = []
         for path, offset, size in ranges:
             hosts, rest = split_path(path)
-            if hosts and self.me not in hosts:
-                places.append(Place(self._others(hosts, rest)[0], self._shared(rest), offset, size))
+            if hosts and (first := self._order(hosts, rest)[0]) != self.me:
+                places.append(Place(first, self._shared(rest), offset, size))
         if places:
             self.others.will_read(places)
 
     def will_open(self, path: str) -> None:
         """The file is opened as a segment soon."""
         hosts, rest = split_path(path)
-        if hosts and self.me not in hosts:
-            self.others.will_open(self._others(hosts, rest)[0], self._shared(rest))
+        if hosts and (first := self._order(hosts, rest)[0]) != self.me:
+            self.others.will_open(first, self._shared(rest))
 
     def _asked(self, hosts: Sequence[str], rest: str, ask: Callable[[str], _Answer]) -> _Answer:
         """What the first host that has an answer says. Raises the last one's OSError."""
-        for host in self._others(hosts, rest):
+        if len(hosts) == 1:
+            return ask(hosts[0])
+        for host in self._order(hosts, rest):
             try:
+                self.doubts.last[rest] = host
                 return ask(host)
             except OSError as error:
                 last = error
                 if error.errno in (errno.EHOSTUNREACH, errno.ETIMEDOUT):
-                    self.silent.add(host)
+                    self.doubts.silent.add(host)
         raise last
 
-    def _others(self, hosts: Sequence[str], rest: str) -> list[str]:
-        return sorted(choose_order(hosts, self.me, rest), key=self.silent.__contains__)
+    def _order(self, hosts: Sequence[str], rest: str) -> list[str]:
+        """This host first, those that were silent last."""
+        good = [host for host in choose_order(hosts, self.me, rest) if (host, rest) not in self.doubts.damaged]
+        return sorted(good or hosts, key=lambda host: (host != self.me, host in self.doubts.silent))
 
     def _shared(self, rest: str) -> str:
         return f"{self.share}/{rest}"

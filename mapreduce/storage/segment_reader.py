@@ -1,15 +1,18 @@
 """How is a partition of a segment file read? Lazily, a frame at a time, and never wrongly.
 
-Every byte that is used has been checked before. A file that is missing, cut short or changed raises OutputLostError
-that names file, partition and byte; its `path` tells the tracker whose output it was.
+Every byte that is used has been checked before. A file that is missing, cut short or changed is read where there is
+another copy of it; if there is none that is whole, OutputLostError names file, partition and byte, and its `path` tells
+the tracker whose output it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from zlib import crc32
 
+from mapreduce.errors import OutputLostError
 from mapreduce.storage.segment_format import (
     ENTRY_BYTES,
     FOOTER_BYTES,
@@ -26,7 +29,7 @@ from mapreduce.storage.segment_format import (
     decode_header,
     lost,
 )
-from mapreduce.storage.store import Store
+from mapreduce.storage.store import Store, distrust
 
 READ_BYTES = 64 << 10
 """Read at once: an index with its footer, or a frame header with its payload and the next header."""
@@ -50,12 +53,30 @@ class SegmentReader:
 
     def frames(self, partition: int) -> Iterator[Frame]:
         """The partition's frames in order. Raises OutputLostError."""
-        return _read_frames(self.store, self.path, partition, self.entry(partition))
+        given = 0
+        while True:
+            try:
+                for frame in islice(_read_frames(self.store, self.path, partition, self.entry(partition)), given, None):
+                    given += 1
+                    yield frame
+                return
+            except OutputLostError:
+                if not distrust(self.store, self.path):
+                    raise
 
 
 def open_segment(store: Store, path: str, checksum: int | None = None) -> SegmentReader:
     """Check header, index and footer. Raises OutputLostError if the file is missing or damaged or, where a `checksum`
     was reported for it (`SegmentInfo.checksum`), another one."""
+    while True:
+        try:
+            return _open_segment(store, path, checksum)
+        except OutputLostError:
+            if not distrust(store, path):
+                raise
+
+
+def _open_segment(store: Store, path: str, checksum: int | None) -> SegmentReader:
     try:
         size = store.size(path)
         tail_start = max(0, size - READ_BYTES)

@@ -137,7 +137,7 @@ def test_who_did_not_answer_is_asked_last(store: HostStore, others: Others) -> N
     for _ in range(2):
         assert store.read("@b+c/x", 0, 3) == b"far"
     assert [line.split()[1] for line in others.log].count(first) == 1
-    store.silent.clear()
+    store.doubts.clear()
     assert store.size("@b+c/x") == 3
     assert [line.split()[1] for line in others.log].count(first) == 2
 
@@ -157,3 +157,55 @@ def test_a_segment_on_another_host_is_read_or_lost(store: HostStore, others: Oth
         with pytest.raises(OutputLostError, match="host b is out of reach") as caught:
             read()
         assert caught.value.path == "@b/0.seg"
+
+
+PAYLOADS = [b"first" * 10_000, b"second" * 20_000, b"third" * 30_000]
+
+
+@pytest.fixture
+def copies(others: Others) -> dict[str, Path]:
+    """The same segment on all three hosts."""
+    paths = {host: others.folder / host / "job/0.seg" for host in "abc"}
+    for host in paths:
+        with SegmentWriter(LocalStore(str(others.folder / host / "job")), "0.seg", 1) as writer:
+            for payload in PAYLOADS:
+                writer.write(0, Frame(FrameKind.PICKLE, 1, payload))
+            writer.finish()
+    return paths
+
+
+def damage(path: Path, place: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(place * len(data))] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("place", [0.0, 0.3, 0.999])
+@pytest.mark.parametrize("bad", ["a", "b", "c", "ab", "bc", "ac"])
+def test_a_damaged_copy_is_passed_over(store: HostStore, copies: dict[str, Path], bad: str, place: float) -> None:
+    """Frames that were read before the damage are not given twice."""
+    for host in bad:
+        damage(copies[host], place)
+    for path in ("@a+b+c/0.seg", "@c+b+a/0.seg"):
+        assert [bytes(frame.payload) for frame in open_segment(store, path).frames(0)] == PAYLOADS
+
+
+def test_a_copy_is_damaged_while_it_is_read(store: HostStore, copies: dict[str, Path]) -> None:
+    frames = open_segment(store, "@a+b+c/0.seg").frames(0)
+    given = [bytes(next(frames).payload)]
+    copies["a"].write_bytes(b"")
+    given += [bytes(frame.payload) for frame in frames]
+    assert given == PAYLOADS
+
+
+def test_where_all_copies_are_damaged_the_output_is_lost(store: HostStore, copies: dict[str, Path]) -> None:
+    for path in copies.values():
+        damage(path, 0.3)
+    with pytest.raises(OutputLostError) as caught:
+        list(open_segment(store, "@a+b+c/0.seg").frames(0))
+    assert caught.value.path == "@a+b+c/0.seg"
+    for path in copies.values():
+        path.unlink()
+    store.doubts.clear()
+    with pytest.raises(OutputLostError, match="is missing"):
+        open_segment(store, "@a+b/0.seg")
