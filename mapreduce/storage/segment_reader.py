@@ -29,7 +29,7 @@ from mapreduce.storage.segment_format import (
     decode_header,
     lost,
 )
-from mapreduce.storage.store import Store, distrust
+from mapreduce.storage.store import Store
 
 READ_BYTES = 64 << 10
 """Read at once: an index with its footer, or a frame header with its payload and the next header."""
@@ -61,7 +61,7 @@ class SegmentReader:
                     yield frame
                 return
             except OutputLostError:
-                if not distrust(self.store, self.path):
+                if not _distrust(self.store, self.path):
                     raise
 
 
@@ -72,7 +72,7 @@ def open_segment(store: Store, path: str, checksum: int | None = None) -> Segmen
         try:
             return _open_segment(store, path, checksum)
         except OutputLostError:
-            if not distrust(store, path):
+            if not _distrust(store, path):
                 raise
 
 
@@ -146,3 +146,9 @@ def _decompressed(header: FrameHeader, payload: memoryview, path: str, place: st
     if len(raw) != header.raw:
         lost(path, place, f"frame has {len(raw)} bytes, its header says {header.raw}")
     return raw
+
+
+def _distrust(store: Store, path: str) -> bool:
+    """Say that what was read of a file is wrong. Whether the store has another copy, which it reads from now on."""
+    hint = getattr(store, "distrust", None)
+    return hint is not None and bool(hint(path))

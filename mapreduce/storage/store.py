@@ -338,12 +338,6 @@ def will_open(store: Store, path: str) -> None:
         hint(path)
 
 
-def distrust(store: Store, path: str) -> bool:
-    """Say that what was read of a file is wrong. Whether the store has another copy, which it reads from now on."""
-    hint = getattr(store, "distrust", None)
-    return hint is not None and bool(hint(path))
-
-
 def will_read(store: Store, ranges: Sequence[tuple[str, int, int]]) -> None:
     """Say which ranges (path, offset, size) are read next, side by side, each from front to back."""
     hint = getattr(store, "will_read", None)
