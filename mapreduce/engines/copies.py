@@ -15,7 +15,7 @@ want of something there, such as space, is asked no more.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from zlib import crc32
@@ -169,7 +169,7 @@ class Copies:
             if not free:
                 passed.append(task)
                 continue
-            orders.append(self._order(min(free, key=lambda host: self._rank(host, file)), task, file))
+            orders.append(self._order(self._best(free, file), task, file))
             self._waiting.appendleft(task)  # it may need another
         self._waiting.extendleft(reversed(passed))
         return orders
@@ -185,15 +185,20 @@ class Copies:
 
     def _able(self, file: _File, avoided: Container[str]) -> Iterator[str]:
         """Hosts that may copy it, in the order of a ring, in which it has a place."""
-        start = crc32(file.rest.encode()) % max(1, len(self._ring))
-        for host in (*self._ring[start:], *self._ring[:start]):
+        ring, start = self._ring, crc32(file.rest.encode())
+        for place in range(start, start + len(ring)):
+            host = ring[place % len(ring)]
             if not file.is_taken(host) and host not in avoided and self._hosts[host].failures < TRIES:
                 yield host
 
-    def _rank(self, host: str, file: _File) -> tuple[bool, int, int]:
-        known = self._hosts[host]
+    def _best(self, hosts: Sequence[str], file: _File) -> str:
+        """Of equally good ones the first."""
         machines = {self._hosts[other].machine for other in (*file.hosts, *file.asked) if other in self._hosts}
-        return known.machine in machines, known.bytes, crc32(f"{host}/{file.rest}".encode())
+
+        def rank(host: str) -> tuple[bool, int]:
+            return self._hosts[host].machine in machines, self._hosts[host].bytes
+
+        return min(hosts, key=rank)
 
     def _order(self, host: str, task: TaskId, file: _File) -> Order:
         known = self._hosts[host]
