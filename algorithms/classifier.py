@@ -7,13 +7,14 @@ A subclass gives l in `joint_log_likelihood`. What does not depend on the class 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
 
 import mapreduce as mr
+from algorithms import tables
 from algorithms.metrics import ClassificationMetrics
 from algorithms.rows import Array, classes_of
 from algorithms.sums import to_float
@@ -22,6 +23,8 @@ from algorithms.sums_estimator import SumsEstimator
 
 MAX_CLASSES = 10_000
 """A target of more different values is a number to predict, not a class."""
+MOST_SHOWN = 60
+"""Features up to which a table has a line for each; JSON has them all."""
 
 
 class Classifier(SumsEstimator):
@@ -58,6 +61,20 @@ class Classifier(SumsEstimator):
 
     def metrics(self) -> mr.Fold:
         return ClassificationMetrics(self)
+
+    def _table(self, priors: Array, features: Mapping[str, Array]) -> str:
+        """The classes, and figures (classes, features) by their titles; where there are many features, without them."""
+        labels = [str(label) for label in self.classes_]
+        head = tables.columns(
+            ["class", "n", "prior"], zip(labels, self.class_count_.tolist(), priors.tolist(), strict=True)
+        )
+        if len(self.feature_names_) > MOST_SHOWN:
+            return f"{int(self.class_count_.sum())} rows, {len(self.feature_names_)} features\n\n{head}"
+        parts = [
+            tables.columns([title, *labels[-len(rows) :]], zip(self.feature_names_, *rows.tolist(), strict=True))
+            for title, rows in features.items()
+        ]
+        return "\n".join([f"{int(self.class_count_.sum())} rows\n", head, *parts])
 
     def _take_classes(self, counts: dict[Any, int]) -> list[Any]:
         """Set `classes_` and `class_count_`; the labels in their order."""

@@ -26,6 +26,9 @@ from algorithms.sums.equations import to_root
 from algorithms.tails import t_tail
 from algorithms.transformer import Description, GramEstimator
 
+MOST_SHOWN = 16
+"""Columns up to which a matrix is shown as one."""
+
 
 class Covariance(GramEstimator, Description):
     """The covariance matrix.
@@ -62,7 +65,9 @@ class Covariance(GramEstimator, Description):
             "covariance": _by_name(self.feature_names_, self.covariance_),
         }
 
-    def table(self) -> str:
+    def table(self) -> str | None:
+        if len(self.feature_names_) > MOST_SHOWN:
+            return None
         return f"{self.n_} rows\n\n{_square(self.feature_names_, self.covariance_)}"
 
 
@@ -104,7 +109,9 @@ class Correlation(GramEstimator, Description):
             "p": _by_name(self.feature_names_, self.p_),
         }
 
-    def table(self) -> str:
+    def table(self) -> str | None:
+        if len(self.feature_names_) > MOST_SHOWN:
+            return None
         names = self.feature_names_
         return (
             f"{self.n_} rows\n\n{_square(names, self.correlation_)}\nP of |r| as large by chance\n\n"

@@ -89,6 +89,9 @@ class Discriminant(Classifier):
             "mean": by_class(labels, self.feature_names_, self.means_),
         }
 
+    def table(self) -> str:
+        return self._table(self.priors_, {"mean": self.means_})
+
 
 class LinearDiscriminant(Discriminant):
     """What the two linear ones share."""
@@ -114,6 +117,12 @@ class LinearDiscriminant(Discriminant):
         covariance = self._covariance(scatters, priors)
         found = whiten(covariance)
         if isinstance(found, Singular):
+            free = sum(scatter.rows for scatter in scatters) - len(scatters)
+            if 0 < free < len(covariance):
+                raise mr.InputError(
+                    f"the input has {free + len(scatters)} rows of {len(scatters)} classes, too few for the covariance "
+                    f"of {len(covariance)} columns; add rows, take fewer columns (--features), or {self._remedy}"
+                )
             raise no_inverse(found, self.feature_names_, "within the classes", self._remedy)
         apart = _apart(scatters, priors)
         center = [mean - a for mean, a in zip(scatters[0].mean, apart[0], strict=True)]
@@ -146,6 +155,9 @@ class LinearDiscriminant(Discriminant):
             "coef": by_class(labels, self.feature_names_, self.coef_),
             "intercept": dict(zip(labels, self.intercept_.tolist(), strict=True)),
         }
+
+    def table(self) -> str:
+        return self._table(self.priors_, {"mean": self.means_, "coefficient": self.coef_})
 
 
 class GaussianDiscriminantAnalysis(LinearDiscriminant):

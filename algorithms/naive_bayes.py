@@ -124,6 +124,9 @@ class GaussianNaiveBayes(Classifier):
             "epsilon": self.epsilon_,
         }
 
+    def table(self) -> str:
+        return self._table(self.class_prior_, {"mean": self.theta_, "deviation": np.sqrt(self.var_)})
+
 
 def by_class(labels: list[Any], names: list[str], rows: Array) -> dict[Any, dict[str, float]]:
     """Rows of figures under the labels of their classes."""

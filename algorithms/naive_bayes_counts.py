@@ -122,6 +122,9 @@ class _CountBayes(Classifier):
             "feature_log_prob": by_class(labels, self.feature_names_, self.feature_log_prob_),
         }
 
+    def table(self) -> str:
+        return self._table(np.exp(self.class_log_prior_), {"log P": self.feature_log_prob_})
+
 
 class MultinomialNaiveBayes(_CountBayes):
     """Naive Bayes of counts, such as words of a text.

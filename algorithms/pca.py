@@ -36,6 +36,9 @@ from algorithms.sums.fixed_point import Eigen, Singular, eigen, root, whiten
 from algorithms.sums.scatter import no_inverse
 from algorithms.transformer import Transformer
 
+MOST_SHOWN = 8
+"""Components whose weights stand in the table; JSON has them all."""
+
 
 class PCA(Transformer):
     """Principal component analysis.
@@ -136,10 +139,10 @@ class PCA(Transformer):
         shares = self.explained_variance_ratio_.tolist()
         deviations = np.sqrt(self.explained_variance_).tolist()
         explained = zip(self.component_names_, deviations, shares, accumulate(shares), strict=True)
-        weights = zip(self.feature_names_, *self.components_.tolist(), strict=True)
+        weights = zip(self.feature_names_, *self.components_[:MOST_SHOWN].tolist(), strict=True)
         return (
             f"{self.n_} rows\n\n{tables.columns(['component', 'deviation', 'share', 'sum of shares'], explained)}\n"
-            f"{tables.columns(['weights', *self.component_names_], weights)}"
+            f"{tables.columns(['weights', *self.component_names_[:MOST_SHOWN]], weights)}"
         )
 
 

@@ -95,6 +95,12 @@ def test_coefficients_are_correctly_rounded() -> None:
             "'x1' is constant within the cl",
         ),
         (LinearDiscriminantAnalysis(), [[1, 2], [2, 4], [3, 6], [5, 10]], [0, 0, 1, 1], "'x0', 'x1' are collinear"),
+        (
+            LinearDiscriminantAnalysis(),
+            [[1, 2], [2, 5], [3, 2]],
+            [0, 0, 1],
+            "3 rows of 2 classes, too few.*set shrinkage",
+        ),
         (GaussianDiscriminantAnalysis(), [[1], [2]], ["a", "a"], "one class, 'a'"),
         (QuadraticDiscriminantAnalysis(), [[1], [2], [3]], ["a", "a", "b"], "class 'b' has one row, which has no cov"),
         (
