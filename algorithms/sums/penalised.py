@@ -38,6 +38,8 @@ CLEAR = 1e-9
 """A violation of the certificate by more than this share is one, whatever floats round; below, integers decide."""
 FLAT = 1e-14
 """Smallest eigenvalue on a face, against its largest, at which its minimum is no point."""
+NEARLY_FLAT = 1e-11
+"""Smallest pivot of a face, against its largest number, at which its eigenvalues are asked."""
 REFINEMENTS = 40
 
 
@@ -232,7 +234,7 @@ def _newton_step(M: Array, slope: Array, sizes: Array, s: Array) -> Array:
     """To the minimum; where the face is flat, along the flat direction until a coefficient is 0."""
     try:
         factor = np.linalg.cholesky(M)
-        if float(np.diag(factor).min()) ** 2 > FLAT * float(np.diag(M).max()):
+        if float(np.diag(factor).min()) ** 2 > NEARLY_FLAT * float(np.diag(M).max()):
             return np.asarray(np.linalg.solve(M, slope))
     except np.linalg.LinAlgError:
         pass

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -174,6 +177,55 @@ def test_from_the_command_line(run_cli: Callable[..., Any]) -> None:
         "fit", "lasso_cv", DATA / "diabetes.csv", "--target", "progression", "--set", "alphas=1,0.1", "--json", "-q"
     )
     assert json.loads(given.out)["path"]["alpha"] == [1.0, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lasso", {"alpha": 500.0}),
+        ("ridge", {"alpha": 3.0, "objective": "glmnet"}),
+        ("stepwise_regression", {"criterion": "bic"}),
+    ],
+)
+def test_kept_sums_give_other_regressions_without_their_data(
+    name: str, options: dict[str, Any], run_cli: Callable[..., Any], tmp_path: Path
+) -> None:
+    data, settings = tmp_path / "rows.csv", [f"--set={key}={value}" for key, value in options.items()]
+    data.write_bytes((DATA / "longley.csv").read_bytes())
+    kept = run_cli("fit", "linear_regression", data, "--target", "y", "--keep-sums", "-o", "kept", "-q")
+    assert kept.rc == 0, kept.err
+    fresh = json.loads(run_cli("fit", name, data, "--target", "y", *settings, "--json", "-q").out)
+    data.unlink()
+    done = run_cli("refit", "kept", "--algorithm", name, *settings, "-o", "other", "--json", "-q")
+    assert done.rc == 0, done.err
+    page = json.loads(done.out)
+    assert [page[key] for key in ("coef", "intercept", "r2")] == [fresh[key] for key in ("coef", "intercept", "r2")]
+    x1 = json.loads(run_cli("refit", "kept", "--algorithm", "lasso", "--features", "x1,x2", "-o", "x1", "--json").out)
+    assert list(x1["coef"]) == ["x1", "x2"]
+
+
+def test_kept_folds_are_validated_again(run_cli: Callable[..., Any], tmp_path: Path) -> None:
+    head, *rows = (DATA / "diabetes.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "a.csv").write_text(head + "".join(rows[:200]))
+    (tmp_path / "b.csv").write_text(head + "".join(rows[200:]))
+    common = ("--target", "progression", "--set", "n_alphas=5", "--set", "folds=3")
+    assert run_cli("fit", "lasso_cv", "a.csv", *common, "--keep-sums", "-o", "model", "-q").rc == 0
+    page = json.loads(run_cli("refit", "model", "b.csv", "--json", "-q").out)
+    fresh = json.loads(run_cli("fit", "lasso_cv", "a.csv", "b.csv", *common, "--json", "-q").out)
+    assert page["path"] == fresh["path"] and page["coef"] == fresh["coef"]
+
+
+@pytest.mark.parametrize("core", ["Haswell", "Prescott"])
+def test_same_bits_for_any_blas(core: str) -> None:
+    command = [
+        sys.executable, "-m", "mapreduce", "fit", "lasso_cv", str(DATA / "diabetes.csv"), "--target", "progression",
+        "--set", "n_alphas=12", "--set", "objective=glmnet", "-q",
+    ]  # fmt: skip
+    told = set()
+    for extra in ({}, {"OPENBLAS_CORETYPE": core}):
+        environment = {**os.environ, **extra, "PYTHONPATH": str(ROOT)}
+        told.add(subprocess.run(command, env=environment, capture_output=True, check=True, timeout=50).stdout)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(
