@@ -96,7 +96,9 @@ def fetch(host: str, port: str, key_file: str, name: str) -> None:
 
 def _measure(host: str, port: str, key_file: str, name: str, run: Callable[[DataClient, str, int], int]) -> None:
     from mapreduce.wire.data_client import DataClient
+    from mapreduce.workers.process import keep_freed_memory
 
+    keep_freed_memory()  # as workers do, and whoever has a data server
     client = DataClient(key_in(key_file), {host: f"tcp://{host}:{port}"})
     try:
         size = client.size(host, f"{FOLDER}/{name}")  # the connection is there

@@ -1,7 +1,10 @@
 """How do the parts of an output come from the hosts where they were written to the tracker's?
 
-A thread fetches them, one attempt after the other, while the driver goes on. Each piece is checked on its way. A file
+Threads fetch them, each one attempt after the other, while the driver goes on. Each piece is checked on its way. A file
 lies under the attempt's name until it is committed, as if the attempt had run here.
+
+What waits is bounded: an attempt is over for the tracker when its part is here, and a worker has two attempts at most.
+So it must not be one slow host for which the parts of all others wait.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from mapreduce.dataflow.results import Failure, FailureKind, failure_from
-from mapreduce.errors import MapReduceError
+from mapreduce.errors import InternalError, MapReduceError
 from mapreduce.ids import AttemptId
 from mapreduce.storage.store import explained, open_store
+from mapreduce.wire.traffic import add_links
 
 if TYPE_CHECKING:
     from mapreduce.wire.data_client import DataClient
@@ -31,42 +35,56 @@ class _StoppedError(Exception):
     """The job is over, and nobody wants the rest."""
 
 
+AT_ONCE = 4
+"""Parts that come at the same time. More share the same link and the same disk."""
+
+Wanted = tuple[AttemptId, Sequence[str], Sequence[str]]
+
+
 class PartCarrier:
-    """Brings outputs to the folder `root`; on their hosts that folder is shared as `share`. `connect` makes the client,
-    in the thread that uses it."""
+    """Brings outputs to the folder `root`; on their hosts that folder is shared as `share`. `connect` makes a client,
+    in the thread that uses it. Not for two threads at once."""
 
     def __init__(self, root: str, share: str, connect: Callable[[], DataClient], *, durable: bool) -> None:
         self._root = root
         self._share = share
         self._connect = connect
         self._durable = durable
-        self._wanted: queue.SimpleQueue[tuple[AttemptId, Sequence[str], Sequence[str]] | None] = queue.SimpleQueue()
+        self._wanted: queue.SimpleQueue[Wanted | None] = queue.SimpleQueue()
         self._arrived: deque[tuple[AttemptId, Failure | None]] = deque()
+        self._came: deque[Links] = deque()  # of threads that have ended
+        self._under_way = 0
         self._stopped = False
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
         self.moved: Links = {}  # what came, once it is closed
 
     def fetch(self, attempt: AttemptId, hosts: Sequence[str], paths: Sequence[str]) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._carry, name="parts", daemon=True)
-            self._thread.start()
+        self._under_way += 1
+        if len(self._threads) < min(self._under_way, AT_ONCE):
+            name = f"parts {len(self._threads)}"
+            self._threads.append(threading.Thread(target=self._carry, name=name, daemon=True))
+            self._threads[-1].start()
         self._wanted.put((attempt, hosts, paths))
 
     def fetched(self) -> list[tuple[AttemptId, Failure | None]]:
         found = []
         while self._arrived:
             found.append(self._arrived.popleft())
+        self._under_way -= len(found)
         return found
 
     def close(self) -> None:
         """What is still on its way is given up. A second call is harmless."""
         self._stopped = True
-        if self._thread is not None:
+        for _ in self._threads:
             self._wanted.put(None)
-            self._thread.join()
-            self._thread = None
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        self.moved = add_links(self.moved, *self._came)
+        self._came.clear()
 
-    # --- the thread
+    # --- the threads
 
     def _carry(self) -> None:
         client = self._connect()
@@ -76,7 +94,7 @@ class PartCarrier:
                 with suppress(_StoppedError):
                     self._arrived.append((attempt, self._bring(client, hosts, paths)))
         finally:
-            self.moved = client.take_moved()
+            self._came.append(client.take_moved())
             client.close()
 
     def _bring(self, client: DataClient, hosts: Sequence[str], paths: Sequence[str]) -> Failure | None:
@@ -91,6 +109,11 @@ class PartCarrier:
             except OSError as error:
                 message = f"its output could not be fetched from host {host}: {error.strerror or error}"
                 last = Failure(FailureKind.LOST, "LostWorkerError", message)
+            except _StoppedError:
+                raise
+            except Exception as error:  # ours; a thread that ended would leave the job waiting
+                _log.exception("a part could not be brought here")
+                return failure_from(InternalError(f"a part could not be brought here: {error!r}; please report it"))
         return last
 
     def _copy(self, client: DataClient, host: str, path: str) -> None:
