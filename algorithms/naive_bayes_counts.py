@@ -27,8 +27,11 @@ import mapreduce as mr
 from algorithms.classifier import Classifier, decimal, exact_rows, floats_of, logs_of, priors_of
 from algorithms.naive_bayes import by_class
 from algorithms.rows import Array, labels_of, matrix_of, no_rows
-from algorithms.sums import ClassSums
+from algorithms.sums import ClassSums, ExactSum, Numbers
 from algorithms.sums.logarithms import logarithm
+
+EXACT = 2**53
+"""Whole numbers whose sum is below it are added by floats without rounding."""
 
 
 class CountsByClass(mr.Fold):
@@ -39,6 +42,8 @@ class CountsByClass(mr.Fold):
         values = X.data if hasattr(X, "tocsr") else X
         if values.size and values.min() < 0:
             self._refuse(block)
+        if hasattr(X, "tocsr") and np.array_equal(values, np.rint(values)) and values.sum() < EXACT:
+            return _sums_of_sparse(X, labels_of(block))
         return ClassSums.of(exact_rows(block), labels_of(block))
 
     def _refuse(self, block: Any) -> None:
@@ -64,6 +69,10 @@ class OccurrencesByClass(CountsByClass):
         self.threshold = threshold
 
     def map(self, block: Any) -> ClassSums:
+        if hasattr(block.X, "tocsr") and self.threshold is not None and self.threshold >= 0:
+            above = block.X.copy()
+            above.data = (above.data > self.threshold).astype(np.float64)
+            return _sums_of_sparse(above, labels_of(block))
         values = matrix_of(block, block.feature_names)
         if self.threshold is None and not np.isin(values, (0, 1)).all():
             row, column = np.argwhere(~np.isin(values, (0, 1)))[0].tolist()
@@ -244,6 +253,17 @@ class BernoulliNaiveBayes(_CountBayes):
         there = rows.astype(np.float64) if self.binarize is None else (rows > self.binarize).astype(np.float64)
         with_it, without = self.feature_log_prob_, self.feature_log_absence_
         return np.asarray(_weighted(there, with_it) + _weighted(1 - there, without) + self.class_log_prior_)
+
+
+def _sums_of_sparse(X: Any, labels: Any) -> ClassSums:
+    """Of whole numbers in a sparse matrix: what is 0 costs nothing."""
+    labels, zeros = np.asarray(labels), [0] * X.shape[1]
+    found = {}
+    for label in np.unique(labels).tolist():
+        rows = X[np.flatnonzero(labels == label)]
+        sums = np.asarray(rows.sum(axis=0)).ravel().astype(np.int64).tolist()
+        found[label] = ExactSum(rows.shape[0], Numbers.of(sums, zeros, zeros))
+    return ClassSums(found)
 
 
 def _shares(counts: list[Fraction], alpha: Fraction) -> Array:

@@ -13,6 +13,7 @@ from sklearn import naive_bayes as peers
 
 import mapreduce as mr
 from algorithms.classifier import Classifier
+from algorithms.models import digest_of_model
 from algorithms.naive_bayes import GaussianNaiveBayes
 from algorithms.naive_bayes_categorical import CategoricalNaiveBayes
 from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
@@ -56,6 +57,17 @@ def test_gaussian_means_and_variances(load: Callable[..., Any], options: dict[st
     assert np.allclose(model.var_, peer.var_, rtol=1e-13, atol=0)
     assert np.array_equal(model.predict(X), peer.predict(X))
     assert np.allclose(model.joint_log_likelihood(X), peer.predict_joint_log_proba(X), rtol=1e-11)
+
+
+def test_sparse_and_dense_sums_are_the_same() -> None:
+    from scipy.sparse import csr_matrix
+
+    X, y = DIGITS
+    for model in (MultinomialNaiveBayes(), BernoulliNaiveBayes(binarize=3.0), ComplementNaiveBayes()):
+        dense = digest_of_model(model.fit(X, y))
+        assert digest_of_model(model.fit(csr_matrix(X), y)) == dense
+        tenths = digest_of_model(model.fit(X / 8, y))  # no whole numbers
+        assert digest_of_model(model.fit(csr_matrix(X / 8), y)) == tenths
 
 
 def test_given_priors() -> None:
