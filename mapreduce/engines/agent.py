@@ -37,11 +37,12 @@ from mapreduce.engines.meeting import (
     message_of,
 )
 from mapreduce.engines.scratch import Scratch
+from mapreduce.engines.segment_lists import keep_list
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Lost, Ready, Report
 from mapreduce.wire.bundles import bundled, unbundled
-from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome
+from mapreduce.wire.messages import Frame, Hello, Kind, Message, Refused, Welcome
 from mapreduce.wire.questions import decode_page
 
 _log = logging.getLogger(__name__)
@@ -314,6 +315,8 @@ class Agent:
             self._pool.cancel(attempt, worker)
         elif message.kind == Kind.COPY and attempt is not None and self._data is not None:
             self._data.copy(Wish(self._job, attempt, self._root, self._key, CopyOrder.decode(message.body)))
+        elif message.kind == Kind.LIST:
+            self._keep_list(bytes(message.body[0]).decode(), message.body[1])
         elif message.kind == Kind.END:
             self._end_job()
             self._say(Message(Kind.END, message.job))  # nothing of it runs any more
@@ -327,6 +330,12 @@ class Agent:
         reach = None if self._data is None else self._data.open_job(begin.key, root, self._hello.host)
         self._pool.begin(AgentPackage(bytes(message.body[1]), root, reach), min(limits, default=0))
         self._tell_of_workers()
+
+    def _keep_list(self, name: str, data: Frame) -> None:
+        try:
+            keep_list(self._root, name, data)
+        except OSError as error:  # who needs it says so
+            _log.warning("a list of segments is not kept: %s", error)
 
     def _forget(self, key: str) -> None:
         if self._data is not None:

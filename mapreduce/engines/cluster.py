@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -24,6 +25,7 @@ from mapreduce.engines.hub import Hub
 from mapreduce.engines.hub_books import TRACKER, CopyFailed, CopyMade, HostJoined, HostLeft, HubReport
 from mapreduce.engines.meeting import Begin, CopyOrder
 from mapreduce.engines.replicas import Replicas
+from mapreduce.engines.segment_lists import SegmentLists
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.host_paths import join_path, split_path, with_host
 from mapreduce.storage.paths import JobPaths
@@ -91,6 +93,7 @@ class ClusterExecutor:
         self._gone: set[str] = set()
         self._lost_any = False
         self._open = True
+        self._lists = SegmentLists(secrets.token_hex(4))
         self._replicas = Replicas(replicas, self._copy) if replicas > 1 and carrier is not None else None
         data = pickle.dumps(package, protocol=5)
         self._passed_before = hub.passed()
@@ -122,11 +125,11 @@ class ClusterExecutor:
             self._unsent.append(Failed(worker, attempt, failure))
             return
         try:
-            data = pickle.dumps(spec, protocol=5)
+            data = pickle.dumps(self._lists.shorten(spec), protocol=5)
         except Exception as error:  # e.g. a key of a class that cannot be pickled, among the cuts of a sort
             self._unsent.append(Failed(worker, attempt, replace(describe(error), kind=FailureKind.USER)))
             return
-        self._hub.start(self._job, attempt, worker, data)
+        self._hub.start(self._job, attempt, worker, data, self._lists)
 
     def cancel(self, attempt: AttemptId, worker: WorkerId) -> None:
         self._unsent += self._waiting.cancelled(attempt)

@@ -44,6 +44,7 @@ from mapreduce.engines.meeting import (
     decode_pid,
     decode_progress,
 )
+from mapreduce.engines.segment_lists import SegmentLists
 from mapreduce.engines.sessions import Sessions, Wire
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, WorkerId
@@ -163,14 +164,24 @@ class Hub:
         with self._lock:
             return [seat.id for seat in self._seats.values() if seat.agent.job == job]
 
-    def start(self, job: int, attempt: AttemptId, worker: WorkerId, spec: bytes) -> None:
-        """Queue an attempt for a worker; it is sent by the next `wait`. Its end is reported, or the worker's: if that
-        has been reported already, nothing happens."""
+    def start(
+        self, job: int, attempt: AttemptId, worker: WorkerId, spec: bytes, lists: SegmentLists | None = None
+    ) -> None:
+        """Queue an attempt for a worker; it is sent by the next `wait`, after those lists that its host does not have.
+        Its end is reported, or the worker's: if that has been reported already, nothing happens."""
         with self._lock:
             seat = self._seats.get(worker)
             if seat is not None and seat.agent.job == job:
                 seat.attempts.append(attempt)
+                if lists is not None:
+                    self._send_lists(seat.agent, lists)
                 self._sessions.post(seat.agent, Message(Kind.START, job, attempt, seat.number, (spec,)))
+
+    def _send_lists(self, agent: AgentBook, lists: SegmentLists) -> None:
+        for number in range(agent.lists, len(lists.lists)):
+            body = (f"{lists.name}-{number}".encode(), lists.lists[number])
+            self._sessions.post(agent, Message(Kind.LIST, agent.job, body=body))
+        agent.lists = len(lists.lists)
 
     def cancel(self, job: int, attempt: AttemptId, worker: WorkerId) -> None:
         """Ask for the attempt's end. Harmless if it is over."""
@@ -269,7 +280,7 @@ class Hub:
         job = next(iter(self._jobs.values()), None)
         if agent.job or job is None:
             return
-        agent.job = job.number
+        agent.job, agent.lists = job.number, 0
         self._sessions.post(agent, job.message())
         if job.tells_hosts:
             job.reports.append(HostJoined(agent.name, machine_of(agent.hello.data_address)))

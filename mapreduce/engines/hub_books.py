@@ -31,6 +31,7 @@ class AgentBook:
     told_at: float
     seats: dict[int, Seat] = field(default_factory=dict)  # by the agent's own numbers
     job: int = 0  # that it works for; 0: none
+    lists: int = 0  # of that job's segments, that it has
     why_no_workers: str = ""
 
 

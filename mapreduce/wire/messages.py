@@ -57,6 +57,7 @@ class Kind(IntEnum):
     CANCEL = 12  # tracker -> agent: end an attempt
     END = 13  # tracker -> agent: the job is over; agent -> tracker: nothing of it runs here any more
     FORGET = 14  # tracker -> agent: nobody will ask for the files of this job
+    LIST = 15  # tracker -> agent: segments that reduce tasks read; its name, and what is new
     READY = 20  # agent -> tracker: a worker has come
     FINISHED = 21  # agent -> tracker: an attempt's result
     FAILED = 22  # agent -> tracker: an attempt's failure
