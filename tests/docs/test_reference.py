@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import algorithms
 import mapreduce as mr
 from mapreduce import errors, reducers
 from mapreduce.cli.main import COMMANDS
@@ -64,6 +65,15 @@ def test_reducers() -> None:
     listed = section("reference.md", "Reducers")
     names = [name for name, cls in vars(reducers).items() if inspect.isclass(cls) and issubclass(cls, Reducer)]
     assert [name for name in names if name[0] != "_" and name != "Reducer" and f"`{name}" not in listed] == []
+
+
+def test_algorithms() -> None:
+    listed = section("reference.md", "Algorithms")
+    for name, where in algorithms.ESTIMATORS.items():
+        module, _, cls = where.partition(":")
+        options = getattr(import_module(module), cls)().get_params()
+        assert f"`{name}`" in listed
+        assert [option for option in options if f"`{option}`" not in listed] == [], name
 
 
 def test_formats() -> None:
