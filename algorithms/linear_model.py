@@ -7,13 +7,13 @@ reduce  a, b    -> a + b
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import mapreduce as mr
 from algorithms.metrics import RegressionMetrics
-from algorithms.rows import Array, no_rows
+from algorithms.rows import Array, checked_matrix, checked_target, no_rows
 from algorithms.sums import ExactGram, State
 from algorithms.sums_estimator import SumsEstimator
 
@@ -66,6 +66,20 @@ class LinearModel(SumsEstimator):
     degree: int = 1
     coef_: Array
     intercept_: float
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, **how: Any) -> Self:
+        """As any estimator. `sample_weight` (rows,) goes with arrays; a dataset names its column of weights."""
+        if sample_weight is not None and isinstance(X, mr.Dataset):
+            raise mr.UsageError("sample_weight goes with arrays; of a dataset name the column: weights='...'")
+        self._weights = sample_weight
+        try:
+            return super().fit(X, y, **how)
+        finally:
+            del self._weights
+
+    def _arrays(self, X: Any, y: Any) -> mr.Dataset:
+        X = checked_matrix(X)
+        return mr.from_arrays(X, checked_target(y, rows=X.shape[0]), weights=self._weights)
 
     def check_parameters(self) -> None:
         if self.degree < 1:

@@ -39,7 +39,7 @@ CLEAR = 1e-9
 FLAT = 1e-14
 """Smallest eigenvalue on a face, against its largest, at which its minimum is no point."""
 NEARLY_FLAT = 1e-11
-"""Smallest pivot of a face, against its largest number, at which its eigenvalues are asked."""
+"""Slope over step on a face, against its curvature, at which its eigenvalues are asked."""
 REFINEMENTS = 40
 
 
@@ -233,9 +233,9 @@ class Descent:
 def _newton_step(M: Array, slope: Array, sizes: Array, s: Array) -> Array:
     """To the minimum; where the face is flat, along the flat direction until a coefficient is 0."""
     try:
-        factor = np.linalg.cholesky(M)
-        if float(np.diag(factor).min()) ** 2 > NEARLY_FLAT * float(np.diag(M).max()):
-            return np.asarray(np.linalg.solve(M, slope))
+        step = np.asarray(np.linalg.solve(M, slope))
+        if NEARLY_FLAT * float(np.linalg.norm(step)) * float(np.diag(M).max()) < float(np.linalg.norm(slope)):
+            return step
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh(M)

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import mapreduce as mr
+from algorithms.elastic_net import Lasso, Ridge
 from algorithms.linear_regression import LinearRegression
 from algorithms.sums import ExactGram
 from algorithms.tsqr import Triangle
@@ -72,6 +73,25 @@ def test_whole_weights_are_copies_of_rows() -> None:
     assert weighted.coef_.tobytes() == copied.coef_.tobytes()
     assert (weighted.intercept_, weighted.rss_, weighted.r2_) == (copied.intercept_, copied.rss_, copied.r2_)
     assert weighted.free_ == 36  # a row is a row, whatever its weight
+
+
+def test_weights_of_arrays_are_those_of_scikit_learn(diabetes: Any) -> None:
+    from sklearn import linear_model
+
+    X, y = diabetes
+    weights = np.arange(len(y)) % 5 * 0.5
+    for model, peer in (
+        (LinearRegression(), linear_model.LinearRegression()),
+        (Ridge(2.0), linear_model.Ridge(2.0, solver="svd")),
+        (Lasso(0.5), linear_model.Lasso(0.5, tol=1e-12, max_iter=10**6)),
+    ):
+        model.fit(X, y, weights)
+        peer.fit(X, y, sample_weight=weights)
+        assert model.coef_ == pytest.approx(peer.coef_, rel=1e-6, abs=1e-9)
+    with pytest.raises(mr.InputError, match="weights"):
+        Ridge().fit(X, y, weights[:-1])
+    with pytest.raises(mr.UsageError, match="name the column: weights="):
+        Ridge().fit(mr.read_csv(DATA / "diabetes.csv", target="progression"), sample_weight=weights)
 
 
 def test_no_row_counts() -> None:
