@@ -40,6 +40,9 @@ SPARED = 0.05
 IDLE_SECONDS = 10.0
 """After so long without an order the connections are closed."""
 
+CLOSE_SECONDS = 1.0
+"""So long the end of an agent waits for a copy that waits for a host out of reach."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -116,7 +119,7 @@ class Copier:
         self.stop()
         if self._thread is not None:
             self._wishes.put(None)
-            self._thread.join()
+            self._thread.join(CLOSE_SECONDS)
             self._thread = None
         for end in {self._ear, self._bell} - {-1}:
             os.close(end)
