@@ -19,6 +19,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from mapreduce.dataflow.results import Failure
 from mapreduce.engines.hub_books import (
@@ -114,7 +115,7 @@ class Hub:
         return any(agent.name == name for agent in self.agents())
 
     def keeps(self, name: str, key: str) -> bool:
-        """Whether the host is there, and had outputs of this job when it joined."""
+        """Whether the host is there, and has outputs of this job, of an earlier run."""
         return any(agent.name == name and key in agent.hello.kept for agent in self.agents())
 
     def wait_for_workers(self, wanted: int, seconds: float) -> int:
@@ -224,6 +225,7 @@ class Hub:
                 self._sessions.pump(0.1)
             for agent in working:
                 agent.job = 0
+                agent.hello = replace(agent.hello, kept=(*agent.hello.kept, book.begin.key))
                 for seat in agent.seats.values():
                     seat.attempts.clear()
                 if self._sessions.is_open(agent):
@@ -233,6 +235,8 @@ class Hub:
         """Nobody will ask for the files of the job any more."""
         with self._lock:
             for agent in self._sessions.agents():
+                left = tuple(kept for kept in agent.hello.kept if kept != key)
+                agent.hello = replace(agent.hello, kept=left)
                 self._sessions.post(agent, Message(Kind.FORGET, body=(key.encode(),)))
             self._sessions.flush()
 

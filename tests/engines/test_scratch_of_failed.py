@@ -77,3 +77,30 @@ def test_a_failed_job_leaves_what_can_be_gone_on_with(agents: HandAgents, tmp_pa
         assert engine._cluster is not None
         shared = engine._cluster._data.folders
         assert not shared._folders and not shared._single  # and nothing is offered any more
+
+
+class FailsOnce(mr.Job):
+    """In its reduce, until there is a file."""
+
+    def __init__(self, mark: str) -> None:
+        self.mark = mark
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        yield line, 1
+
+    def reduce(self, key: str, values: Iterator[int]) -> int:
+        if not Path(self.mark).exists():
+            raise ValueError("not yet")
+        return sum(values)
+
+
+def test_the_same_engine_goes_on_with_a_failed_job(agents: HandAgents, tmp_path: Path) -> None:
+    agents.begin("a")
+    dataset, mark = mr.read_text(make_lines(tmp_path)), tmp_path / "mark"
+    with mr.Engine("cluster", listen=agents.address) as engine:
+        with pytest.raises(mr.JobError):
+            engine.run(FailsOnce(str(mark)), dataset, output=tmp_path / "out", max_attempts=1, split_size=500)
+        mark.touch()
+        result = engine.run(FailsOnce(str(mark)), dataset, output=tmp_path / "out", max_attempts=1, split_size=500)
+    assert result.notes[0].startswith("resumed: ") and " 0 of " not in result.notes[0]
+    assert not result.failures
