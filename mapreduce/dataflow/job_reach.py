@@ -13,10 +13,9 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import CellType, CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from mapreduce.dataflow.libraries import version_of
 from mapreduce.dataflow.source_file import SourceFile
@@ -27,8 +26,7 @@ _STANDARD = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
+class Reach(NamedTuple):
     """The modules whose texts count and the versions of other packages, both by name; and the classes at the root."""
 
     modules: dict[str, SourceFile]

@@ -13,8 +13,7 @@ import inspect
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sized
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mapreduce.dataflow.job_reach import reach_of
 
@@ -28,8 +27,7 @@ def digest_text(text: str) -> str:
 # Code
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(NamedTuple):
     """A job's code: digests by file, or by class where there is no file; and the versions of packages that it uses."""
 
     digests: dict[str, str]
