@@ -93,8 +93,7 @@ class OwnStream:
         while self._filled < wanted:
             try:
                 size = self._socket.recv_into(self._buffer[self._filled : wanted])
-            except BlockingIOError:  # wake us for all that is wanted: for each packet would cost more than its bytes
-                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted - self._filled)
+            except BlockingIOError:
                 return False
             if not size:
                 raise ConnectionResetError(errno.ECONNRESET, "its connection ended")
