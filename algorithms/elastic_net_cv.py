@@ -146,7 +146,7 @@ class ElasticNetCV(LinearModel):
         """The path of all rows."""
         problem = self._problem(moments)
         rho = exactly(self.l1_ratio)
-        self.alphas_ = np.array(self._weights(problem))
+        self.alphas_ = np.array(self._grid(problem))
         descent = Descent(problem.quadratic, self.max_iter)
         coefs, intercepts, fits, certificates, sweeps = [], [], [], [], []
         for alpha in self.alphas_.tolist():
@@ -207,7 +207,7 @@ class ElasticNetCV(LinearModel):
     def _problem(self, moments: Moments, bits: int = BITS[0]) -> Problem:
         return Problem.of(moments, self.objective, bits, is_ridge=self.is_ridge)
 
-    def _weights(self, problem: Problem) -> list[float]:
+    def _grid(self, problem: Problem) -> list[float]:
         """The weights of the path, the largest first."""
         if self.alphas is not None:
             return sorted(map(float, self.alphas), reverse=True)

@@ -63,6 +63,7 @@ class LinearModel(SumsEstimator):
     kind: ClassVar[str] = "regressor"
     takes_weights: ClassVar[bool] = True
 
+    _sample_weight: Any = None
     degree: int = 1
     coef_: Array
     intercept_: float
@@ -71,15 +72,15 @@ class LinearModel(SumsEstimator):
         """As any estimator. `sample_weight` (rows,) goes with arrays; a dataset names its column of weights."""
         if sample_weight is not None and isinstance(X, mr.Dataset):
             raise mr.UsageError("sample_weight goes with arrays; of a dataset name the column: weights='...'")
-        self._weights = sample_weight
+        self._sample_weight = sample_weight
         try:
             return super().fit(X, y, **how)
         finally:
-            del self._weights
+            self._sample_weight = None
 
     def _arrays(self, X: Any, y: Any) -> mr.Dataset:
         X = checked_matrix(X)
-        return mr.from_arrays(X, checked_target(y, rows=X.shape[0]), weights=self._weights)
+        return mr.from_arrays(X, checked_target(y, rows=X.shape[0]), weights=self._sample_weight)
 
     def check_parameters(self) -> None:
         if self.degree < 1:
