@@ -17,7 +17,7 @@ import mapreduce as mr
 from algorithms import tables
 from algorithms.metrics import ClassificationMetrics
 from algorithms.rows import Array, classes_of
-from algorithms.sums import to_float
+from algorithms.sums import ClassSums, to_float
 from algorithms.sums.logarithms import to_log
 from algorithms.sums_estimator import SumsEstimator
 
@@ -39,6 +39,18 @@ class Classifier(SumsEstimator):
     def joint_log_likelihood(self, X: Any) -> Array:
         """log P(k) + log p(x | k), or as much of it as depends on k: (rows, classes)."""
         raise NotImplementedError
+
+    def cut_class(self, state: Any, features: Sequence[int]) -> Any:
+        """The state of one class with these features alone."""
+        return state.pick(features)
+
+    def cut(self, state: ClassSums, columns: Sequence[int]) -> ClassSums:
+        *features, target = columns
+        if target != self.width(state):
+            raise mr.UsageError(
+                f"the sums of {self.name} are those of the classes of one target; fit it to another one afresh"
+            )
+        return ClassSums({label: self.cut_class(each, features) for label, each in state.states.items()})
 
     def predict(self, X: Any) -> Any:
         """The most probable class of each row: (rows,); of several the first."""

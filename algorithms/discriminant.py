@@ -23,7 +23,6 @@ Learning, 2nd edition 2009, section 4.3.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -64,9 +63,6 @@ class Discriminant(Classifier):
 
     def width(self, state: ClassSums) -> int:
         return int(next(iter(state.states.values())).columns)
-
-    def cut(self, state: ClassSums, columns: Sequence[int]) -> ClassSums:
-        return ClassSums({label: gram.pick(columns) for label, gram in state.states.items()})
 
     def _take_scatters(self, state: ClassSums) -> tuple[list[Scatter], list[Fraction]]:
         """Scatter and prior of each class; sets `classes_`, `class_count_`, `means_` and `priors_`."""

@@ -17,6 +17,7 @@ and J. Friedman, The Elements of Statistical Learning, 2nd edition 2009, section
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -73,6 +74,10 @@ class GaussianNaiveBayes(Classifier):
 
     def width(self, state: ClassSums) -> int:
         return len(next(iter(state.states.values())).numbers) // 2
+
+    def cut_class(self, state: ExactSum, features: Sequence[int]) -> ExactSum:
+        width = len(state.numbers) // 2
+        return state.pick([*features, *(width + j for j in features)])
 
     def learn(self, state: ClassSums) -> None:
         labels = self._take_classes({label: sums.rows for label, sums in state.states.items()})

@@ -92,6 +92,9 @@ class CategoricalNaiveBayes(Classifier):
     def width(self, state: ClassSums) -> int:
         return len(next(iter(state.states.values())).states)
 
+    def cut_class(self, state: ClassSums, features: Sequence[int]) -> ClassSums:
+        return ClassSums({number: state.states[j] for number, j in enumerate(features)})
+
     def learn(self, state: ClassSums) -> None:
         labels = self._take_classes({label: each.states[0].rows for label, each in state.states.items()})
         even = None if self.fit_prior else [1] * len(labels)

@@ -151,6 +151,9 @@ class SummaryStatistics(Description):
     def width(self, state: PowerSums) -> int:
         return state.columns
 
+    def cut(self, state: PowerSums, columns: Sequence[int]) -> PowerSums:
+        return state.pick([column for column in columns if column < state.columns])  # the target has no part in it
+
     def learn(self, state: PowerSums) -> None:
         found = all_figures(state)
         self.n_ = state.rows

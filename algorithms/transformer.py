@@ -49,7 +49,7 @@ class GramEstimator(SumsEstimator):
         return state.columns
 
     def cut(self, state: ExactGram, columns: Sequence[int]) -> ExactGram:
-        return state.pick(columns)
+        return state.pick([column for column in columns if column < state.columns])  # the target has no part in it
 
     def _scatter(self, state: ExactGram) -> Scatter:
         """Raises InputError for a single row."""

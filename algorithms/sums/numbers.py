@@ -9,7 +9,7 @@ divides out what it can, so equal numbers have equal bytes however they were com
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Self
@@ -61,6 +61,11 @@ class Numbers:
 
     def __hash__(self) -> int:
         return hash(self.to_bytes())
+
+    def pick(self, places: Sequence[int]) -> Self:
+        """These numbers, in this order."""
+        at = np.array(places, np.int64)
+        return type(self)(self.integers[at], self.twos[at], self.fives[at])
 
     def _over(self, twos: Scales, fives: Scales) -> Objects:
         """The integers over greater scales."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, ClassVar, Self
@@ -85,6 +85,10 @@ class ExactSum(State):
     def __sub__(self, other: Self) -> Self:
         return type(self)(_fewer(self.rows, other.rows), self.numbers - other.numbers)
 
+    def pick(self, columns: Sequence[int]) -> Self:
+        """The state of these columns alone."""
+        return type(self)(self.rows, self.numbers.pick(columns))
+
     def sums(self) -> list[Fraction]:
         return self.numbers.fractions()
 
@@ -145,6 +149,12 @@ class PowerSums(State):
 
     def __sub__(self, other: Self) -> Self:
         return type(self)(_fewer(self.rows, other.rows), self.columns, self.numbers - other.numbers, None)
+
+    def pick(self, columns: Sequence[int]) -> Self:
+        """The state of these columns alone."""
+        at = [power * self.columns + j for power in range(4) for j in columns]
+        ends = tuple(self.ends[j] for j in columns) if self.ends else self.ends
+        return type(self)(self.rows, len(columns), self.numbers.pick(at), ends)
 
     def sums(self) -> list[list[Fraction]]:
         """[sum x, sum x^2, sum x^3, sum x^4] of each column."""

@@ -134,3 +134,20 @@ def test_sums_that_were_kept_give_the_same_model(
         assert digest_of_model(model) != usual[model.name]
         model.forget(str(tmp_path / "c.csv"))
     assert digest_of_model(model) == usual[model.name]
+
+
+@each
+def test_fewer_columns_from_sums_that_were_kept(model: SumsEstimator, columns: dict[str, Any]) -> None:
+    if isinstance(model, Anova):
+        pytest.skip("it has one feature")
+    fewer = ["petal_width", "sepal_width"]
+    options = {} if isinstance(model, SummaryStatistics) else model.get_params()
+    one, other = type(model)(**options), type(model)(**options)
+    with mr.Engine("inline") as engine:
+        one.fit(mr.read_csv(IRIS, **columns), engine=engine, keep_sums=True)
+        if columns:
+            with pytest.raises(mr.UsageError, match="the classes of one target"):
+                one.fit_kept(fewer, "petal_length")
+        one.fit_kept(fewer, columns.get("target"))
+        other.fit(mr.read_csv(IRIS, **columns, features=fewer), engine=engine)
+    assert digest_of_model(one) == digest_of_model(other)
