@@ -30,6 +30,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.linear_model import LinearModel
 from algorithms.sums import ExactGram, to_float
+from algorithms.sums.least_squares import fit
 from algorithms.sums.moments import OBJECTIVES, Moments, Problem
 from algorithms.sums.penalised import BITS, Descent, Penalty, Quadratic, certificate, rounded
 from algorithms.tables import columns, listed
@@ -94,6 +95,8 @@ class ElasticNet(LinearModel):
             found = Descent(problem.quadratic, self.max_iter).minimise(penalty)
             if found.is_certain or not found.converged:
                 break
+        if not (found.converged or self.alpha):
+            fit(state, self.term_names_, fit_intercept=self.fit_intercept)  # says what depends on what
         self.converged_, self.n_iter_, self.n_ = found.converged, found.sweeps, moments.rows
         theta = [problem.quadratic.coefficient(j, value) for j, value in enumerate(found.theta.tolist())]
         self.coef_ = np.array([to_float(value) for value in theta])

@@ -39,7 +39,7 @@ CLEAR = 1e-9
 FLAT = 1e-14
 """Smallest eigenvalue on a face, against its largest, at which its minimum is no point."""
 NEARLY_FLAT = 1e-11
-"""Slope over step on a face, against its curvature, at which its eigenvalues are asked."""
+"""The reciprocal of a face's condition at which its eigenvalues are asked."""
 REFINEMENTS = 40
 
 
@@ -233,9 +233,9 @@ class Descent:
 def _newton_step(M: Array, slope: Array, sizes: Array, s: Array) -> Array:
     """To the minimum; where the face is flat, along the flat direction until a coefficient is 0."""
     try:
-        step = np.asarray(np.linalg.solve(M, slope))
-        if NEARLY_FLAT * float(np.linalg.norm(step)) * float(np.diag(M).max()) < float(np.linalg.norm(slope)):
-            return step
+        inverse = np.linalg.inv(M)
+        if NEARLY_FLAT * float(np.abs(inverse).sum(axis=1).max() * np.diag(M).max()) < 1:
+            return np.asarray(inverse @ slope)
     except np.linalg.LinAlgError:
         pass
     values, vectors = np.linalg.eigh(M)
@@ -245,6 +245,9 @@ def _newton_step(M: Array, slope: Array, sizes: Array, s: Array) -> Array:
     if not (s * flat < 0).any():
         flat = -flat
     ratios = [size / -turn for size, turn in zip(sizes, s * flat, strict=True) if turn < 0]
+    if not ratios:  # of coefficients that pay nothing
+        steep = values > FLAT * values[-1]
+        return np.asarray(vectors[:, steep] @ (vectors[:, steep].T @ slope / values[steep]))
     return np.asarray(flat * (min(ratios) * (1 + 1e-12)))
 
 

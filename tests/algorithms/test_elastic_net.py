@@ -159,6 +159,43 @@ def test_more_columns_than_rows_and_columns_twice() -> None:
     assert np.count_nonzero(model.coef_) <= 8
 
 
+def drawn(seed: int) -> tuple[Any, Any]:
+    """Rows of every difficult kind: ties, copies of columns, near copies, zeros and ones, scales far apart."""
+    rng = np.random.default_rng(seed)
+    n, p = int(rng.integers(3, 25)), int(rng.integers(1, 20))
+    X = rng.normal(size=(n, p))
+    if seed % 6 == 0:
+        X = rng.integers(-2, 3, (n, p)).astype(float)
+    elif seed % 6 == 1:
+        X[:, p // 2 :] = X[:, : p - p // 2] * 2
+    elif seed % 6 == 2:
+        X = X[:, :1] + X * 1e-6
+    elif seed % 6 == 3:
+        X = (X > 0.5).astype(float)
+    elif seed % 6 == 4:
+        X = X * 10.0 ** rng.integers(-8, 9, p)
+    return X, X @ rng.normal(size=p) * (rng.random() < 0.7) + rng.integers(-3, 4, n)
+
+
+@pytest.mark.parametrize("objective", ["sklearn", "glmnet"])
+@pytest.mark.parametrize("rho", [1.0, 0.5])
+def test_difficult_rows_have_a_certified_answer(objective: str, rho: float) -> None:
+    for seed in [*range(24), 234, 320]:
+        X, y = drawn(seed)
+        largest = np.abs((X - X.mean(axis=0)).T @ (y - y.mean())).max() / len(y)
+        scale = X.std(axis=0).max() or 1.0 if objective == "glmnet" else 1.0
+        for share in (0.5, 0.01, 0.0005):
+            model = ElasticNet(share * largest / scale or 1.0, rho, objective).fit(X, y)
+            assert model.converged_, (seed, share)
+            assert model.kkt_ < 1e-10 and model.gap_ < 1e-10, (seed, share)
+
+
+def test_nothing_decides_between_columns_without_a_penalty() -> None:
+    X = np.column_stack([np.arange(6.0), np.arange(6.0) * 2])
+    with pytest.raises(mr.InputError, match="columns 'x0', 'x1' are collinear"):
+        Lasso(0.0).fit(X, np.arange(6.0) % 4)
+
+
 def test_no_penalty_is_least_squares() -> None:
     X, y = houses("diabetes.csv", "progression")
     assert Lasso(0.0).fit(X, y).coef_.tobytes() == LinearRegression().fit(X, y).coef_.tobytes()
