@@ -125,10 +125,9 @@ class Dataset:
         are. Where nobody named features, all columns of text, numbers and truth values are, but target and weights."""
         return self._asking(categories=True)
 
-    def _asking(self, **asked: bool) -> Dataset:
+    def _asking(self, **asked: Any) -> Dataset:
         members = tuple(member._asking(**asked) for member in self.members)
-        changed = replace(self, members=members, labels=self.labels or asked.get("labels", False))
-        changed = replace(changed, categories=self.categories or asked.get("categories", False))
+        changed = replace(self, members=members, **asked)
         if self.planned is None:
             return changed
         format = changed._as_asked(self.planned.format).resolve(self.planned.files)
@@ -191,7 +190,6 @@ class Dataset:
 
 def read(*paths: Paths, format: str | None = None, **options: Any) -> Dataset:
     """Files of any format: the one named, else the one that the suffix suggests, else text lines.
-
     Formats: text csv tsv jsonl libsvm parquet npy arrow fixed whole. Options: see the format's own function.
     An unknown format or option, and files of several formats without a name, raise UsageError when the job is planned.
     """

@@ -198,7 +198,7 @@ class ExactGram(State):
             left_twos, left_fives = twos, fives
         else:
             w = slices_of(weights)
-            left = w.beside(Z.times(w))
+            left = Z.weighted(w)
             matrix = left.product(Z)[1:]
             twos, fives = [0, *Z.twos], [0, *Z.fives]
             left_twos, left_fives = list(left.twos), list(left.fives)

@@ -76,8 +76,8 @@ def partials_of(
     """The splits in input order. Those whose content is among `known` are not read. Raises UsageError for a union."""
     if dataset.is_vertical:
         raise UsageError(
-            "sums of tables beside each other (--beside) are not kept: a change of one table would touch all; leave out "
-            "--keep-sums, or write the columns into one file"
+            "sums of tables beside each other (--beside) are not kept: a change of one table would touch all; leave "
+            "out --keep-sums, or write the columns into one file"
         )
     if dataset.members:
         raise UsageError("partials of a union can't be told apart; take its members one by one")

@@ -178,11 +178,11 @@ class Beside(Format):
         return joined
 
     def read_blocks(self, split: Split, block_bytes: int) -> Iterator[BesideBlock]:
+        """One block of each table is in memory at a time, and as many come out as of one file with all columns."""
         file, extent = split.file, split.extent
         if not isinstance(file, BesideFile):
             raise InternalError(f"{file.path}: a split of tables beside each other must have a BesideFile")
-        each_bytes = max(1, block_bytes // len(self.members))
-        readers = [_RowReader(table, share, each_bytes) for table, share in zip(self.tables, file.shares, strict=True)]
+        readers = [_RowReader(table, share, block_bytes) for table, share in zip(self.tables, file.shares, strict=True)]
         left = extent.end - extent.start
         while left:
             rows = min(left, *(reader.ready() for reader in readers))

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
+from itertools import groupby
 from math import lcm
 from operator import add
 from typing import Any, Self
@@ -163,13 +164,37 @@ class Slices:
 
     def times(self, other: Slices) -> Self:
         """Column by column, the products of the numbers, exact. A single column of `other` multiplies every one."""
-        partners = [0] * self.columns if other.columns == 1 else list(range(self.columns))
+        if other.columns == 1:
+            return self._scaled(other, beside=())
         pieces, twos, fives = [], [], []
-        for j, k in enumerate(partners):
-            pieces.append(_multiply(self.piece(j), other.piece(k)))
-            twos.append(self.twos[j] + other.twos[k])
-            fives.append(self.fives[j] + other.fives[k])
+        for j in range(self.columns):
+            pieces.append(_multiply(self.piece(j), other.piece(j)))
+            twos.append(self.twos[j] + other.twos[j])
+            fives.append(self.fives[j] + other.fives[j])
         return self._join(len(self), pieces, twos, fives)
+
+    def weighted(self, weights: Slices) -> Self:
+        """The weights, and beside them every number times the weight of its row, exact."""
+        return self._scaled(weights, beside=weights.counts)
+
+    def _scaled(self, factor: Slices, beside: tuple[int, ...]) -> Self:
+        """Every number times that of the one column of `factor`, which stands before them if its count is `beside`."""
+        f = factor.piece(0)
+        t = f.shape[1]
+        counts = tuple(count + t if count and t else 0 for count in self.counts)
+        matrix = np.empty((len(self), 1 + sum(beside) + sum(counts)))
+        matrix[:, 0] = 1
+        if beside:
+            matrix[:, 1 : 1 + t] = f
+        at, first = 1, 1 + sum(beside)
+        for s, columns in ((s, len(list(run))) for s, run in groupby(self.counts)):
+            width = columns * (s + t) if s and t else 0
+            if width:
+                _scale(self.matrix[:, at : at + columns * s], f, matrix[:, first : first + width], s)
+            at, first = at + columns * s, first + width
+        twos = (*(factor.twos if beside else ()), *(two + factor.twos[0] for two in self.twos))
+        fives = (*(factor.fives if beside else ()), *(five + factor.fives[0] for five in self.fives))
+        return type(self)(matrix, (*beside, *counts), twos, fives)
 
     def integers(self) -> Objects:
         """The numbers as integers, over 2^twos 5^fives: (rows, columns) of Python's integers."""
@@ -241,6 +266,24 @@ def _places(counts: Sequence[int], none: int) -> np.ndarray[Any, np.dtype[np.int
         places[j, :count] = range(first, first + count)
         first += count
     return places
+
+
+def _scale(a: Floats, f: Floats, out: Floats, s: int) -> None:
+    """Slices of the products of columns of s slices each with one of t; all in floats, which are exact up to 2^53."""
+    t = f.shape[1]
+    for start in range(0, len(a), CACHED_ROWS):
+        numbers = a[start : start + CACHED_ROWS]
+        numbers = numbers.reshape(len(numbers), -1, s)
+        factors = f[start : start + CACHED_ROWS]
+        into = out[start : start + CACHED_ROWS].reshape(len(numbers), -1, s + t)
+        carried: Any = 0.0
+        for level in range(s + t - 1):
+            whole = carried
+            for i in range(max(0, level - t + 1), min(level + 1, s)):
+                whole = whole + numbers[:, :, i] * factors[:, level - i, None]
+            carried = np.rint(whole * 2.0**-WIDTH)
+            into[:, :, level] = whole - carried * 2.0**WIDTH
+        into[:, :, s + t - 1] = carried
 
 
 def _multiply(a: Floats, b: Floats) -> Floats:
