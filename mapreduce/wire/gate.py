@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import zmq
 
-from mapreduce.wire.admission import Admission, Context, Socket
+from mapreduce.wire.admission import Admission, Context, Socket, has_news
 from mapreduce.wire.keys import ClusterKey
 
 _log = logging.getLogger(__name__)
@@ -116,12 +116,10 @@ def open_monitor(context: Context, watched: Socket, events: int) -> Socket:
 def read_events(monitor: Socket) -> list[Event]:
     """What was told since the last look."""
     found: list[Event] = []
-    while True:
-        try:
-            frames = monitor.recv_multipart(zmq.DONTWAIT)
-        except zmq.Again:
-            return found
+    while has_news(monitor):
+        frames = monitor.recv_multipart(zmq.DONTWAIT)
         found.append(Event(*_EVENT.unpack(frames[0])))
+    return found
 
 
 class Visitors:

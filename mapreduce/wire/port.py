@@ -17,7 +17,7 @@ from typing import Self
 import zmq
 
 from mapreduce.errors import WireError
-from mapreduce.wire.admission import Context, Socket
+from mapreduce.wire.admission import Context, Socket, has_news
 from mapreduce.wire.messages import Frame
 
 HANDSHAKE_SECONDS = 10.0
@@ -65,10 +65,7 @@ class Port:
             self._selector.select(left)
 
     def _receive_frames(self) -> list[bytes] | None:
-        try:
-            return self.socket.recv_multipart(zmq.DONTWAIT)
-        except zmq.Again:
-            return None
+        return self.socket.recv_multipart(zmq.DONTWAIT) if has_news(self.socket) else None
 
     def _send_frames(self, frames: list[Frame]) -> bool:
         size = sum(map(_size, frames))
@@ -90,7 +87,7 @@ class Port:
 
     def _ring_if_more(self) -> None:
         """libzmq's descriptors tell of news once, and any call may have swallowed them: ring for what is left."""
-        if int(self.socket.get(zmq.EVENTS)) & zmq.POLLIN:
+        if has_news(self.socket):
             self._bell.ring()
         else:
             self._bell.clear()
