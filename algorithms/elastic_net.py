@@ -6,10 +6,18 @@
     reduce  a, b    -> a + b
     finish  theta by coordinate descent on the sums (sums/penalised.py),  b = mean(y) - theta'mean(x)
 
-With weight `alpha` and share `l1_ratio` of the first penalty, c and r are those of the `objective` (sums/moments.py):
-scikit-learn's measures columns as they are, glmnet's and Spark's in standard deviations, over n or over n - 1. The
-first penalty makes coefficients 0, the second shrinks those of correlated columns together. Lasso has only the first.
-Ridge has only the second, in scikit-learn's objective with Ridge's own weight: sum w (y - f)^2 + alpha |theta|^2.
+An objective is named by whose it is. With weight `alpha` and share rho, `l1_ratio`, of the first penalty, s_j the
+standard deviation of column j and s_y that of y,
+
+    sklearn       c_j = alpha rho            r_j = alpha (1 - rho)              Ridge: r_j = alpha / W
+    glmnet        c_j = alpha rho s_j        r_j = alpha (1 - rho) s_j^2 / s_y  s over n; without b, s_y about 0
+    spark-normal  as glmnet with b, also without: Spark's solver `normal`
+    spark-lbfgs   the same with s over n - 1: Spark's solver `l-bfgs`
+
+glmnet and Spark scale columns and y before they penalise; written for coefficients of columns as they are, that is a
+weight of each its own. (Both divide alpha by s_y when they scale y: the second penalty does not scale back.) The first
+penalty makes coefficients 0, the second shrinks those of correlated columns together. Lasso has only the first, Ridge
+only the second, in scikit-learn's objective as its Ridge has it: sum w (y - f)^2 + alpha |theta|^2.
 
 No pass over the rows follows: the descent needs the sums alone. As they are exact, the equations that hold at the
 minimum are solved to the last bit: coefficients are correctly rounded, the same on any machine, and certified by the

@@ -101,10 +101,17 @@ def fit_triangle(state: Triangle, names: Sequence[str], *, fit_intercept: bool) 
         around,
         rows=state.rows,
         rss=rho**2,
-        yy=float(rxy @ rxy + rho**2),
+        yy=_around_mean(R, first),
         condition=float(np.linalg.norm((Rxx / length).T @ (Rxx / length), 1))
         * float(np.linalg.norm((inverse * length[:, None]) @ (inverse * length[:, None]).T, 1)),
     )
+
+
+def _around_mean(R: Array, first: int) -> float:
+    """The target's sum of squares; 0 where it is constant but for rounding."""
+    y = R[:, -1]
+    own = float(np.linalg.norm(y[first:]))
+    return own**2 if own > DEPENDENT * float(np.linalg.norm(y)) else 0.0
 
 
 def _check_independent(R: Array, names: Sequence[str], first: int) -> None:

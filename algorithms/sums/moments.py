@@ -2,16 +2,8 @@
 
     S = sum w (z - m)(z - m)' / W,  m = sum w z / W,  z = (x, y);   without an intercept m = 0
 
-An objective is named by whose it is. For weight alpha and share rho of the first penalty, with s_j the standard
-deviation of column j and s_y that of y,
-
-    sklearn       c_j = alpha rho            r_j = alpha (1 - rho)
-    glmnet        c_j = alpha rho s_j        r_j = alpha (1 - rho) s_j^2 / s_y      s over n
-    spark-normal  as glmnet: Spark's solver `normal`
-    spark-lbfgs   as glmnet, with s over n - 1: Spark's solver `l-bfgs`
-
-glmnet and Spark scale columns and y before they penalise; written for coefficients of columns as they are, that is a
-weight of each its own. (Both divide alpha by s_y when they scale y: the second penalty does not scale back.)
+algorithms/elastic_net.py has the objectives' formulas: what each column's coefficient costs there. Standard deviations
+are roots, so costs are the only numbers here that round: to far more bits than answers have.
 """
 
 from __future__ import annotations

@@ -219,6 +219,14 @@ def test_coefficients_that_nothing_determines(solver: str, columns: dict[str, An
         LinearRegression(solver=solver).fit(pd.DataFrame(columns), ONE_TO_NINE % 4)
 
 
+@pytest.mark.parametrize("solver", ["normal", "tsqr"])
+def test_a_constant_target_has_nothing_to_explain(solver: str) -> None:
+    model = LinearRegression(solver=solver).fit(ONE_TO_NINE[:, None], np.full(ROWS, 0.1))
+    assert model.intercept_ == pytest.approx(0.1, rel=1e-14)
+    assert math.isnan(model.r2_) and math.isnan(model.f_)
+    assert "R2 nan" in model.table()
+
+
 def test_intervals_of_another_confidence(diabetes: Any) -> None:
     api: Any = pytest.importorskip("statsmodels.api")
     X, y = diabetes
