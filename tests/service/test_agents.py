@@ -46,7 +46,7 @@ def test_two_jobs_share_the_agents_and_one_agent_dies(tmp_path: Path) -> None:
             jobs = []
             for name in ("first", "second"):
                 trace = tmp_path / f"{name}.trace"
-                options = ("--set", f"trace={trace}", "--set", "seconds=0.1", "--split-size", "8")
+                options = ("--set", f"trace={trace}", "--set", "seconds=0.25", "--split-size", "8")
                 jobs.append(tracker.run("jobs.py:Counted", lines, "-o", tmp_path / name, *options))
                 wait_for(lambda trace=trace: lines_of(trace))
             wait_for(lambda: [job["slots"] for job in tracker.jobs()] == [2, 2])
