@@ -31,6 +31,7 @@ class Classifier(SumsEstimator):
     """An estimator whose target is a class."""
 
     kind: ClassVar[str] = "classifier"
+    takes_many_classes: ClassVar[bool] = True
 
     classes_: Any
     """(classes,), ascending."""

@@ -261,6 +261,10 @@ class LinearDiscriminantAnalysis(LinearDiscriminant):
         """Coordinates in which the covariance within classes is 1, the one that tells most apart first."""
         return np.asarray((self._rows(X) - self.xbar_) @ self.scalings_)
 
+    def fit_transform(self, X: Any, y: Any = None) -> Array:
+        """Of arrays: learn, and transform the same rows."""
+        return self.fit(X, y).transform(X)
+
     def figures(self) -> dict[str, Any]:
         return {**super().figures(), "explained_variance_ratio": self.explained_variance_ratio_.tolist()}
 

@@ -34,6 +34,10 @@ class Estimator:
     needs_target: ClassVar[bool] = True
     takes_categories: ClassVar[bool] = False
     """Whether its features name classes, and may be text."""
+    takes_counts: ClassVar[bool] = False
+    """Whether its features must not be below 0."""
+    takes_many_classes: ClassVar[bool] = False
+    """Whether a classifier tells more than two classes apart."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Learned attributes that make the model: arrays, numbers, strings or lists of strings."""
 
@@ -152,13 +156,18 @@ class Estimator:
         return hasattr(self, "feature_names_")
 
     def __sklearn_tags__(self) -> Any:
-        from sklearn.utils import ClassifierTags, RegressorTags, Tags, TargetTags
+        from sklearn.utils import ClassifierTags, InputTags, RegressorTags, Tags, TargetTags, TransformerTags
 
+        known = self.kind in ("classifier", "regressor", "clusterer")
         return Tags(
-            estimator_type=self.kind,
+            estimator_type=self.kind if known else None,
             target_tags=TargetTags(required=self.needs_target),
-            classifier_tags=ClassifierTags(multi_class=False) if self.kind == "classifier" else None,
+            transformer_tags=TransformerTags() if hasattr(self, "transform") else None,
+            classifier_tags=ClassifierTags(multi_class=self.takes_many_classes) if self.kind == "classifier" else None,
             regressor_tags=RegressorTags() if self.kind == "regressor" else None,
+            input_tags=InputTags(
+                sparse=not self.takes_categories, positive_only=self.takes_counts, categorical=self.takes_categories
+            ),
         )
 
     def __repr__(self) -> str:

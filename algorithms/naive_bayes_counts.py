@@ -87,6 +87,7 @@ class OccurrencesByClass(CountsByClass):
 class _CountBayes(Classifier):
     """What the three share: priors, smoothing, and sums of each class."""
 
+    takes_counts: ClassVar[bool] = True
     learned: ClassVar[tuple[str, ...]] = (
         "classes_", "class_count_", "feature_count_", "class_log_prior_", "feature_log_prob_",
     )  # fmt: skip
@@ -222,6 +223,7 @@ class BernoulliNaiveBayes(_CountBayes):
     """
 
     name: ClassVar[str] = "bernoulli_naive_bayes"
+    takes_counts: ClassVar[bool] = False
     learned: ClassVar[tuple[str, ...]] = (*_CountBayes.learned, "feature_log_absence_")
 
     feature_log_absence_: Array

@@ -175,6 +175,7 @@ class SummaryStatistics(Description):
         state = engine.run(self.fold(), rows, observer=observer).value
         self.feature_names_ = names.of(state.columns)
         self.learn(state)
+        self.state_ = state
         probabilities = [decimal(p) for p in self.quantiles]
         self.quantile_ = quantiles_of(engine, rows, state.rows, state.columns, probabilities, observer)
 

@@ -24,6 +24,8 @@ class SumsEstimator(Estimator):
     can be cut to fewer columns."""
 
     kept_sums_: KeptSums | None = None
+    state_: Any = None
+    """The sums that it has learned from; not saved with the model."""
 
     def check_parameters(self) -> None:
         """Raises UsageError for parameters that no data can suit; called before any row is read."""
@@ -115,6 +117,39 @@ class SumsEstimator(Estimator):
         self.check_parameters()
         self.feature_names_, self.target_name_ = names, target
         self.learn(state)
+        self.state_ = state
+
+    def merge(self, other: Self) -> Self:
+        """Learn from the rows of another model of the same kind too: as if it had seen both. Raises UsageError where
+        either does not hold its sums."""
+        for model in (self, other):
+            model._check_holds_state()
+        if self.feature_names_ != other.feature_names_ or fold_name(self.fold()) != fold_name(other.fold()):
+            raise mr.UsageError("models of other columns or options cannot be merged; fit them alike")
+        self.kept_sums_ = None
+        self.fit_sums(self.state_ + other.state_, self.feature_names_, self.target_name_)
+        return self
+
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
+        """Learn from these rows of arrays too. `classes` is scikit-learn's, and not needed."""
+        if not hasattr(self, "feature_names_"):
+            return self.fit(X, y)
+        self._check_holds_state()
+        with mr.Engine("inline") as engine:
+            added = engine.run(self.fold(), self.reads(self._arrays(X, y))).value
+        if self.width(added) != len(self.feature_names_):
+            raise mr.InputError(f"X has {self.width(added)} columns; the model takes {len(self.feature_names_)}")
+        self.kept_sums_ = None
+        self.fit_sums(self.state_ + added, self.feature_names_, self.target_name_)
+        return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the sums: workers that apply the model need none."""
+        return {name: value for name, value in self.__dict__.items() if name != "state_"}
+
+    def _check_holds_state(self) -> None:
+        if self.state_ is None:
+            raise mr.UsageError(f"a {self.name} that was not fitted here holds no sums to add to; use refit, or fit it")
 
     def _kept(self) -> KeptSums:
         if self.kept_sums_ is None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import mapreduce as mr
@@ -17,7 +18,7 @@ from algorithms.anova import Anova
 from algorithms.covariance import Correlation, Covariance
 from algorithms.discriminant import GaussianDiscriminantAnalysis, LinearDiscriminantAnalysis
 from algorithms.discriminant_quadratic import QuadraticDiscriminantAnalysis
-from algorithms.models import digest_of_model
+from algorithms.models import digest_of_model, load_model
 from algorithms.naive_bayes import GaussianNaiveBayes
 from algorithms.naive_bayes_categorical import CategoricalNaiveBayes
 from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
@@ -134,6 +135,36 @@ def test_sums_that_were_kept_give_the_same_model(
         assert digest_of_model(model) != usual[model.name]
         model.forget(str(tmp_path / "c.csv"))
     assert digest_of_model(model) == usual[model.name]
+
+
+@each
+def test_merged_models_and_rows_that_come_later(
+    model: SumsEstimator, columns: dict[str, Any], usual: dict[str, str], tmp_path: Path
+) -> None:
+    if isinstance(model, SummaryStatistics):
+        with pytest.raises(mr.UsageError, match="quantiles do not follow from sums"):
+            SummaryStatistics([0.5]).fit([[1.0]]).merge(SummaryStatistics([0.5]).fit([[2.0]]))
+        return
+    header, *rows = IRIS.read_text().splitlines()
+    models = []
+    with mr.Engine("inline") as engine:
+        for part in (rows[::2], rows[1::2]):
+            (tmp_path / "part.csv").write_text("\n".join([header, *part]) + "\n")
+            fresh = type(model)(**model.get_params())
+            models.append(fresh.fit(mr.read_csv(tmp_path / "part.csv", **columns), engine=engine))
+    assert digest_of_model(models[0].merge(models[1])) == usual[model.name]
+    if isinstance(model, Anova):
+        return
+    X = np.abs(np.random.default_rng(2).normal(size=(60, 3)))
+    y = np.repeat(["a", "b", "c"], 20)
+    later = type(model)(**model.get_params()).fit(X[:50], y[:50])
+    later.partial_fit(X[50:], y[50:])
+    assert digest_of_model(later) == digest_of_model(model.fit(X, y))
+    with pytest.raises(mr.InputError, match="X has 2 columns"):
+        later.partial_fit(X[:, :2], y)
+    later.save(tmp_path / "model")
+    with pytest.raises(mr.UsageError, match="holds no sums to add to"):
+        load_model(tmp_path / "model").partial_fit(X, y)  # type: ignore[attr-defined]
 
 
 @each
