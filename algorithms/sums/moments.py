@@ -125,7 +125,7 @@ class Problem:
 
     def penalty(self, alpha: Fraction, rho: Fraction) -> Penalty:
         """Of weight alpha, a share rho of it the first penalty."""
-        return Penalty(_times(self.lasso, alpha * rho), _times(self.ridge, alpha * (1 - rho)))
+        return Penalty(_times(self.lasso, alpha * rho), _times(self.ridge, alpha * (1 - rho)), int(alpha) + 2)
 
     def largest_alpha(self, rho: Fraction) -> Fraction:
         """The least weight at which all coefficients are 0."""

@@ -123,10 +123,11 @@ class Certificate(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Penalty:
-    """c and r for the scaled columns, as integers over 2^bits."""
+    """c and r for the scaled columns, as integers over 2^bits; each may be off by so many of its last places."""
 
     c: Integers
     r: Integers
+    off: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +214,7 @@ class Descent:
         if active.size:
             signs = np.array([1 if value > 0 else -1 for value in self.theta[active]], object)
             A = exact.Q[np.ix_(active, active)] + np.diag(penalty.r[active])
-            found = _solve_fixed(A, exact.q[active] - penalty.c[active] * signs, unit)
+            found = _solve_fixed(A, exact.q[active] - penalty.c[active] * signs, unit, penalty.off)
             if found is None:
                 return None
             theta[active], error = found
@@ -223,7 +224,8 @@ class Descent:
             theta[active] = [0 if abs(value) <= error else value for value in theta[active]]
         slope = exact.q - _shifted(exact.Q[:, active].dot(theta[active]) + penalty.r * theta, unit)
         norm = float((np.abs(self.Q).sum(axis=1) + _floats(penalty.r, unit)).max(initial=1.0))
-        slack = 2 * exact.size + int(2 * norm * (error + 1))
+        size = max((abs(int(value)) for value in theta), default=0) >> unit
+        slack = 2 * exact.size + int(2 * norm * (error + 1)) + 2 * penalty.off * (1 + size)
         if any(abs(value) > limit + slack for value, limit in zip(slope, penalty.c, strict=True)):
             return None
         is_certain = all(float(value - error) == float(value + error) for value in theta[active])
@@ -251,8 +253,8 @@ def _newton_step(M: Array, slope: Array, sizes: Array, s: Array) -> Array:
     return np.asarray(flat * (min(ratios) * (1 + 1e-12)))
 
 
-def _solve_fixed(A: Integers, b: Integers, unit: int) -> tuple[Integers, int] | None:
-    """t of A t = b, all over 2^unit, and a bound of its error in the last place; None where A is singular.
+def _solve_fixed(A: Integers, b: Integers, unit: int, off: int) -> tuple[Integers, int] | None:
+    """t of A t = b, all over 2^unit, and a bound of its error; None where A is singular. `off`: of numbers in A and b.
 
     A float inverse is the preconditioner; residuals are integers, so each step gains the digits it is good for.
     """
@@ -274,9 +276,9 @@ def _solve_fixed(A: Integers, b: Integers, unit: int) -> tuple[Integers, int] | 
         residual = b - _shifted(A.dot(t), unit)
     if not math.isfinite(norm) or largest.bit_length() > 40 + size.bit_length():
         return _solve_by_elimination(A, b, unit)
-    # entries of A and b are off by 1, products by 1 a row: the error is at most twice the norm of the inverse by that
-    off = largest + 4 + (sum(abs(int(value)) for value in t) >> unit)
-    return t, int(2 * norm * off) + 1
+    # so far may each equation be from what it should be; the error is at most twice the norm of the inverse by that
+    wrong = largest + (off + 1) * (2 + (sum(abs(int(value)) for value in t) >> unit))
+    return t, int(2 * norm * wrong) + 1
 
 
 def _solve_by_elimination(A: Integers, b: Integers, unit: int) -> tuple[Integers, int] | None:
