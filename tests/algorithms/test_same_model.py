@@ -93,6 +93,18 @@ def test_any_workers_splits_and_order(
     assert found == {usual[model.name]}
 
 
+@each
+def test_columns_in_two_files(
+    model: SumsEstimator, columns: dict[str, Any], usual: dict[str, str], tmp_path: Path
+) -> None:
+    cells = [line.split(",") for line in IRIS.read_text().splitlines()]
+    for name, part in (("left", slice(0, 3)), ("right", slice(3, 5))):
+        (tmp_path / f"{name}.csv").write_text("".join(",".join(row[part]) + "\n" for row in cells))
+    rows = mr.beside(mr.read_csv(tmp_path / "left.csv"), mr.read_csv(tmp_path / "right.csv"), **columns)
+    with mr.Engine("inline") as engine:
+        assert digest_of_model(model.fit(rows, engine=engine)) == usual[model.name]
+
+
 @pytest.mark.parametrize(
     ("machine", "hidden"),
     [
