@@ -292,8 +292,7 @@ def read_parquet(
 
     All files must have the same columns and types. A null in X or y raises InputError with file, row and column.
     """
-    roles = {"target": target, "features": features, "weights": weights}
-    return _reading("parquet", paths, {**roles, "columns": columns})
+    return _reading("parquet", paths, {"target": target, "features": features, "weights": weights, "columns": columns})
 
 
 def read_npy(
@@ -326,8 +325,7 @@ def read_arrow(
     columns: Sequence[str] | None = None,
 ) -> Dataset:
     """Rows of Arrow IPC files (.arrow, .feather) and streams (.arrows; one split): as `read_parquet`."""
-    roles = {"target": target, "features": features, "weights": weights}
-    return _reading("arrow", paths, {**roles, "columns": columns})
+    return _reading("arrow", paths, {"target": target, "features": features, "weights": weights, "columns": columns})
 
 
 def read_fixed(*paths: Paths, width: int) -> Dataset:
@@ -373,6 +371,8 @@ def union(*datasets: Dataset, **tagged: Dataset) -> Dataset:
     """
     given = [*datasets, *(dataset.tagged(tag) for tag, dataset in tagged.items())]
     members = tuple(member for dataset in given for member in dataset.members or (dataset,))
+    if any(dataset.joined is not None for dataset in given):
+        raise UsageError("tables beside each other are no members of a union; run a job on them alone")
     if not members:
         raise UsageError("a union of nothing; name the datasets: union(left=..., right=...)")
     return Dataset(tuple(path for member in members for path in member.paths), members=members, owner=given)

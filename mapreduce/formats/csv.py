@@ -122,13 +122,7 @@ class Csv(RoleFormat):
         return None if self.schema is None else kinds_of(self.schema.columns, self.columns, self.asked)
 
     def count_rows(self, split: Split) -> int:
-        """With quotes about it takes a parser to tell rows; Arrow's is faster than Python's."""
-        rows = 0
-        for block in self.read_blocks(split, COUNT_BYTES):
-            if block.data.count(b'"'):
-                _ = block.typed([block.columns_of_file[0]])  # notes the length
-            rows += len(block)
-        return rows
+        return sum(block.count() for block in self.read_blocks(split, COUNT_BYTES))
 
     def _roles(self, schema: CsvSchema) -> Roles:
         return roles_of(schema.columns, self.columns, self.asked)

@@ -161,6 +161,8 @@ def test_what_cannot_stand_beside_is_refused(here: Path) -> None:
         mr.beside(a, b, target="q").plan()
     with pytest.raises(UsageError, match="two targets are named, 'x' and 'y', each by a table; name one"):
         mr.beside(mr.read_csv("a.csv", target="x"), mr.read_csv("b.csv", target="y")).plan()
+    with pytest.raises(UsageError, match="no members of a union"):
+        mr.union(mr.beside(a, b), a)
     with pytest.raises(UsageError, match="features is the string 'x'"):
         mr.beside(a, b, features="x")
 
@@ -199,6 +201,18 @@ def test_a_number_that_is_none_is_named_in_its_own_file(here: Path) -> None:
         blocks = blocks_of(joined, 1 << 16, 1 << 16)
         assert len(blocks) > 10
         assert [block.X for block in blocks]
+
+
+def test_rows_with_quotes_and_newlines_are_counted(here: Path) -> None:
+    rows = [f'"a ""{n}""\nb",{n}\n' if n % 3 else f"{n},{n}\n" for n in range(3000)]
+    Path("quoted.csv").write_text("s,y\n" + "".join(rows))
+    Path("plain.csv").write_text("x\n" + "".join(f"{n}\n" for n in range(3000)))
+    joined = mr.beside(
+        mr.read_csv("plain.csv"), mr.read_csv("quoted.csv", types={"s": "int"}), features=["x"], target="y"
+    )
+    blocks = blocks_of(joined, 2000, 700)
+    assert np.concatenate([block.X[:, 0] for block in blocks]).tolist() == list(range(3000))
+    assert np.concatenate([block.y for block in blocks]).tolist() == list(range(3000))
 
 
 def test_a_file_that_shrank_is_noticed(here: Path) -> None:
