@@ -25,6 +25,7 @@ Socket = zmq.Socket[bytes]
 
 DOMAIN = b"mapreduce"
 ENDPOINT = "inproc://zeromq.zap.01"
+_INCOMING = int(zmq.POLLIN)  # a flag of Python's makes another flag with each `&`
 
 
 class Admission:
@@ -56,7 +57,7 @@ class Admission:
 
 def has_news(socket: Socket) -> bool:
     """Whether a message is there. To find that out by receiving costs an exception, which is twice as dear."""
-    return bool(int(socket.get(zmq.EVENTS)) & zmq.POLLIN)
+    return bool(int(socket.get(zmq.EVENTS)) & _INCOMING)
 
 
 def answer(request: list[bytes], welcome: bytes) -> list[bytes] | None:
