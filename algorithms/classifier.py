@@ -16,7 +16,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms import tables
 from algorithms.metrics import ClassificationMetrics
-from algorithms.rows import Array, classes_of
+from algorithms.rows import Array, classes_of, no_rows
 from algorithms.sums import ClassSums, to_float
 from algorithms.sums.logarithms import to_log
 from algorithms.sums_estimator import SumsEstimator
@@ -25,6 +25,19 @@ MAX_CLASSES = 10_000
 """A target of more different values is a number to predict, not a class."""
 MOST_SHOWN = 60
 """Features up to which a table has a line for each; JSON has them all."""
+
+
+class ByClass(mr.Fold):
+    """Base of the folds whose partials are a state for each class."""
+
+    def reduce(self, a: ClassSums, b: ClassSums) -> ClassSums:
+        joined = a + b
+        if len(joined.states) > MAX_CLASSES:
+            raise mr.InputError(f"the target has over {MAX_CLASSES} different values; a classifier needs classes")
+        return joined
+
+    def zero(self) -> ClassSums:
+        raise no_rows()
 
 
 class Classifier(SumsEstimator):
@@ -92,8 +105,6 @@ class Classifier(SumsEstimator):
     def _take_classes(self, counts: dict[Any, int]) -> list[Any]:
         """Set `classes_` and `class_count_`; the labels in their order."""
         labels = sorted(counts)
-        if len(labels) > MAX_CLASSES:
-            raise mr.InputError(f"the target has {len(labels)} different values; a classifier needs classes")
         self.classes_ = classes_of(labels)
         self.class_count_ = np.array([counts[label] for label in labels], np.int64)
         return labels

@@ -29,26 +29,20 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
-from algorithms.classifier import Classifier, decimal, exact_rows, floats_of, priors_of
+from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
 from algorithms.naive_bayes import by_class
-from algorithms.rows import Array, labels_of, no_rows
+from algorithms.rows import Array, labels_of
 from algorithms.sums import ClassSums, ExactGram, to_float
 from algorithms.sums.fixed_point import Singular, Whitening, eigen, root, whiten
 from algorithms.sums.logarithms import logarithm
 from algorithms.sums.scatter import Scatter, no_inverse, towards_identity, weighted_sum
 
 
-class GramByClass(mr.Fold):
+class GramByClass(ByClass):
     """Number of rows, sum x and sum xx' of each class."""
 
     def map(self, block: Any) -> ClassSums:
         return ClassSums.of(exact_rows(block), labels_of(block), ExactGram.of)
-
-    def reduce(self, a: ClassSums, b: ClassSums) -> ClassSums:
-        return a + b
-
-    def zero(self) -> ClassSums:
-        raise no_rows()
 
 
 class Discriminant(Classifier):

@@ -24,23 +24,17 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
-from algorithms.classifier import Classifier, decimal, exact_rows, floats_of, priors_of
-from algorithms.rows import Array, labels_of, no_rows
+from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
+from algorithms.rows import Array, labels_of
 from algorithms.sums import ClassSums, ExactSum
 
 
-class SumsByClass(mr.Fold):
+class SumsByClass(ByClass):
     """Number of rows, sum and sum of squares of each column, of each class."""
 
     def map(self, block: Any) -> ClassSums:
         Z = exact_rows(block)
         return ClassSums.of(Z.beside(Z.times(Z)), labels_of(block))
-
-    def reduce(self, a: ClassSums, b: ClassSums) -> ClassSums:
-        return a + b
-
-    def zero(self) -> ClassSums:
-        raise no_rows()
 
 
 class GaussianNaiveBayes(Classifier):

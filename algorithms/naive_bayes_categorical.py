@@ -21,15 +21,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
-from algorithms.classifier import Classifier, decimal, logs_of, priors_of
-from algorithms.rows import Array, labels_of, no_rows
+from algorithms.classifier import ByClass, Classifier, decimal, logs_of, priors_of
+from algorithms.rows import Array, labels_of
 from algorithms.sums import ClassSums, Counts
 
 MOST_CATEGORIES = 100_000
 """A feature of more different values is a number, or a name of each row."""
 
 
-class CategoriesByClass(mr.Fold):
+class CategoriesByClass(ByClass):
     """Counts of the categories, of each feature (by its number), of each class."""
 
     def map(self, block: Any) -> ClassSums:
@@ -39,12 +39,6 @@ class CategoriesByClass(mr.Fold):
             rows = labels == label
             found[label] = ClassSums({j: Counts.of(_plain(column[rows])) for j, column in enumerate(columns)})
         return ClassSums(found)
-
-    def reduce(self, a: ClassSums, b: ClassSums) -> ClassSums:
-        return a + b
-
-    def zero(self) -> ClassSums:
-        raise no_rows()
 
 
 class CategoricalNaiveBayes(Classifier):

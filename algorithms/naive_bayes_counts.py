@@ -24,9 +24,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
-from algorithms.classifier import Classifier, decimal, exact_rows, floats_of, logs_of, priors_of
+from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, logs_of, priors_of
 from algorithms.naive_bayes import by_class
-from algorithms.rows import Array, labels_of, matrix_of, no_rows
+from algorithms.rows import Array, labels_of, matrix_of
 from algorithms.sums import ClassSums, ExactSum, Numbers
 from algorithms.sums.logarithms import logarithm
 
@@ -34,7 +34,7 @@ EXACT = 2**53
 """Whole numbers whose sum is below it are added by floats without rounding."""
 
 
-class CountsByClass(mr.Fold):
+class CountsByClass(ByClass):
     """Number of rows and sum of each column, of each class. Refuses what is below 0."""
 
     def map(self, block: Any) -> ClassSums:
@@ -54,12 +54,6 @@ class CountsByClass(mr.Fold):
             f"{block.place(row)}: column {name!r} holds {X[row, column]:g}; counts are not below 0. "
             "For such numbers take gaussian_naive_bayes"
         )
-
-    def reduce(self, a: ClassSums, b: ClassSums) -> ClassSums:
-        return a + b
-
-    def zero(self) -> ClassSums:
-        raise no_rows()
 
 
 class OccurrencesByClass(CountsByClass):

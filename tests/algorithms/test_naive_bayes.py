@@ -12,9 +12,10 @@ from sklearn import datasets
 from sklearn import naive_bayes as peers
 
 import mapreduce as mr
+from algorithms import classifier
 from algorithms.classifier import Classifier
 from algorithms.models import digest_of_model
-from algorithms.naive_bayes import GaussianNaiveBayes
+from algorithms.naive_bayes import GaussianNaiveBayes, SumsByClass
 from algorithms.naive_bayes_categorical import CategoricalNaiveBayes
 from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBayes, MultinomialNaiveBayes
 
@@ -161,6 +162,13 @@ def test_rows_that_cannot_be_learned_from(model: Classifier, rows: str, said: st
     types = {"a": "float", "y": "int"} if rows == "a,y\n" else None
     with mr.Engine("inline") as engine, pytest.raises(mr.InputError, match=said):
         model.fit(mr.read_csv(tmp_path / "rows.csv", target="y", types=types), engine=engine)
+
+
+def test_a_target_that_names_no_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "MAX_CLASSES", 5)
+    X = np.arange(20.0)[:, None]
+    with mr.Engine("inline") as engine, pytest.raises(mr.InputError, match="over 5 different values; a classifier nee"):
+        engine.run(SumsByClass(), mr.from_arrays(X, np.arange(20)), split_size="50B")
 
 
 @pytest.mark.parametrize(
