@@ -18,6 +18,7 @@ the rule of one standard error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, ClassVar
 
@@ -43,7 +44,7 @@ RIDGE_TOP, RIDGE_RATIO = 1000, 1e-8
 class ElasticNetCV(LinearModel):
     """Elastic net with the weight of its penalty chosen by cross-validation.
 
-    l1_ratio: share of the first penalty, from 0 (ridge) to 1 (lasso); glmnet's alpha
+    l1_ratio: share of the first penalty, from 0 (ridge) to 1 (lasso); glmnet's alpha. Of several the best is chosen
     n_alphas: how many weights to try
     eps: the smallest weight over the largest; none for 0.001, glmnet's and Spark's objectives 0.0001, or 0.01 where
         columns are more than rows
@@ -56,20 +57,21 @@ class ElasticNetCV(LinearModel):
     degree: highest power of each column that is a term of its own
     max_iter: rounds of descent after which a fit gives up and says so
 
-    Learned are coef_ (terms,), intercept_ and alpha_, the choice, alpha_min_ and alpha_1se_; alphas_ (weights,),
-    path_coef_ (weights, terms), path_intercept_ and path_r2_ (weights,), the path; cv_mse_ and cv_error_ (weights,),
+    Learned are coef_ (terms,), intercept_, alpha_ and l1_ratio_, the choice, alpha_min_ and alpha_1se_; alphas_
+    (weights,), path_coef_ (weights, terms), path_intercept_ and path_r2_ (weights,), the path; cv_mse_ and cv_error_ (weights,),
     the curve and its standard errors, fold_mse_ (weights, folds) and fold_rows_ (folds,); gap_ and kkt_, the worst
     certificates of the path, converged_ and n_.
     """
 
     name: ClassVar[str] = "elastic_net_cv"
     learned: ClassVar[tuple[str, ...]] = (
-        "coef_", "intercept_", "alpha_", "alpha_min_", "alpha_1se_", "alphas_", "path_coef_", "path_intercept_",
-        "path_r2_", "cv_mse_", "cv_error_", "fold_mse_", "fold_rows_", "gap_", "kkt_", "converged_", "n_",
+        "coef_", "intercept_", "alpha_", "l1_ratio_", "alpha_min_", "alpha_1se_", "alphas_", "path_coef_",
+        "path_intercept_", "path_r2_", "cv_mse_", "cv_error_", "fold_mse_", "fold_rows_", "gap_", "kkt_", "converged_", "n_",
     )  # fmt: skip
     is_ridge: ClassVar[bool] = False
 
     alpha_: float
+    l1_ratio_: float
     alpha_min_: float
     alpha_1se_: float
     alphas_: Array
@@ -88,7 +90,7 @@ class ElasticNetCV(LinearModel):
 
     def __init__(
         self,
-        l1_ratio: float = 0.5,
+        l1_ratio: float | list[float] = 0.5,
         n_alphas: int = 100,
         eps: float | None = None,
         alphas: list[float] | None = None,
@@ -114,7 +116,10 @@ class ElasticNetCV(LinearModel):
 
     def check_parameters(self) -> None:
         super().check_parameters()
-        check_shares(self.objective, self.l1_ratio, self.max_iter)
+        if not self._ratios:
+            raise mr.UsageError("l1_ratio is empty; it must be a share from 0 to 1, or several")
+        for ratio in self._ratios:
+            check_shares(self.objective, ratio, self.max_iter)
         if self.folds < 2:
             raise mr.UsageError(f"folds is {self.folds}; it must be at least 2: one to test, one to learn from")
         if self.choose not in ("min", "1se"):
@@ -139,13 +144,23 @@ class ElasticNetCV(LinearModel):
         total = sum(parts[1:], parts[0])
         moments = Moments.of(total, fit_intercept=self.fit_intercept)
         self.n_, self.fold_rows_ = moments.rows, np.array([part.rows for part in parts])
-        self._follow(moments)
-        self._validate(total, parts, moments.weight)
+        found: list[dict[str, Any]] = []
+        for self.l1_ratio_ in self._ratios:
+            self._follow(moments)
+            self._validate(total, parts, moments.weight)
+            found.append({name: getattr(self, name) for name in self.learned})
+        for name, value in min(found, key=lambda each: float(each["cv_mse_"].min())).items():
+            setattr(self, name, value)
+        self.converged_ = all(each["converged_"] for each in found)
+
+    @property
+    def _ratios(self) -> list[float]:
+        return list(self.l1_ratio) if isinstance(self.l1_ratio, Sequence) else [self.l1_ratio]
 
     def _follow(self, moments: Moments) -> None:
         """The path of all rows."""
         problem = self._problem(moments)
-        rho = exactly(self.l1_ratio)
+        rho = exactly(self.l1_ratio_)
         self.alphas_ = np.array(self._grid(problem))
         descent = Descent(problem.quadratic, self.max_iter)
         coefs, intercepts, fits, certificates, sweeps = [], [], [], [], []
@@ -170,7 +185,7 @@ class ElasticNetCV(LinearModel):
         if found.converged and not found.is_certain:
             problem = self._problem(moments, BITS[-1])
             descent = Descent(problem.quadratic, self.max_iter)
-            found = descent.minimise(problem.penalty(exactly(alpha), exactly(self.l1_ratio)))
+            found = descent.minimise(problem.penalty(exactly(alpha), exactly(self.l1_ratio_)))
         return [problem.quadratic.coefficient(j, value) for j, value in enumerate(found.theta.tolist())]
 
     def _validate(self, total: ExactGram, parts: list[ExactGram], weight: Fraction) -> None:
@@ -180,7 +195,7 @@ class ElasticNetCV(LinearModel):
             moments = Moments.of(total - part, fit_intercept=self.fit_intercept)
             problem = self._problem(moments, JUDGED_BITS)
             descent = Descent(problem.quadratic, self.max_iter)
-            penalties = (problem.penalty(exactly(alpha), exactly(self.l1_ratio)) for alpha in self.alphas_.tolist())
+            penalties = (problem.penalty(exactly(alpha), exactly(self.l1_ratio_)) for alpha in self.alphas_.tolist())
             found = [descent.minimise(penalty) for penalty in penalties]
             self.converged_ = self.converged_ and all(each.converged for each in found)
             tested = problem.quadratic.of_others(moments.about(part))
@@ -216,7 +231,7 @@ class ElasticNetCV(LinearModel):
             top = RIDGE_TOP * moments.weight * max(moments.second(j) for j in range(len(self.term_names_)))
             return grid(top, self.eps or RIDGE_RATIO, self.n_alphas)
         ratio = 1e-3 if self.objective == "sklearn" else 1e-4 if moments.rows > len(self.term_names_) else 0.01
-        largest = problem.largest_alpha(exactly(max(self.l1_ratio, LEAST_SHARE)))
+        largest = problem.largest_alpha(exactly(max(self.l1_ratio_, LEAST_SHARE)))
         return grid(largest, self.eps or ratio, self.n_alphas)
 
     def figures(self) -> dict[str, Any]:
@@ -227,7 +242,7 @@ class ElasticNetCV(LinearModel):
             "alpha": self.alpha_,
             "alpha_min": self.alpha_min_,
             "alpha_1se": self.alpha_1se_,
-            "l1_ratio": self.l1_ratio,
+            "l1_ratio": self.l1_ratio_,
             "objective": self.objective,
             "nonzero": int(np.count_nonzero(self.coef_)),
             "cv_mse": float(self.cv_mse_[self._chosen]),

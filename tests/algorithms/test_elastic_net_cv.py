@@ -81,6 +81,24 @@ def test_curve_and_choice_are_those_of_glmnet_s_formulas(diabetes: Any) -> None:
     assert np.count_nonzero(models["1se"].coef_) < np.count_nonzero(model.coef_)
 
 
+def test_of_several_shares_the_best_is_chosen(diabetes: Any, run_cli: Callable[..., Any]) -> None:
+    X, y = diabetes
+    shares = [0.1, 0.5, 0.9]
+    model = ElasticNetCV(shares, n_alphas=15, folds=FOLDS).fit(X, y)
+    each = [ElasticNetCV(share, n_alphas=15, folds=FOLDS).fit(X, y) for share in shares]
+    best = min(each, key=lambda one: float(one.cv_mse_.min()))
+    peer = linear_model.ElasticNetCV(l1_ratio=shares, alphas=15, cv=splits(X, y), tol=1e-10, max_iter=10**6).fit(X, y)
+    assert model.l1_ratio_ == best.l1_ratio == peer.l1_ratio_
+    assert model.coef_.tobytes() == best.coef_.tobytes()
+    done = run_cli(
+        "fit", "elastic_net_cv", DATA / "diabetes.csv", "--target", "progression", "--set", "l1_ratio=0.2,0.8",
+        "--set", "n_alphas=4", "--json", "-q",
+    )  # fmt: skip
+    assert json.loads(done.out)["l1_ratio"] in (0.2, 0.8)
+    with pytest.raises(mr.UsageError, match="l1_ratio is 1.5"):
+        ElasticNetCV([0.5, 1.5]).fit(X, y)
+
+
 @pytest.mark.parametrize(("cv", "single"), [(LassoCV, Lasso), (RidgeCV, Ridge)])
 @pytest.mark.parametrize("objective", ["sklearn", "glmnet", "spark-lbfgs"])
 def test_the_choice_is_what_a_single_fit_gives(cv: Any, single: Any, objective: str, diabetes: Any) -> None:
