@@ -58,15 +58,16 @@ class ElasticNetCV(LinearModel):
     max_iter: rounds of descent after which a fit gives up and says so
 
     Learned are coef_ (terms,), intercept_, alpha_ and l1_ratio_, the choice, alpha_min_ and alpha_1se_; alphas_
-    (weights,), path_coef_ (weights, terms), path_intercept_ and path_r2_ (weights,), the path; cv_mse_ and cv_error_ (weights,),
-    the curve and its standard errors, fold_mse_ (weights, folds) and fold_rows_ (folds,); gap_ and kkt_, the worst
-    certificates of the path, converged_ and n_.
+    (weights,), path_coef_ (weights, terms), path_intercept_ and path_r2_ (weights,), the path; cv_mse_ and cv_error_
+    (weights,), the curve and its standard errors, fold_mse_ (weights, folds) and fold_rows_ (folds,); gap_ and kkt_,
+    the worst certificates of the path, converged_ and n_.
     """
 
     name: ClassVar[str] = "elastic_net_cv"
     learned: ClassVar[tuple[str, ...]] = (
         "coef_", "intercept_", "alpha_", "l1_ratio_", "alpha_min_", "alpha_1se_", "alphas_", "path_coef_",
-        "path_intercept_", "path_r2_", "cv_mse_", "cv_error_", "fold_mse_", "fold_rows_", "gap_", "kkt_", "converged_", "n_",
+        "path_intercept_", "path_r2_", "cv_mse_", "cv_error_", "fold_mse_", "fold_rows_", "gap_", "kkt_", "converged_",
+        "n_",
     )  # fmt: skip
     is_ridge: ClassVar[bool] = False
 
