@@ -54,6 +54,7 @@ _TARGET = click.option("--target", metavar="COLUMN", help="The column to predict
 @click.option(
     "--keep-sums", is_flag=True, help="Keep the sums of each split with the model, for `refit` and `forget`; needs -o."
 )
+@click.option("--plot", metavar="FILE", help="Draw the model to a .png, .svg or .pdf; needs matplotlib.")
 @with_engine_options()
 def fit_command(
     algorithm: str,
@@ -67,6 +68,7 @@ def fit_command(
     input_format: str | None,
     reading: tuple[str, ...],
     keep_sums: bool,
+    plot: str | None,
     options: EngineOptions,
 ) -> None:
     """Fit ALGORITHM on the rows of INPUT; print what was learned, and write the model to -o.
@@ -78,6 +80,7 @@ def fit_command(
     """
     from mapreduce.cli.inputs import Tables, format_of, open_table, suited, without_stdin
     from mapreduce.cli.load_job import load_algorithm
+    from mapreduce.cli.messages import say
     from mapreduce.cli.options import bind_options
     from mapreduce.cli.watch import watched_engine
 
@@ -92,6 +95,7 @@ def fit_command(
         _check_takes_weights(found)
     estimator = found.cls(**bind_options(found.cls, assignments, what=algorithm))
     keeping = _keeping(estimator, algorithm, options) if keep_sums else {}
+    plots = _plots_of(estimator, plot)
     if options.output is not None:
         check_free(options.output, fresh=options.fresh)
     dataset = suited(
@@ -105,7 +109,11 @@ def fit_command(
         summary = engine.summary
         if options.output is not None:
             estimator.save(options.output)
+        if plot is not None:
+            plots.draw(estimator, dataset, engine, plot)
     tell_model(algorithm, estimator, options, summary)
+    if plot is not None and not options.quiet and not options.json:
+        say(f"drew {plot}")
 
 
 @click.command("predict", short_help="Apply a model to files.")
@@ -213,6 +221,17 @@ def rows_for(
     if name == "npy" and names == [f"x{number}" for number in range(len(names))]:  # nor had the input of `fit`
         return suited(model, open_table(inputs, name, reading, target=target))
     return suited(model, open_table(inputs, name, reading, tables, target=target, features=",".join(names)))
+
+
+def _plots_of(estimator: Any, plot: str | None) -> Any:
+    """What draws, if anything is to be drawn. Raises UsageError, before the work, for what it can't draw."""
+    if plot is None:
+        return None
+    from importlib import import_module
+
+    plots = import_module("algorithms.plots")
+    plots.check_plot(estimator, plot)
+    return plots
 
 
 def _keeping(estimator: Any, algorithm: str, options: EngineOptions) -> dict[str, bool]:
