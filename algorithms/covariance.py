@@ -31,7 +31,7 @@ MOST_SHOWN = 16
 
 
 class Covariance(GramEstimator, Description):
-    """The covariance matrix.
+    """The covariance matrix of the columns.
 
     ddof: what is taken off n in the divisor: 1 for an unbiased estimate, 0 for the most likely one
 
@@ -72,7 +72,7 @@ class Covariance(GramEstimator, Description):
 
 
 class Correlation(GramEstimator, Description):
-    """Pearson's correlations.
+    """Pearson's correlations of the columns, and how probable they are by chance.
 
     Learned are correlation_ and p_ (features, features), the probability of a correlation as far from 0 between columns
     that have none, and n_ (rows).
