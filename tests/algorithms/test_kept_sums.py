@@ -147,7 +147,7 @@ def test_kept_sums_come_back_from_a_file(months: Path, tmp_path: Path) -> None:
     assert isinstance(loaded, LinearRegression)
     assert loaded.kept_sums_ is not None
     assert loaded.kept_sums_ == model.kept_sums_
-    assert loaded.kept_sums_.to_bytes() == model.kept_sums_.to_bytes()  # type: ignore[union-attr]
+    assert loaded.kept_sums_.to_bytes() == model.kept_sums_.to_bytes()
     assert loaded.lineage_.items() >= model.lineage_.items()
     assert loaded.lineage_["files"] == 3
     next((tmp_path / "model").glob("sums-*")).write_bytes(b"{}")

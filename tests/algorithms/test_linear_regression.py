@@ -28,36 +28,6 @@ def close(found: Any, expected: Any, digits: float) -> bool:
     return bool((np.abs(found - expected) <= 10**-digits * np.abs(expected)).all())
 
 
-NORRIS = (-0.262323073774029, [1.00211681802045])
-LONGLEY = (
-    -3482258.63459582,
-    [
-        15.0618722713733,
-        -0.0358191792925910,
-        -2.02022980381683,
-        -1.03322686717359,
-        -0.0511041056535807,
-        1829.15146461355,
-    ],
-)
-
-
-@pytest.mark.parametrize(
-    ("name", "target", "certified", "digits"),
-    [("norris.csv", "y", NORRIS, 12), ("longley.csv", "y", LONGLEY, 9)],  # Longley's condition takes 5 of 15 digits
-)
-def test_certified_values_of_nist(
-    name: str, target: str, certified: tuple[float, list[float]], digits: int, engine: mr.Engine, datadir: Path
-) -> None:
-    model = LinearRegression().fit(mr.read_csv(datadir / name, target=target), engine=engine)
-    assert close([model.intercept_, *model.coef_], [certified[0], *certified[1]], digits)
-
-
-def test_residuals_are_those_that_nist_certifies(engine: mr.Engine, datadir: Path) -> None:
-    model = LinearRegression().fit(mr.read_csv(datadir / "longley.csv", target="y"), engine=engine)
-    assert close([model.sigma_, model.r2_], [304.854073561965, 0.995479004577296], 8)
-
-
 @pytest.mark.parametrize(("name", "target"), [("houses.csv", "price"), ("diabetes.csv", "progression")])
 @pytest.mark.parametrize("alpha", [0.0, 10.0])
 @pytest.mark.parametrize("fit_intercept", [True, False])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -14,35 +13,19 @@ import pytest
 import mapreduce as mr
 from algorithms.summary import Summary, SummaryStatistics
 from algorithms.sums import PowerSums
+from bench.accuracy import digits
+from data.certified import Univariate, univariate
 from tests.algorithms.conftest import Engines
 
 
-def alternating(base: str, low: str, high: str) -> list[str]:
-    """1001 numbers of which NIST certifies mean and deviation."""
-    return [base, *[low, high] * 500]
-
-
-@pytest.mark.parametrize(
-    ("values", "mean", "deviation"),
-    [
-        (["10000001", "10000003", "10000002"], 10000002.0, 1.0),
-        (alternating("1.2", "1.1", "1.3"), 1.2, 0.1),
-        (alternating("1000000.2", "1000000.1", "1000000.3"), 1000000.2, 0.1),
-        (alternating("10000000.2", "10000000.1", "10000000.3"), 10000000.2, 0.1),
-    ],
-    ids=["NumAcc1", "NumAcc2", "NumAcc3", "NumAcc4"],
-)
-def test_certified_values_of_nist(
-    values: list[str], mean: float, deviation: float, tmp_path: Path, run_cli: Callable[..., Any]
-) -> None:
-    (tmp_path / "values.csv").write_text("y\n" + "\n".join(values) + "\n")
-    found = mr.run(Summary(), mr.read_csv(tmp_path / "values.csv"), engine="inline", split_size="1KB").value["y"]
-    assert (found["count"], found["mean"], found["deviation"]) == (len(values), mean, deviation)
-    done = run_cli("fit", "summary", "values.csv", "--json", "--set", "quantiles=0.5", "--workers", 1)
-    assert done.rc == 0, done.err
-    told = json.loads(done.out)["columns"]["y"]
-    assert (told["mean"], told["deviation"], told["quantile"]) == (mean, deviation, {"0.5": mean})
-    assert (found["min"], found["max"]) == (float(min(values, key=float)), float(max(values, key=float)))
+@pytest.mark.parametrize("case", univariate(), ids=lambda case: str(case.table.name))
+def test_the_job_has_the_values_that_nist_certifies(case: Univariate, tmp_path: Path) -> None:
+    dataset = mr.read_csv(case.table.write_csv(tmp_path / "values.csv"))
+    found = mr.run(Summary(), dataset, engine="inline", split_size="1KB").value["y"]
+    values = [float(cell) for (cell,) in case.table.rows]
+    assert found["count"] == len(values)
+    assert min(digits(found["mean"], case.mean), digits(found["deviation"], case.deviation)) == 15
+    assert (found["min"], found["max"]) == (min(values), max(values))
 
 
 PROBABILITIES = [0.0, 0.01, 0.1, 0.25, 0.375, 0.5, 0.75, 0.999, 1.0]
