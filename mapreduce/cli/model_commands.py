@@ -272,7 +272,7 @@ def tell_model(name: str, estimator: Any, options: EngineOptions, summary: Any) 
         sys.stdout.write(json.dumps({**page, "summary": summary.to_json() if summary else None}) + "\n")
         return
     table = estimator.table() if hasattr(estimator, "table") else None
-    sys.stdout.write(value_text(figures) if table is None else table)
+    sys.stdout.write(value_text(figures) if table is None else table.rstrip("\n") + "\n")
     sys.stdout.flush()
     if not options.quiet:
         if options.output is not None:
