@@ -244,7 +244,7 @@ def _environment() -> dict[str, str]:
 def _last_words(process: subprocess.Popen[bytes], words: IO[bytes]) -> str:
     size = words.seek(0, os.SEEK_END)
     words.seek(max(0, size - LAST_WORDS_BYTES))
-    said = words.read().decode(errors="replace").strip()
-    if process.returncode == 255 and "ssh" in said.lower():
-        return said
+    said = words.read().decode(errors="replace").replace("\r\n", "\n").strip()  # ssh speaks as to a terminal
+    if said.endswith("No module named mapreduce"):
+        return f"{said}; install the package there"
     return said or f"it ended with exit code {process.returncode} and said nothing"
