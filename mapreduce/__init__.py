@@ -66,17 +66,16 @@ if TYPE_CHECKING:
         CountDistinct,
         Identity,
         Max,
-        Mean,
         Min,
         Monoid,
         Quantiles,
         Reducer,
         Streaming,
-        Sum,
         TopK,
     )
     from mapreduce.result import Result
     from mapreduce.settings import Settings
+    from mapreduce.sums import Mean, Sum
     from mapreduce.tracker.observer import Observer
     from mapreduce.vertical import beside
 
@@ -98,12 +97,13 @@ _WHERE = {
     "job": ("Chain", "Fold", "Job", "Named"),
     "kernels.slices": ("Slices",),
     "reducers": (
-        "Collect", "Count", "CountDistinct", "Identity", "Max", "Mean", "Min", "Monoid", "Quantiles", "Reducer",
-        "Streaming", "Sum", "TopK",
+        "Collect", "Count", "CountDistinct", "Identity", "Max", "Min", "Monoid", "Quantiles", "Reducer", "Streaming",
+        "TopK",
     ),
     "laws": ("Verdict", "check_job_laws", "check_laws"),
     "result": ("Result",),
     "settings": ("Settings",),
+    "sums": ("Mean", "Sum"),
     "tracker.observer": ("Observer",),
     "vertical": ("beside",),
 }  # fmt: skip

@@ -1,5 +1,5 @@
-"""Which reductions have a name? `Sum`, `Count`, `Min`, `Max`, `Mean`, `TopK`, `Collect`, `CountDistinct`, `Quantiles`,
-`Identity`.
+"""Which reductions have a name? `Count`, `Min`, `Max`, `TopK`, `Collect`, `CountDistinct`, `Quantiles`, `Identity`; and
+`Sum` and `Mean`, which are in sums.py.
 
 A named reducer needs no combiner of its own, and gives the same result whether pairs come one by one (row lane) or as
 Arrow columns (columnar lane). There are two families:
@@ -26,8 +26,6 @@ from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-INT64_MAX = 2**63 - 1
 
 
 class Reducer:
@@ -73,7 +71,11 @@ class Monoid(Reducer, ABC):
     # The columnar lane. A partial is `len(aggregates)` columns; two partials are merged column by column.
 
     aggregates: tuple[str, ...] = ()
-    """Arrow's hash aggregates that merge the partial's columns; () if this reducer has no columnar form."""
+    """How the partial's columns are merged: "sum", "min" or "max" for each; () if this reducer has no columnar form.
+    A sum of floats has two columns: what it is nearest to, and the rest (see exact_columns.py)."""
+
+    exact = False
+    """True: numbers are combined without any rounding, so that no bit depends on what is combined with what."""
 
     totals: tuple[str, ...] = ()
     """If the partial's columns are totals of the numbers themselves: which, "sum" or "count". They need no partials of
@@ -83,8 +85,8 @@ class Monoid(Reducer, ABC):
         """The partials of each value, column by column; None if the type of the values allows none."""
         return None
 
-    def split_partials(self, partials: Sequence[Any]) -> list[Sequence[Any]]:
-        """Partials of the row lane as columns of Python values."""
+    def split_partials(self, partials: Sequence[Any]) -> list[Sequence[Any]] | None:
+        """Partials of the row lane as columns of Python values; None if they don't fit in columns."""
         return [partials]
 
     def join_partials(self, columns: list[list[Any]]) -> list[Any]:
@@ -92,38 +94,12 @@ class Monoid(Reducer, ABC):
         return columns[0]
 
     def finish_columns(self, columns: list[pa.Array]) -> pa.Array:
+        """What partials mean."""
         return columns[0]
 
-
-class Sum(Monoid):
-    """The sum of a key's values: integers of any size, floats, or whatever has `+`."""
-
-    aggregates = ("sum",)
-    totals = ("sum",)
-
-    def first(self, value: Any) -> Any:
-        return int(value) if isinstance(value, bool) else value
-
-    def merge(self, a: Any, b: Any) -> Any:
-        if a is None or b is None:
-            return b if a is None else a
-        return a + b
-
-    def add_pairs(self, partials: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
-        # try is free when nothing raises, and most pairs meet a key that is there: 20 % faster than asking first.
-        # Not `+=`: it would add to a list or array of the user's in place.
-        for key, value in pairs:
-            try:
-                partials[key] = partials[key] + value
-            except KeyError:
-                partials[key] = value if value.__class__ is not bool else int(value)
-            except TypeError:
-                if value is not None and partials[key] is not None:
-                    raise
-                partials[key] = self.merge(partials[key], self.first(value))
-
-    def partial_columns(self, values: pa.Array) -> list[pa.Array] | None:
-        return numbers_of(values)
+    def finish_sums(self, columns: list[pa.Array], starts: Any) -> pa.Array:
+        """The same where a sum of floats has two columns and perhaps several rows; `starts`: where each begins."""
+        raise NotImplementedError
 
 
 class Count(Monoid):
@@ -192,53 +168,6 @@ class Max(_Extreme):
 
     def better(self, a: Any, b: Any) -> bool:
         return bool(a > b)
-
-
-class Mean(Monoid):
-    """The arithmetic mean of a key's numbers, as a float: sum and count travel, never a mean of means."""
-
-    aggregates = ("sum", "sum")
-    totals = ("sum", "count")
-
-    def first(self, value: Any) -> tuple[Any, int]:
-        return (0, 0) if value is None else (value, 1)
-
-    def merge(self, a: tuple[Any, int], b: tuple[Any, int]) -> tuple[Any, int]:
-        return (a[0] + b[0], a[1] + b[1])
-
-    def finish(self, partial: tuple[Any, int]) -> float | None:
-        total, count = partial
-        return total / count if count else None
-
-    def partial_columns(self, values: pa.Array) -> list[pa.Array] | None:
-        import numpy as np
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        sums = numbers_of(values)
-        if sums is None:
-            return None
-        if not values.null_count:
-            return [sums[0], pa.array(np.ones(len(values), np.int64))]
-        return [pc.fill_null(sums[0], 0), pc.cast(pc.is_valid(values), pa.int64())]
-
-    def split_partials(self, partials: Sequence[Any]) -> list[Sequence[Any]]:
-        return [[total for total, _ in partials], [count for _, count in partials]]
-
-    def join_partials(self, columns: list[list[Any]]) -> list[Any]:
-        return list(zip(*columns, strict=True))
-
-    def finish_columns(self, columns: list[pa.Array]) -> pa.Array:
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
-        total, count = columns
-        if pa.types.is_integer(total.type) and _largest(total) > 2**53:
-            # Python divides integers exactly rounded; a cast to float first would round twice.
-            pairs = zip(total.to_pylist(), count.to_pylist(), strict=True)
-            return pa.array([t / n if n else None for t, n in pairs], pa.float64())
-        known = pc.if_else(pc.equal(count, 0), None, count)
-        return pc.divide(pc.cast(total, pa.float64()), pc.cast(known, pa.float64()))
 
 
 class TopK(Monoid):
@@ -355,29 +284,3 @@ def _interpolate(at: Callable[[int], float], position: float) -> float:
     low = math.floor(position)
     weight = position - low
     return at(low) if weight == 0 else at(low) + weight * (at(low + 1) - at(low))
-
-
-def numbers_of(values: pa.Array) -> list[pa.Array] | None:
-    """Values as int64 or float64, whichever holds them; None for other types."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    kind = values.type
-    if pa.types.is_boolean(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
-        return [values if kind == pa.int64() else pc.cast(values, pa.int64())]
-    if pa.types.is_floating(kind):
-        return [values if kind == pa.float64() else pc.cast(values, pa.float64())]
-    return None
-
-
-def _largest(values: pa.Array) -> int:
-    """The largest magnitude in an integer column; 0 if it has no values."""
-    import pyarrow.compute as pc
-
-    ends = pc.min_max(values).as_py()
-    return 0 if ends["min"] is None else max(-ends["min"], ends["max"])
-
-
-def sums_fit(values: pa.Array, rows: int) -> bool:
-    """True if no sum of `rows` of these integers can leave int64 (Arrow's sums wrap around in silence)."""
-    return _largest(values) * rows <= INT64_MAX

@@ -14,9 +14,11 @@ from mapreduce.dataflow import arrow_start
 from mapreduce.dataflow.batches import KEY, ColumnBatch, plain_column
 from mapreduce.dataflow.column_order import sort_indices
 from mapreduce.dataflow.combine import PartitionBatch
+from mapreduce.dataflow.group_columns import group_columns
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.errors import JobError
-from mapreduce.reducers import Monoid, numbers_of, sums_fit
+from mapreduce.reducers import Monoid
+from mapreduce.sums import numbers_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -232,10 +234,12 @@ class TotalsBuffer:
         import pyarrow as pa
 
         assert self.totals is not None
+        distinct = self.totals.distinct
         keys, sums, counts = self.totals.take()
-        columns = [sums if total == "sum" else counts for total in self.reducer.totals]
+        columns = [column for total in self.reducer.totals for column in (sums if total == "sum" else [counts])]
         names = [KEY, *(f"value{number}" for number in range(len(columns)))]
-        return partitioned(pa.RecordBatch.from_arrays([keys, *columns], names=names), self.partitioner, unique=True)
+        table = pa.RecordBatch.from_arrays([keys, *columns], names=names)
+        return partitioned(table, self.partitioner, unique=len(keys) == distinct)
 
 
 def partitioned(table: pa.RecordBatch, partitioner: Partitioner, *, unique: bool = False) -> Iterator[PartitionBatch]:
@@ -263,9 +267,8 @@ def table_of_partials(partials: dict[Any, Any], reducer: Monoid) -> pa.RecordBat
     """A dictionary of partials as columns; None where their types allow none."""
     import pyarrow as pa
 
-    columns = [plain_column(list(partials))]
-    if columns[0] is not None:
-        columns += [plain_column(values) for values in reducer.split_partials(list(partials.values()))]
+    split = reducer.split_partials(list(partials.values()))
+    columns = [None] if split is None else [plain_column(list(partials)), *map(plain_column, split)]
     if None in columns:
         return None
     names = [KEY, *(f"value{number}" for number in range(len(columns) - 1))]
@@ -278,64 +281,3 @@ def concat(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
     import pyarrow as pa
 
     return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
-
-
-def group_columns(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.RecordBatch | None:
-    """Equal keys grouped, their partial columns merged by `aggregates`, in order of row; sorted by key.
-
-    None if a sum of integers would leave int64: the caller keeps the rows as they are, and the reduce goes by row.
-    """
-    import pyarrow as pa
-
-    columns = batch.columns
-    for column, how in zip(columns[1:], aggregates, strict=True):
-        if how == "sum" and pa.types.is_integer(column.type) and not sums_fit(column, len(column)):
-            return None
-    order = sort_indices(columns[0])
-    if order is not None:
-        batch = batch.take(order)
-    starts = _starts_of_groups(batch.column(0))
-    if len(starts) == len(batch):
-        return batch
-    return _merged_runs(batch, starts, aggregates)
-
-
-def _starts_of_groups(keys: pa.Array) -> Any:
-    """Of sorted keys, the rows at which another key begins."""
-    import numpy as np
-    import pyarrow.compute as pc
-
-    if len(keys) < 2:
-        return np.zeros(len(keys), np.int64)
-    changes = pc.not_equal(keys.slice(1), keys.slice(0, len(keys) - 1)).to_numpy(zero_copy_only=False)
-    if keys.type == "double":
-        changes &= ~np.isnan(keys.to_numpy()[1:])  # NaN is one key, and stands last
-        last = np.isnan(keys.to_numpy())
-        changes |= np.concatenate([last[1:] & ~last[:-1]])
-    return np.concatenate([[0], np.flatnonzero(changes) + 1])
-
-
-_REDUCEAT = {"sum": "add", "min": "fmin", "max": "fmax"}
-
-
-def _merged_runs(batch: pa.RecordBatch, starts: Any, aggregates: tuple[str, ...]) -> pa.RecordBatch:
-    """Rows of equal keys, which stand side by side, merged into one each."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    keys, *columns = batch.columns
-    merged = [keys.take(pa.array(starts))]
-    for column, how in zip(columns, aggregates, strict=True):
-        if column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-            groups = np.repeat(np.arange(len(starts)), np.diff(np.append(starts, len(batch))))
-            table = pa.table({"group": groups, "value": column}).group_by("group", use_threads=False)
-            merged.append(_one(pc.cast(table.aggregate([("value", how)]).column(f"value_{how}"), column.type)))
-        else:
-            reduce = getattr(np, _REDUCEAT[how])
-            merged.append(pa.array(reduce.reduceat(column.to_numpy(), starts), column.type))
-    return pa.RecordBatch.from_arrays(merged, names=batch.schema.names)
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -43,7 +43,8 @@ def merge_batches(runs: Sequence[Run]) -> Iterator[Batch]:
 
 
 def merge_partials(runs: Sequence[Run], reducer: Monoid) -> Iterator[Batch]:
-    """Each key once, in order, with its partials of all runs merged in order of run."""
+    """Each key once, in order, with its partials of all runs merged in order of run. A sum of floats that two columns
+    can't hold has further rows, behind its key's first and in the same batch."""
     lane = _Partials(reducer)
     for window in _windows([_Cursor(run, lane.rows_of) for run in runs]):
         yield lane.merged_window(window)
@@ -180,7 +181,7 @@ class _Partials:
     def merged(self, pieces: list[Batch]) -> Batch:
         columns = [piece for piece in pieces if isinstance(piece, ColumnBatch)]
         if columns and len(columns) == len(pieces) and _same_types(columns):
-            from mapreduce.dataflow.combine_columns import group_columns
+            from mapreduce.dataflow.group_columns import group_columns
 
             grouped = group_columns(_concat_columns(columns).table, self.reducer.aggregates)
             if grouped is not None:

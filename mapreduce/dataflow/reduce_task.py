@@ -103,10 +103,20 @@ def _write_partials(attempt: Attempt, monoid: Monoid, runs: Sequence[Run], write
         attempt.monitor.check()
         attempt.monitor.records_in += len(batch)
         if isinstance(batch, ColumnBatch):
-            keys, *columns = batch.table.columns
-            writer.write_columns(keys, monoid.finish_columns(columns))
+            writer.write_columns(*finished(batch, monoid))
         else:
             writer.write_pairs(zip(batch.keys, map(monoid.finish, batch.values), strict=True))
+
+
+def finished(batch: ColumnBatch, monoid: Monoid) -> tuple[Any, Any]:
+    """Keys and what their partials mean. Rows of one key stand side by side."""
+    keys, *columns = batch.table.columns
+    if len(columns) == len(monoid.aggregates):
+        return keys, monoid.finish_columns(columns)
+    from mapreduce.dataflow.group_columns import starts_of_keys
+
+    starts = starts_of_keys(keys)
+    return keys if len(starts) == len(keys) else keys.take(starts), monoid.finish_sums(columns, starts)
 
 
 def _write_passed(attempt: Attempt, reduction: Reduction, runs: Sequence[Run], writer: PartWriter) -> None:

@@ -16,7 +16,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "number_ints": "LqqQLLiL",
         "move_ints": "QqQq",
         "number_strings": "BqiqqQLBi",
-        "add_floats": "iDqDL",
+        "add_floats": "iDqDiD",
         "add_ints": "iLqLL",
         **_STRING_TABLE,
     },

@@ -1,4 +1,4 @@
-"""What is the sum of values by key? Sums are added in row order, so they equal a sequential loop bit for bit.
+"""What is the exact sum of values by key?
 
 Keys are int64 or strings, values int64 or float64. The compiled path numbers keys in a hash table of its own; the
 library path lets pyarrow encode each block and keeps a dictionary.
@@ -22,10 +22,14 @@ _LARGEST_INT = (1 << 63) - 1
 
 
 class GroupTotals(NamedTuple):
-    """Distinct keys in order of first occurrence, the sum and the number of each one's values."""
+    """Distinct keys in order of first occurrence, the sum and the number of each one's values.
+
+    Sums of floats are two columns (exact_totals.py). A key whose sum two floats can't hold has further rows at the end,
+    which count no values.
+    """
 
     keys: pa.Array
-    sums: pa.Array
+    sums: list[pa.Array]
     counts: pa.Array
 
 
@@ -44,7 +48,7 @@ class GroupSums:
         self._kernels = kernels_of("groups", compile=compile)
         self._types: Any = None
         self._numbers: Any = None  # _IntNumbers, _StringNumbers or _Dictionary
-        self._totals: Any = None  # _CompiledTotals or _NumpyTotals
+        self._totals: Any = None  # _CompiledInts, _NumpyInts or _Floats
 
     def add(self, keys: Any, values: Any) -> int:
         """Add a block (pyarrow or numpy arrays, without nulls). Returns how many rows were added: fewer than given
@@ -70,10 +74,13 @@ class GroupSums:
         self._types = keys.type, values.type
         kernels, integral = self._kernels, values.type == pa.int64()
         if kernels is None:
-            self._numbers, self._totals = _Dictionary(keys.type), _NumpyTotals(integral=integral)
+            self._numbers = _Dictionary(keys.type)
         else:
             self._numbers = _IntNumbers(kernels) if keys.type == pa.int64() else _StringNumbers(kernels)
-            self._totals = _CompiledTotals(kernels, integral=integral)
+        if not integral:
+            self._totals = _Floats(kernels)
+        else:
+            self._totals = _NumpyInts() if kernels is None else _CompiledInts(kernels)
 
     @property
     def distinct(self) -> int:
@@ -82,8 +89,8 @@ class GroupSums:
 
     @property
     def bytes(self) -> int:
-        """Memory that keys and sums need: what a caller holds against its bound. It depends on the keys alone."""
-        return 0 if self._numbers is None else self._numbers.bytes + 16 * self._numbers.distinct
+        """Memory that keys and sums need: what a caller holds against its bound. It depends on what was added alone."""
+        return 0 if self._numbers is None else self._numbers.bytes + self._totals.bytes_of(self._numbers.distinct)
 
     @property
     def held_bytes(self) -> int:
@@ -96,12 +103,10 @@ class GroupSums:
         import pyarrow as pa
 
         if self._numbers is None or self._totals is None:
-            return GroupTotals(pa.nulls(0), pa.nulls(0), pa.array([], pa.int64()))
-        sums, counts = self._totals.take(self._numbers.distinct)
-        totals = self._numbers.take(), pa.array(sums), pa.array(counts)
-        if len(counts) and not counts.all():  # keys of rows behind an overflow
-            return GroupTotals(*(column.filter(pa.array(counts > 0)) for column in totals))
-        return GroupTotals(*totals)
+            return GroupTotals(pa.nulls(0), [pa.nulls(0)], pa.array([], pa.int64()))
+        distinct = self._numbers.distinct
+        totals: GroupTotals = self._totals.take(self._numbers.take(), distinct)
+        return totals
 
 
 def _as_arrow(values: Any) -> pa.Array:
@@ -219,10 +224,9 @@ class _StringNumbers:
         return self._strings.take()[0]
 
 
-class _CompiledTotals:
-    def __init__(self, kernels: Kernels, *, integral: bool) -> None:
-        self._integral = integral
-        self._kernel = kernels["add_ints" if integral else "add_floats"]
+class _CompiledInts:
+    def __init__(self, kernels: Kernels) -> None:
+        self._kernel = kernels["add_ints"]
         self._room = _FIRST_SLOTS
         self._sums, self._counts = Area(8 * self._room), Area(8 * self._room)
 
@@ -236,16 +240,67 @@ class _CompiledTotals:
         address = values.buffers()[1].address + 8 * values.offset
         return self._kernel(numbers.address, address, len(values), self._sums.address, self._counts.address)
 
+    def bytes_of(self, distinct: int) -> int:
+        return 16 * distinct
+
     @property
     def held_bytes(self) -> int:
         return self._sums.size + self._counts.size
 
-    def take(self, distinct: int) -> tuple[Any, Any]:
-        sums = self._sums.int64s(distinct) if self._integral else self._sums.float64s(distinct)
-        taken = sums.copy(), self._counts.int64s(distinct).copy()
+    def take(self, keys: pa.Array, distinct: int) -> GroupTotals:
+        sums, counts = self._sums.int64s(distinct).copy(), self._counts.int64s(distinct).copy()
         self._sums.clear(8 * distinct)
         self._counts.clear(8 * distinct)
-        return taken
+        return _counted(keys, sums, counts)
+
+
+def _counted(keys: pa.Array, sums: Any, counts: Any) -> GroupTotals:
+    """Without keys of rows behind an overflow."""
+    import pyarrow as pa
+
+    totals = keys, pa.array(sums), pa.array(counts)
+    if not counts.all():
+        totals = tuple(column.filter(pa.array(counts > 0)) for column in totals)
+    return GroupTotals(totals[0], [totals[1]], totals[2])
+
+
+# --- floats, on both paths
+
+
+class _Floats:
+    """All rows of a block can always be added."""
+
+    def __init__(self, kernels: Kernels | None) -> None:
+        from mapreduce.kernels.exact_totals import ExactTotals
+
+        self._totals = ExactTotals(kernels)
+        self.bytes_of = self._totals.bytes_of
+
+    def add(self, numbers: Any, values: pa.Array, distinct: int) -> int:
+        if isinstance(numbers, Area):
+            address = values.buffers()[1].address + 8 * values.offset
+            self._totals.add_at(numbers.address, address, len(values), distinct)
+        else:
+            self._totals.add(numbers, values.to_numpy(), distinct)
+        return len(values)
+
+    @property
+    def held_bytes(self) -> int:
+        return self._totals.held_bytes
+
+    def take(self, keys: pa.Array, distinct: int) -> GroupTotals:
+        import pyarrow as pa
+
+        sums = self._totals.take(distinct)
+        totals = GroupTotals(keys, [pa.array(sums.high), pa.array(sums.low)], pa.array(sums.counts))
+        if not len(sums.more_of):
+            return totals
+        more = [pa.array(sums.more_high), pa.array(sums.more_low)]
+        return GroupTotals(
+            pa.concat_arrays([keys, keys.take(pa.array(sums.more_of))]),
+            [pa.concat_arrays(both) for both in zip(totals.sums, more, strict=True)],
+            pa.concat_arrays([totals.counts, pa.repeat(pa.scalar(0, pa.int64()), len(sums.more_of))]),
+        )
 
 
 # --- the library path
@@ -284,23 +339,21 @@ class _Dictionary:
         return pa.array(known.keys(), self._kind, size=len(known))
 
 
-class _NumpyTotals:
-    def __init__(self, *, integral: bool) -> None:
+class _NumpyInts:
+    def __init__(self) -> None:
         import numpy as np
 
-        self._integral = integral
-        self._sums = np.zeros(0, np.int64 if integral else np.float64)
-        self._counts = np.zeros(0, np.int64)
+        self._sums, self._counts = np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def add(self, numbers: Any, values: pa.Array, distinct: int) -> int:
         import numpy as np
 
         more = distinct - len(self._sums)
-        self._sums = np.concatenate([self._sums, np.zeros(more, self._sums.dtype)])
+        self._sums = np.concatenate([self._sums, np.zeros(more, np.int64)])
         self._counts = np.concatenate([self._counts, np.zeros(more, np.int64)])
         given = values.to_numpy()
-        rows = self._rows_that_fit(numbers, given) if self._integral else len(given)
-        np.add.at(self._sums, numbers[:rows], given[:rows])  # unbuffered: row by row
+        rows = self._rows_that_fit(numbers, given)
+        np.add.at(self._sums, numbers[:rows], given[:rows])
         np.add.at(self._counts, numbers[:rows], 1)
         return rows
 
@@ -317,11 +370,14 @@ class _NumpyTotals:
                 return row
         return len(values)
 
+    def bytes_of(self, distinct: int) -> int:
+        return 16 * distinct
+
     @property
     def held_bytes(self) -> int:
         return int(self._sums.nbytes + self._counts.nbytes)
 
-    def take(self, distinct: int) -> tuple[Any, Any]:
-        taken = self._sums[:distinct], self._counts[:distinct]
+    def take(self, keys: pa.Array, distinct: int) -> GroupTotals:
+        sums, counts = self._sums[:distinct], self._counts[:distinct]
         self._sums, self._counts = self._sums[:0], self._counts[:0]
-        return taken
+        return _counted(keys, sums, counts)

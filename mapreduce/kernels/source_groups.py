@@ -1,7 +1,7 @@
-"""How are sums by key added at memory speed, in row order?
+"""How are exact sums by key added at memory speed?
 
-First each row's key gets its number, in order of first occurrence; then sums[number] += value, row by row, which is
-what a sequential loop over the rows does, to the last bit. Strings use the table of source_words.py; integers have
+First each row's key gets its number, in order of first occurrence; then its value is added to that number's sum, of
+floats as exact_totals.py tells. Strings use the table of source_words.py; integers have
 slots of 2 x uint64: key | number + 1. Keys are looked up in batches: the slots of a batch are all asked for before
 the first is looked at, because they are rarely in the cache.
 """
@@ -43,6 +43,9 @@ __all__ = [
 ]
 
 BATCH = 32
+AHEAD = 16  # rows between asking for a sum and adding to it
+HUGE = 2.0**960
+ENTRY = 3
 
 
 @inlined
@@ -132,11 +135,42 @@ def number_strings(data, size, offsets, pos, n, table, state, arena, numbers):
     return n
 
 
-def add_floats(numbers, values, n, sums, counts):
+def add_floats(numbers, values, n, totals, lost_of, lost):
+    """Add values exactly; totals has three floats a group: high, low, number of values (see exact_totals.py).
+
+    Returns how many values were put in `lost`, with the number of their group: what two floats can't hold, and what is
+    HUGE.
+    """
+    count = 0
     for i in range(n):
-        sums[numbers[i]] += values[i]
-        counts[numbers[i]] += 1
-    return n
+        if i + AHEAD < n:
+            prefetch(totals, ENTRY * np.int64(numbers[i + AHEAD]))
+        at = ENTRY * np.int64(numbers[i])
+        value = values[i]
+        totals[at + 2] += 1.0
+        if not abs(value) < HUGE:
+            if value - value == 0.0:
+                lost_of[count] = numbers[i]
+                lost[count] = value
+                count += 1
+            else:  # infinity or NaN
+                totals[at] += value
+            continue
+        old = totals[at]
+        high = old + value
+        t = high - old
+        rest = (old - (high - t)) + (value - t)
+        totals[at] = high
+        old = totals[at + 1]
+        low = old + rest
+        t = low - old
+        rest = (old - (low - t)) + (rest - t)
+        totals[at + 1] = low
+        if rest != 0.0 and rest == rest:  # NaN: the sum is infinite, or none
+            lost_of[count] = numbers[i]
+            lost[count] = rest
+            count += 1
+    return count
 
 
 def add_ints(numbers, values, n, sums, counts):

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mapreduce.dataflow.results import FailureKind
+from mapreduce.exact_sums import __file__ as SUMS
 from mapreduce.formats.csv_cuts import __file__ as OURS
-from mapreduce.reducers import Sum
-from mapreduce.reducers import __file__ as REDUCERS
+from mapreduce.sums import Sum
 from mapreduce.workers.failures import describe
 
 
@@ -44,7 +44,7 @@ CASES: dict[str, tuple[Callable[[], Any], FailureKind]] = {
     "a job": (compiled("/home/me/job.py", "def call(): {}['a']"), FailureKind.USER),
     "a job that is installed": (compiled("/x/site-packages/mine/job.py", "def call(): {}['a']"), FailureKind.USER),
     "a job at a prompt": (compiled("<stdin>", "def call(): {}['a']"), FailureKind.USER),
-    "values that do not add up": (compiled(REDUCERS, "def call(): 1 + 'a'"), FailureKind.USER),
+    "values that do not add up": (compiled(SUMS, "def call(): 1 + 'a'"), FailureKind.USER),
 }
 
 
