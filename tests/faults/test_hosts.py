@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.faults.killed_hosts import killed_at
-from tests.hosts.cluster import PORT, SSH, TASKS, Cluster, Run
+from tests.hosts.cluster import LINES, PORT, SSH, TASKS, Cluster, Run
 from tests.hosts.fixture import hosts, network_of_hosts
 from tests.hosts.network import Network, wait_until
 
@@ -54,6 +55,8 @@ def cut_what_it_hears(hosts: Network) -> None:
         if host.name != "a":
             host.cut_outgoing(hosts["a"])
 
+
+SHORT_SECONDS = 2.0
 
 IN_MAPS = [kill_agent, cut, cut_what_it_says]
 WITH_OUTPUTS = [power_off, cut_what_it_hears]
@@ -145,6 +148,23 @@ def test_a_partition_heals(cluster: Cluster) -> None:
     wait_until("it has joined again", lambda: run.told().count("host a joined") == 2)
     cluster.open_gate("reduce")
     cluster.expect_same(run)
+
+
+@apart
+def test_a_short_cut_ends_no_session(cluster: Cluster) -> None:
+    """Two seconds are less than the silence after which a host is given up (as it is: 5 s): TCP sends again what was
+    lost, the agent stays who it is, and nothing runs twice."""
+    cluster.quick.clear()
+    cluster.close_gate("map", "a")
+    run = begun(cluster, "map")
+    cluster.hosts["a"].cut()
+    cluster.open_gate("map")
+    time.sleep(SHORT_SECONDS)
+    cluster.hosts["a"].mend()
+    cluster.open_gate("map", "a")
+    cluster.expect_same(run)
+    assert run.told().count("host a joined") == 1
+    assert cluster.begun("map").total() == LINES
 
 
 @apart
