@@ -111,6 +111,6 @@ def test_links_lead_somewhere() -> None:
     broken = []
     for document in [root / "README.md", *DOCS.rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text(encoding="utf-8")):
-            if "://" not in target and not (document.parent / target).exists():
+            if "://" not in target and not (document.parent / target.strip()).exists():
                 broken.append(f"{document.name}: {target}")
     assert broken == []
