@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+class InexactError(BaseException):
+    """A value that is not combined exactly. Not an Exception: it is no fault of the job's."""
+
+
 class Reducer:
     """Base of the named reducers. As a class attribute `reduce = mr.Sum()` it serves a job; it is not called."""
 
@@ -59,6 +63,11 @@ class Monoid(Reducer, ABC):
     def finish(self, partial: Any) -> Any:
         return partial
 
+    def exactly(self) -> Monoid | None:
+        """This reducer where no bit of its results depends on what is combined with what; None if it can't promise
+        that. What it gives may raise InexactError at a value for which it can't."""
+        return None
+
     def add_pairs(self, partials: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
         """Add pairs to a dictionary of partials: the inner loop of the row lane."""
         first, add = self.first, self.add
@@ -73,9 +82,6 @@ class Monoid(Reducer, ABC):
     aggregates: tuple[str, ...] = ()
     """How the partial's columns are merged: "sum", "min" or "max" for each; () if this reducer has no columnar form.
     A sum of floats has two columns: what it is nearest to, and the rest (see exact_columns.py)."""
-
-    exact = False
-    """True: numbers are combined without any rounding, so that no bit depends on what is combined with what."""
 
     totals: tuple[str, ...] = ()
     """If the partial's columns are totals of the numbers themselves: which, "sum" or "count". They need no partials of
@@ -113,6 +119,9 @@ class Count(Monoid):
 
     def merge(self, a: int, b: int) -> int:
         return a + b
+
+    def exactly(self) -> Monoid:
+        return self
 
     def add_pairs(self, partials: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> None:
         for key, _ in pairs:

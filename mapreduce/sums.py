@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.exact_sums import Other, expansion_of, lift, mean_of, plus, value_of
-from mapreduce.reducers import Monoid
+from mapreduce.reducers import InexactError, Monoid
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,10 +27,12 @@ class Sum(Monoid):
 
     aggregates = ("sum",)
     totals = ("sum",)
-    exact = True
 
     def first(self, value: Any) -> Any:
         return lift(value)
+
+    def exactly(self) -> Monoid:
+        return _ExactSum()
 
     def merge(self, a: Any, b: Any) -> Any:
         return plus(a, b)
@@ -52,7 +54,7 @@ class Sum(Monoid):
                         except KeyError:
                             floats[key] = [value]
                     else:
-                        partials[key] = plus(partials.get(key), lift(value))
+                        partials[key] = self.merge(partials.get(key), self.first(value))
                     continue
                 last = value
             try:
@@ -60,7 +62,7 @@ class Sum(Monoid):
             except KeyError:
                 partials[key] = value
             except TypeError:
-                partials[key] = plus(partials[key], value)
+                partials[key] = self.merge(partials[key], value)
         for key, values in floats.items():
             partials[key] = _plus_floats(partials.get(key), values)
 
@@ -86,10 +88,12 @@ class Mean(Monoid):
 
     aggregates = ("sum", "sum")
     totals = ("sum", "count")
-    exact = True
 
     def first(self, value: Any) -> tuple[Any, int]:
         return (0, 0) if value is None else (lift(value), 1)
+
+    def exactly(self) -> Monoid:
+        return _ExactMean()
 
     def merge(self, a: tuple[Any, int], b: tuple[Any, int]) -> tuple[Any, int]:
         return (plus(a[0], b[0]), a[1] + b[1])
@@ -151,6 +155,35 @@ class Mean(Monoid):
 
         high, low, counts = columns
         return mean_of(high, low, counts, starts)
+
+
+def _check_number(total: Any) -> None:
+    if type(total) is Other:
+        raise InexactError(f"{type(total.value).__name__} is added by its own +")
+
+
+class _ExactSum(Sum):
+    def first(self, value: Any) -> Any:
+        total = lift(value)
+        _check_number(total)
+        return total
+
+    def merge(self, a: Any, b: Any) -> Any:
+        _check_number(a)
+        _check_number(b)
+        return plus(a, b)
+
+
+class _ExactMean(Mean):
+    def first(self, value: Any) -> tuple[Any, int]:
+        partial = super().first(value)
+        _check_number(partial[0])
+        return partial
+
+    def merge(self, a: tuple[Any, int], b: tuple[Any, int]) -> tuple[Any, int]:
+        _check_number(a[0])
+        _check_number(b[0])
+        return super().merge(a, b)
 
 
 def _plus_floats(total: Any, values: list[float]) -> Any:

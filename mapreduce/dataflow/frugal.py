@@ -3,10 +3,12 @@
 After an attempt had too little memory the next one is frugal. It has its worker alone, and first gives back whatever
 memory lies unused there. That never changes the answer.
 
-Smaller buffers may: they cut the pairs into other runs, and where runs are combined, sums of floats round differently.
-So only a task whose pairs are never combined, and lie in one buffer, gets them: then smaller runs hold the same pairs
-in the same order, and merges of fewer runs at a time give them in the same order. Blocks stay as they are: a fold's
-partials are sums of blocks, formats may infer types by block, and 1 MiB of input is not what fills a worker.
+Smaller buffers may: they cut the pairs into other runs, and where runs are combined, results may round differently. So
+only a task whose pairs lie in one buffer, and are never combined or combined exactly, gets them: then smaller runs hold
+the same pairs in the same order, and merges of fewer runs at a time give them in the same order. Sums are exact for
+numbers, which is known only when the values are seen: at one that is none (a matrix, say) such an attempt begins anew,
+with whole buffers. Blocks stay as they are: a fold's partials are sums of blocks, formats may infer types by block, and
+1 MiB of input is not what fills a worker.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from mapreduce.dataflow.attempt import Attempt, ReduceSpec, body_of
 from mapreduce.dataflow.package import RESERVED_BYTES
 from mapreduce.dataflow.results import Output
 from mapreduce.job import Fold
+from mapreduce.reducers import InexactError, Monoid
 
 SHARE = 4
 """A frugal attempt's buffers are so many times smaller: what grew by a quarter of the worker's memory beyond what was
@@ -38,11 +41,32 @@ class Frugal:
     def run(self, attempt: Attempt) -> Output:
         """The other spec's body."""
         give_back_memory()
-        if may_shrink(attempt, self.spec):
-            settings = attempt.context.settings
-            short = RESERVED_BYTES + max(0, settings.memory_bytes - RESERVED_BYTES) // SHARE
-            attempt.context = replace(attempt.context, settings=replace(settings, memory_bytes=max(LEAST_BYTES, short)))
-        return body_of(self.spec)(attempt, self.spec)
+        if not may_shrink(attempt, self.spec):
+            return body_of(self.spec)(attempt, self.spec)
+        job, context = attempt.job, attempt.context
+        if isinstance(job.reduce, Monoid):
+            job.reduce = job.reduce.exactly()
+        short = RESERVED_BYTES + max(0, context.settings.memory_bytes - RESERVED_BYTES) // SHARE
+        settings = replace(context.settings, memory_bytes=max(LEAST_BYTES, short))
+        attempt.context = replace(context, settings=settings)
+        try:
+            return body_of(self.spec)(attempt, self.spec)
+        except InexactError:
+            attempt.context = context
+            return self._run_anew(attempt)
+
+    def _run_anew(self, attempt: Attempt) -> Output:
+        """With a job that has seen nothing yet. What it counts is the attempt's."""
+        given, attempt.job = attempt.job, attempt.context.fresh_job()
+        monitor = attempt.monitor
+        monitor.bytes_in = monitor.records_in = monitor.records_out = monitor.spills = 0
+        give_back_memory()
+        attempt.job.setup()
+        try:
+            return body_of(self.spec)(attempt, self.spec)
+        finally:
+            attempt.job.teardown()
+            given._counters = attempt.job._counters
 
 
 LEAST_BYTES = 128 * 10**6  # what settings accept
@@ -62,7 +86,9 @@ def may_shrink(attempt: Attempt, spec: Any) -> bool:
     from mapreduce.dataflow.reduction import reduction_of
 
     reduction = reduction_of(job)
-    return reduction.monoid is None and reduction.combine is None and not reduction.drops_repeats
+    if reduction.monoid is not None:
+        return reduction.monoid.exactly() is not None
+    return reduction.combine is None and not reduction.drops_repeats
 
 
 def give_back_memory() -> None:
