@@ -1,10 +1,10 @@
-"""Do the questions about the tracker alone give their tables?"""
+"""Do the questions that no peer answers give their tables?"""
 
 from __future__ import annotations
 
 import pytest
 
-from bench import simulate_osdi, tracker_time
+from bench import segment_reads, simulate_osdi, tracker_time
 
 
 def test_tracker_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -25,3 +25,9 @@ def test_osdi_sort(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ratios["osdi-sort"] == 1.0
     assert 1.3 < ratios["osdi-sort-no-backups"] < 1.6
     assert 1.0 <= ratios["osdi-sort-killed"] < 1.15
+
+
+def test_segment_reads() -> None:
+    rows = [line.split("|") for line in segment_reads.table(1).splitlines()]
+    assert [row[1].strip() for row in rows[4:]] == list(segment_reads.STORES)
+    assert all(float(row[2]) > 0 for row in rows[4:])
