@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from mapreduce.kernels.slices import Slices
 
+MOST_TENS = 22
+"""10^22 is the greatest power of ten that a float holds."""
+
 Place = Callable[[int], str]
 """Where a row of a block stands, for a person."""
 
@@ -70,9 +73,31 @@ def _float64(batch: pa.RecordBatch, name: str, place: Place | None) -> pa.Array:
         return column
     if not is_numeric(str(column.type)):
         raise InputError(f"column {name!r} is of type {column.type}, not numeric; encode it as numbers")
+    return _as_floats(column)
+
+
+def _as_floats(column: pa.Array) -> pa.Array:
+    """A column of numbers, none of them null, as the nearest floats."""
+    import pyarrow as pa
+
     if pa.types.is_boolean(column.type):  # Arrow casts truth values to integers only
         column = column.cast(pa.uint8())
+    if pa.types.is_decimal(column.type):  # Arrow's own floats of decimals are often next to the nearest
+        return pa.array(_floats_of_decimals(column))
     return column.cast(pa.float64(), safe=False)
+
+
+def _floats_of_decimals(column: pa.Array) -> np.ndarray[Any, Any]:
+    """A quotient of two floats is the nearest, where both are whole numbers that floats hold."""
+    import numpy as np
+    import pyarrow as pa
+
+    if len(column) and pa.types.is_decimal128(column.type) and 0 <= column.type.scale <= MOST_TENS:
+        words = np.frombuffer(column.buffers()[1], np.int64).reshape(-1, 2)[column.offset : column.offset + len(column)]
+        low, high = words[:, 0], words[:, 1]
+        if ((high == low >> 63) & (low >= -(1 << 53)) & (low <= 1 << 53)).all():
+            return low.astype(np.float64) / float(10**column.type.scale)
+    return np.array([float(value) for value in column.to_pylist()], np.float64)
 
 
 def class_values(
@@ -102,7 +127,7 @@ def class_values(
             raise InputError(
                 f"{place(0)}: column {name!r} holds integers of more than 64 bits; write it as text"
             ) from None
-    values = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    values = _as_floats(column).to_numpy(zero_copy_only=False)
     check_class_numbers(values, name, place, role)
     return _read_only(values)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import random
 
 import numpy as np
 import pyarrow as pa
@@ -106,3 +107,17 @@ def test_block_without_target_or_features_says_so() -> None:
         _ = block.X
     with pytest.raises(InputError, match="did you mean 'name'"):
         block["nam"]
+
+
+@pytest.mark.parametrize(("digits", "scale"), [(15, 1), (15, 6), (16, 22), (30, 3), (38, 16), (60, 25)])
+def test_decimals_become_the_nearest_floats(digits: int, scale: int) -> None:
+    """Arrow's own cast makes 0.30000000000000004 of 0.3."""
+    draw = random.Random(scale)
+    whole = [0, 1, -1, 3, 1 << 53, -(1 << 53), (1 << 53) + 1, *(draw.randrange(-(10**15), 10**15) for _ in range(500))]
+    whole += [10 ** (digits - 1) + draw.randrange(10 ** (digits - 1)) for _ in range(20 if digits > 15 else 0)]
+    context = decimal.Context(prec=80)
+    values = [context.scaleb(decimal.Decimal(number), -scale) for number in whole]
+    kind = pa.decimal128(38, scale) if digits <= 38 else pa.decimal256(70, scale)
+    batch = pa.RecordBatch.from_pydict({"x": pa.array(values, kind)}).slice(1)
+    found = numeric_matrix(batch, ["x"])[:, 0].tolist()
+    assert found == [float(value) for value in values[1:]]
