@@ -344,7 +344,9 @@ class CachedFormat(Format):
 
     def with_categories(self) -> Self:
         """What is kept as X may have been other columns."""
-        raise UsageError("a cached dataset reads no more columns; say with_categories() before engine.cache")
+        if self.inner.with_categories() != self.inner:
+            raise UsageError("a cached dataset reads no more columns; say with_categories() before engine.cache")
+        return self
 
     def plan_extents(self, file: InputFile, split_bytes: int) -> list[Extent]:
         return self.inner.plan_extents(file, split_bytes)
