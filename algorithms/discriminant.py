@@ -31,6 +31,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
 from algorithms.naive_bayes import by_class
+from algorithms.products import product
 from algorithms.rows import Array, labels_of
 from algorithms.sums import ClassSums, ExactGram, to_float
 from algorithms.sums.fixed_point import Singular, Whitening, eigen, root, whiten
@@ -131,7 +132,7 @@ class LinearDiscriminant(Discriminant):
 
     def decision_function(self, X: Any) -> Array:
         """b_k + theta_k'x: (rows, classes); of two classes the difference (rows,)."""
-        found = np.asarray(self._rows(X) @ self.coef_.T + self.intercept_)
+        found = np.asarray(product(self._rows(X), self.coef_.T) + self.intercept_)
         return found[:, 0] if len(self.classes_) == 2 else found
 
     def joint_log_likelihood(self, X: Any) -> Array:
@@ -253,7 +254,7 @@ class LinearDiscriminantAnalysis(LinearDiscriminant):
 
     def transform(self, X: Any) -> Array:
         """Coordinates in which the covariance within classes is 1, the one that tells most apart first."""
-        return np.asarray((self._rows(X) - self.xbar_) @ self.scalings_)
+        return product(np.asarray(self._rows(X) - self.xbar_), self.scalings_)
 
     def fit_transform(self, X: Any, y: Any = None) -> Array:
         """Of arrays: learn, and transform the same rows."""

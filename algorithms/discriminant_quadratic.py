@@ -24,6 +24,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.classifier import decimal, floats_of
 from algorithms.discriminant import Discriminant
+from algorithms.products import product
 from algorithms.rows import Array
 from algorithms.sums import ClassSums, to_float
 from algorithms.sums.fixed_point import Singular, Whitening, whiten
@@ -86,7 +87,7 @@ class QuadraticDiscriminantAnalysis(Discriminant):
         X = X.toarray() if hasattr(X, "toarray") else X
         found = np.empty((len(X), len(self.classes_)))
         for k, (mean, W, logs) in enumerate(zip(self.means_, self.whitening_, self.log_determinant_, strict=True)):
-            found[:, k] = np.log(self.priors_[k]) - 0.5 * (logs + (((X - mean) @ W.T) ** 2).sum(axis=1))
+            found[:, k] = np.log(self.priors_[k]) - 0.5 * (logs + (product(X - mean, W.T) ** 2).sum(axis=1))
         return found
 
     def decision_function(self, X: Any) -> Array:

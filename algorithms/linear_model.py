@@ -13,6 +13,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.metrics import RegressionMetrics
+from algorithms.products import product
 from algorithms.rows import Array, checked_matrix, checked_target, no_rows
 from algorithms.sums import ExactGram, State
 from algorithms.sums_estimator import SumsEstimator
@@ -105,7 +106,7 @@ class LinearModel(SumsEstimator):
 
     def predict(self, X: Any) -> Array:
         """X (rows, features) times theta, plus the intercept: (rows,)."""
-        return np.asarray(float_powers(self._rows(X), self.degree) @ self.coef_ + self.intercept_)
+        return np.asarray(product(float_powers(self._rows(X), self.degree), self.coef_) + self.intercept_)
 
     def metrics(self) -> mr.Fold:
         return RegressionMetrics(self)

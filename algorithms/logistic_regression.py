@@ -25,6 +25,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.estimator import Estimator
 from algorithms.metrics import ClassificationMetrics
+from algorithms.products import product
 from algorithms.rows import Array, classes_of, dense, labels_of, matrix_of, no_rows
 
 MAX_CLASSES = 1000
@@ -177,7 +178,7 @@ class LogisticRegression(Estimator):
 
     def decision_function(self, X: Any) -> Array:
         """b + theta'x of each row: (rows,)."""
-        return np.asarray(self._rows(X) @ self.coef_ + self.intercept_)
+        return np.asarray(product(self._rows(X), self.coef_) + self.intercept_)
 
     def predict_proba(self, X: Any) -> Array:
         """Probabilities of both classes: (rows, 2)."""

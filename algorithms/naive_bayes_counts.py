@@ -26,6 +26,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, logs_of, priors_of
 from algorithms.naive_bayes import by_class
+from algorithms.products import product
 from algorithms.rows import Array, labels_of, matrix_of
 from algorithms.sums import ClassSums, ExactSum, Numbers
 from algorithms.sums.logarithms import logarithm
@@ -271,7 +272,7 @@ def _shares(counts: list[Fraction], alpha: Fraction) -> Array:
 def _weighted(X: Any, logs: Array) -> Array:
     """X logs', where 0 times -inf is 0."""
     if np.isfinite(logs).all():
-        return np.asarray(X @ logs.T)
+        return product(X, logs.T)
     finite = np.where(np.isfinite(logs), logs, 0.0)
-    impossible = X @ np.isinf(logs).T.astype(np.float64)
-    return np.asarray(np.where(impossible > 0, -np.inf, X @ finite.T))
+    impossible = product(X, np.isinf(logs).T.astype(np.float64))
+    return np.asarray(np.where(impossible > 0, -np.inf, product(X, finite.T)))

@@ -29,6 +29,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms import tables
 from algorithms.classifier import decimal, floats_of
+from algorithms.products import product
 from algorithms.rows import Array
 from algorithms.sums import ExactGram, to_float
 from algorithms.sums.equations import to_root
@@ -109,14 +110,14 @@ class PCA(Transformer):
 
     def transform(self, X: Any) -> Array:
         """Rows in the components' coordinates: (rows, components)."""
-        found = (self._dense(X) - self.mean_) @ self.components_.T
-        return np.asarray(found / np.sqrt(self.explained_variance_) if self.whiten else found)
+        found = product(self._dense(X) - self.mean_, self.components_.T)
+        return found / np.sqrt(self.explained_variance_) if self.whiten else found
 
     def inverse_transform(self, Z: Any) -> Array:
         """The rows nearest to those that were transformed: (rows, features)."""
         Z = np.asarray(Z, np.float64)
         found = Z * np.sqrt(self.explained_variance_) if self.whiten else Z
-        return np.asarray(found @ self.components_ + self.mean_)
+        return np.asarray(product(found, self.components_) + self.mean_)
 
     def figures(self) -> dict[str, Any]:
         names = self.component_names_
@@ -187,11 +188,11 @@ class Whitening(Transformer):
 
     def transform(self, X: Any) -> Array:
         """W (x - m) of each row: (rows, features)."""
-        return np.asarray((self._dense(X) - self.mean_) @ self.whitening_.T)
+        return product(self._dense(X) - self.mean_, self.whitening_.T)
 
     def inverse_transform(self, Z: Any) -> Array:
         """The rows that were transformed: (rows, features)."""
-        return np.asarray(np.asarray(Z, np.float64) @ self.coloring_.T + self.mean_)
+        return np.asarray(product(np.asarray(Z, np.float64), self.coloring_.T) + self.mean_)
 
     def figures(self) -> dict[str, Any]:
         names = self.feature_names_
