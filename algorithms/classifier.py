@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 import mapreduce as mr
 from algorithms import tables
-from algorithms.metrics import ClassificationMetrics
+from algorithms.metrics import ClassificationMetrics, accuracy
 from algorithms.rows import Array, classes_of, no_rows
 from algorithms.sums import ClassSums, to_float
 from algorithms.sums.logarithms import to_log
@@ -66,6 +66,10 @@ class Classifier(SumsEstimator):
             )
         return ClassSums({label: self.cut_class(each, features) for label, each in state.states.items()})
 
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
+        """As any estimator of sums. `classes` is scikit-learn's, and not needed: a new class is learned as it comes."""
+        return super().partial_fit(X, y)
+
     def predict(self, X: Any) -> Any:
         """The most probable class of each row: (rows,); of several the first."""
         found = self.joint_log_likelihood(X)
@@ -81,9 +85,9 @@ class Classifier(SumsEstimator):
         """Probabilities of the classes: (rows, classes)."""
         return np.asarray(np.exp(self.predict_log_proba(X)))
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows of arrays X and y that are predicted rightly."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+        return accuracy(self.predict(X), y, sample_weight)
 
     def metrics(self) -> mr.Fold:
         return ClassificationMetrics(self)

@@ -64,6 +64,7 @@ class ElasticNetCV(LinearModel):
     """
 
     name: ClassVar[str] = "elastic_net_cv"
+    least_rows: ClassVar[int] = 2
     learned: ClassVar[tuple[str, ...]] = (
         "coef_", "intercept_", "alpha_", "l1_ratio_", "alpha_min_", "alpha_1se_", "alphas_", "path_coef_",
         "path_intercept_", "path_r2_", "cv_mse_", "cv_error_", "fold_mse_", "fold_rows_", "gap_", "kkt_", "converged_",
@@ -138,6 +139,8 @@ class ElasticNetCV(LinearModel):
 
     def learn(self, state: ClassSums) -> None:
         parts = [part for _, part in sorted(state.states.items()) if _weight(part)]
+        if not parts:
+            raise mr.InputError("the weights of all rows are zero; at least one must count")
         if len(parts) < 2:
             raise mr.InputError(
                 f"the {state.rows} rows fall into {len(parts)} fold; cross-validation needs 2: take more rows"

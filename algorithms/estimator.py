@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,7 +20,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.models import save_model
-from algorithms.rows import checked_categories, checked_labels, checked_matrix, checked_target
+from algorithms.rows import rows_of
 
 logger = logging.getLogger("mapreduce.algorithms")
 
@@ -38,6 +38,8 @@ class Estimator:
     """Whether its features must not be below 0."""
     takes_many_classes: ClassVar[bool] = False
     """Whether a classifier tells more than two classes apart."""
+    least_rows: ClassVar[int] = 1
+    """Fewer rows in arrays say nothing, whatever the parameters."""
     learned: ClassVar[tuple[str, ...]] = ()
     """Learned attributes that make the model: arrays, numbers, strings or lists of strings."""
 
@@ -45,6 +47,13 @@ class Estimator:
     target_name_: str | None
     lineage_: Mapping[str, Any] = MappingProxyType({})
     """What files it was made from, and by which code: see `Engine.lineage`."""
+
+    predict: Callable[[Any], Any]
+    """Predictions (rows,) for an array X (rows, features). Descriptions and transformers have none."""
+    _sample_weight: Any = None
+    """Weights of the rows of arrays, while they are learned from."""
+    _has_names: bool = False
+    """Whether the input named its columns."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Constructor parameters by name (scikit-learn's protocol)."""
@@ -64,12 +73,15 @@ class Estimator:
         Without an `engine`, files are read by one worker per CPU, arrays in this process. Raises UsageError where a
         target is missing, InputError for data that cannot be learned from.
         """
+        names: Sequence[str] | None
         if isinstance(X, mr.Dataset):
             dataset = self.reads(X).resolved()
             names = dataset.feature_names()
             self.target_name_ = dataset.target_name()
         else:
-            names = getattr(X, "columns", None)  # of a data frame
+            from algorithms.arrays import names_of
+
+            names = names_of(X)
             self.target_name_ = getattr(y, "name", None)
             dataset = self.reads(self._arrays(X, y))
         from_files = isinstance(X, mr.Dataset)
@@ -80,6 +92,7 @@ class Estimator:
             lineage = aside.submit(used.lineage, self, dataset) if from_files else None
             self._fit(used, dataset, _Names(names), observer)
             self.lineage_ = lineage.result() if lineage is not None else {}
+        self._has_names = names is not None
         if not getattr(self, "converged_", True):
             taken = getattr(self, "n_iter_", "all")
             logger.warning("%s has not converged after %s iterations; raise max_iter", self.name, taken)
@@ -92,20 +105,17 @@ class Estimator:
             dataset = dataset.with_labels()
         return dataset.with_categories() if self.takes_categories else dataset
 
-    def _arrays(self, X: Any, y: Any) -> mr.Dataset:
-        """Arrays as a dataset, checked. Raises UsageError where there is no y but should be, InputError."""
-        X = checked_categories(X) if self.takes_categories else checked_matrix(X)
-        if not self.needs_target:
-            return mr.from_arrays(X)
-        check = checked_labels if self.kind == "classifier" else checked_target
-        return mr.from_arrays(X, check(y, rows=X.shape[0]))
+    def _arrays(self, X: Any, y: Any, *, is_known: bool = False) -> mr.Dataset:
+        """Arrays as a dataset, checked. `is_known`: they must have the model's features. Raises UsageError where there
+        is no y but should be, InputError."""
+        from algorithms.arrays import checked_rows, checked_target
+
+        rows = checked_rows(X, self, is_known=is_known)
+        target = checked_target(y, self, rows.shape[0]) if self.needs_target else None
+        return mr.from_arrays(rows, target, weights=self._sample_weight)
 
     def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: _Names, observer: Any) -> None:
         """Learn; sets `feature_names_` and all of `learned`."""
-        raise NotImplementedError
-
-    def predict(self, X: Any) -> Any:
-        """Predictions (rows,) for an array X (rows, features)."""
         raise NotImplementedError
 
     def answers(self, block: Any) -> Any:
@@ -113,8 +123,8 @@ class Estimator:
         return self.predict(self.features_of(block))
 
     def features_of(self, block: Any) -> Any:
-        """The rows of a block as `predict` takes them."""
-        return block.X
+        """The rows of a block as `predict` takes them. Raises InputError for NaN and infinity, naming the place."""
+        return rows_of(block, self.feature_names_)
 
     def metrics(self) -> mr.Fold:
         """A fold over blocks with a target, whose value is a dictionary of metrics."""
@@ -132,25 +142,34 @@ class Estimator:
     def n_features_in_(self) -> int:
         return len(self.feature_names_)
 
+    @property
+    def feature_names_in_(self) -> Any:
+        """The names of the features as scikit-learn has them: only where the input named its columns."""
+        if not self._has_names:
+            raise AttributeError("feature_names_in_: the input had no names of columns")
+        return np.array(self.feature_names_, object)
+
     def save(self, folder: str | Path) -> None:
         """Write the model; the folder is made. Floats keep all their bits."""
         self._check_fitted()
         save_model(self, folder)
 
     def _rows(self, X: Any) -> Any:
-        """X as a matrix with the model's features. Raises UsageError before `fit`, InputError for another width."""
+        """X as a matrix of floats with the model's features. Raises UsageError before `fit`, InputError for other
+        features, NaN and infinity."""
         self._check_fitted()
-        X = X if hasattr(X, "tocsr") else np.asarray(X, np.float64)
-        if X.ndim != 2 or X.shape[1] != len(self.feature_names_):
-            raise mr.InputError(
-                f"X has shape {X.shape}; the model takes (rows, {len(self.feature_names_)}), its features are "
-                f"{', '.join(self.feature_names_[:10])}{', ...' if len(self.feature_names_) > 10 else ''}"
-            )
-        return X
+        if not self.takes_categories and _is_plain(X, len(self.feature_names_)):  # as those of files are
+            return X
+        from algorithms.arrays import checked_rows
+
+        rows = checked_rows(X, self, is_known=True)
+        return rows if self.takes_categories else rows.astype(np.float64, copy=False)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "feature_names_"):
-            raise mr.UsageError(f"this {type(self).__name__} is not fitted; call fit first")
+            from algorithms.arrays import NotFitted
+
+            raise NotFitted(f"this {type(self).__name__} is not fitted; call fit first")
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "feature_names_")
@@ -163,7 +182,11 @@ class Estimator:
             estimator_type=self.kind if known else None,
             target_tags=TargetTags(required=self.needs_target),
             transformer_tags=TransformerTags() if hasattr(self, "transform") else None,
-            classifier_tags=ClassifierTags(multi_class=self.takes_many_classes) if self.kind == "classifier" else None,
+            classifier_tags=(
+                ClassifierTags(multi_class=self.takes_many_classes, poor_score=self.takes_counts)  # by what is no count
+                if self.kind == "classifier"
+                else None
+            ),
             regressor_tags=RegressorTags() if self.kind == "regressor" else None,
             input_tags=InputTags(
                 sparse=not self.takes_categories, positive_only=self.takes_counts, categorical=self.takes_categories
@@ -197,6 +220,13 @@ class Predictions(mr.Job):
     def map_block(self, block: Any) -> tuple[Any, Any]:
         answers = self.model.answers(block)
         return answers, [None] * len(answers)
+
+
+def _is_plain(X: Any, width: int) -> bool:
+    """Whether X is a matrix of finite floats of this width."""
+    if type(X) is not np.ndarray and getattr(X, "format", None) != "csr":
+        return False
+    return X.dtype == np.float64 and X.ndim == 2 and X.shape[1] == width and bool(np.isfinite(X.sum()))
 
 
 def _parameters(cls: type) -> list[str]:

@@ -127,6 +127,7 @@ class KMeans(Estimator):
     n_iter_: int
     converged_: bool
     n_: int
+    labels_: Any
 
     def __init__(
         self, n_clusters: int = 8, max_iter: int = 300, tol: float = 1e-4, init: Any = "sample", seed: int = 0
@@ -136,6 +137,16 @@ class KMeans(Estimator):
         self.tol = tol
         self.init = init
         self.seed = seed
+
+    def fit(self, X: Any, y: Any = None, **how: Any) -> Self:
+        """As any estimator; of arrays also labels_ (rows,), each row's centre."""
+        super().fit(X, y, **how)
+        self.labels_ = None if isinstance(X, mr.Dataset) else self.predict(X)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None) -> Any:
+        """Of arrays: learn, and tell each row's centre."""
+        return self.fit(X).labels_
 
     def _fit(self, engine: mr.Engine, dataset: mr.Dataset, names: Any, observer: Any) -> None:
         if self.n_clusters < 1 or self.max_iter < 1:
@@ -179,12 +190,15 @@ class KMeans(Estimator):
 
     def predict(self, X: Any) -> Any:
         """The number of each row's nearest centre: (rows,) int64."""
-        X = self._rows(X)
-        return mr.nearest(X.toarray() if hasattr(X, "toarray") else X, self.cluster_centers_)
+        return mr.nearest(self._dense(X), self.cluster_centers_)
 
     def score(self, X: Any, y: Any = None) -> float:
         """Minus the cost of arrays X: greater is better, as for other estimators."""
-        return -mr.assign_nearest(self._rows(X), self.cluster_centers_).cost
+        return -mr.assign_nearest(self._dense(X), self.cluster_centers_).cost
+
+    def _dense(self, X: Any) -> Array:
+        X = self._rows(X)
+        return np.asarray(X.toarray() if hasattr(X, "toarray") else X)
 
     def metrics(self) -> mr.Fold:
         return ClusterCost(self)

@@ -12,9 +12,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 import mapreduce as mr
-from algorithms.metrics import RegressionMetrics
+from algorithms.metrics import RegressionMetrics, r2
 from algorithms.products import product
-from algorithms.rows import Array, checked_matrix, checked_target, no_rows
+from algorithms.rows import Array, no_rows
 from algorithms.sums import ExactGram, State
 from algorithms.sums_estimator import SumsEstimator
 
@@ -64,7 +64,6 @@ class LinearModel(SumsEstimator):
     kind: ClassVar[str] = "regressor"
     takes_weights: ClassVar[bool] = True
 
-    _sample_weight: Any = None
     degree: int = 1
     coef_: Array
     intercept_: float
@@ -78,10 +77,6 @@ class LinearModel(SumsEstimator):
             return super().fit(X, y, **how)
         finally:
             self._sample_weight = None
-
-    def _arrays(self, X: Any, y: Any) -> mr.Dataset:
-        X = checked_matrix(X)
-        return mr.from_arrays(X, checked_target(y, rows=X.shape[0]), weights=self._sample_weight)
 
     def check_parameters(self) -> None:
         if self.degree < 1:
@@ -111,7 +106,14 @@ class LinearModel(SumsEstimator):
     def metrics(self) -> mr.Fold:
         return RegressionMetrics(self)
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R2 on arrays."""
-        error = np.asarray(y) - self.predict(X)
-        return float(1 - error @ error / ((y - np.mean(y)) ** 2).sum())
+        return r2(self.predict(X), y, sample_weight)
+
+    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """As any estimator of sums, with weights."""
+        self._sample_weight = sample_weight
+        try:
+            return super().partial_fit(X, y)
+        finally:
+            self._sample_weight = None

@@ -24,7 +24,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.estimator import Estimator
-from algorithms.metrics import ClassificationMetrics
+from algorithms.metrics import ClassificationMetrics, accuracy
 from algorithms.products import product
 from algorithms.rows import Array, classes_of, dense, labels_of, matrix_of, no_rows
 
@@ -105,6 +105,7 @@ class LogisticRegression(Estimator):
 
     name: ClassVar[str] = "logistic_regression"
     kind: ClassVar[str] = "classifier"
+    least_rows: ClassVar[int] = 2
     learned: ClassVar[tuple[str, ...]] = (
         "coef_", "intercept_", "classes_", "n_", "n_iter_", "converged_", "gradient_norm_", "loss_",
     )  # fmt: skip
@@ -131,7 +132,8 @@ class LogisticRegression(Estimator):
         if len(classes) != 2:
             shown = ", ".join(map(str, classes_of(classes[:5].tolist()))) + (", ..." if len(classes) > 5 else "")
             raise mr.InputError(
-                f"the target has {len(classes)} different values ({shown}); binary logistic regression needs 2"
+                f"the target has {len(classes)} different values ({shown}). Only binary classification is supported. "
+                "For more classes take a naive Bayes or linear_discriminant_analysis"
             )
         self.classes_ = classes_of(classes.tolist())
         self._minimise(
@@ -196,9 +198,9 @@ class LogisticRegression(Estimator):
         positive = self.decision_function(X) > 0
         return np.asarray(self.classes_[positive.astype(int)])
 
-    def score(self, X: Any, y: Any) -> float:
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The share of rows of arrays X and y that are predicted rightly."""
-        return float(np.mean(self.predict(X) == np.asarray(y)))
+        return accuracy(self.predict(X), y, sample_weight)
 
     def metrics(self) -> mr.Fold:
         return ClassificationMetrics(self)

@@ -35,7 +35,7 @@ class RegressionMetrics(Metrics):
 
     def map(self, block: Any) -> Array:
         y = block.y
-        error = y - self.model.predict(block.X)
+        error = y - self.model.predict(self.model.features_of(block))
         mean = y.mean()
         return np.array([len(y), error @ error, np.abs(error).sum(), mean, ((y - mean) ** 2).sum()])
 
@@ -109,6 +109,20 @@ class ClassificationMetrics(Metrics):
             "f1": dict(zip(labels, map(float, f1), strict=True)),
             "confusion": confusion.tolist(),
         }
+
+
+def accuracy(predicted: Any, truth: Any, weights: Any = None) -> float:
+    """The share of rows of arrays whose class is the predicted one, as scikit-learn takes it."""
+    from sklearn.metrics import accuracy_score
+
+    return float(accuracy_score(truth, predicted, sample_weight=weights))
+
+
+def r2(predicted: Any, truth: Any, weights: Any = None) -> float:
+    """R2 of predictions of arrays, as scikit-learn takes it."""
+    from sklearn.metrics import r2_score
+
+    return float(r2_score(truth, predicted, sample_weight=weights))
 
 
 def _ratio(part: int, whole: int) -> Fraction:

@@ -90,6 +90,7 @@ def load_model(folder: str | Path) -> Estimator:
     try:
         model: Estimator = getattr(import_module(module), class_name)(**_numbers(header["parameters"]))
         model.feature_names_ = list(header["feature_names"])
+        model._has_names = model.feature_names_ != [f"x{number}" for number in range(len(model.feature_names_))]
         model.target_name_ = header["target_name"]
         model.lineage_ = header["lineage"]
         with np.load(io.BytesIO(_whole(Path(folder, header["arrays"]))), allow_pickle=False) as arrays:

@@ -48,6 +48,7 @@ class GaussianNaiveBayes(Classifier):
     """
 
     name: ClassVar[str] = "gaussian_naive_bayes"
+    least_rows: ClassVar[int] = 2
     learned: ClassVar[tuple[str, ...]] = ("classes_", "class_count_", "class_prior_", "theta_", "var_", "epsilon_")
 
     class_prior_: Array

@@ -119,29 +119,19 @@ class CategoricalNaiveBayes(Classifier):
         return self.feature_log_prob_[:, start : start + int(self.n_categories_[feature])]
 
     def features_of(self, block: Any) -> Any:
-        columns = block.categories()
-        self._numbers_of(columns, block.place)  # refuses what is unknown, naming its place
-        found = np.empty((len(block), len(columns)), object)
-        for j, column in enumerate(columns):
-            found[:, j] = _plain(column)
-        return found
+        return self._numbers_of(block.categories(), block.place)
 
     def joint_log_likelihood(self, X: Any) -> Array:
-        self._check_fitted()
-        rows = np.asarray(X)
-        if rows.ndim != 2 or rows.shape[1] != len(self.feature_names_):
-            raise mr.InputError(
-                f"X has shape {rows.shape}; the model takes (rows, {len(self.feature_names_)}), its features are "
-                f"{', '.join(self.feature_names_[:10])}"
-            )
-        found = np.tile(self.class_log_prior_, (len(rows), 1))
-        for numbers in self._numbers_of(list(rows.T), lambda row: f"row {row}"):
+        if not isinstance(X, _Numbers):
+            X = self._numbers_of(list(self._rows(X).T), lambda row: f"row {row}")
+        found = np.tile(self.class_log_prior_, (len(X[0]), 1))
+        for numbers in X:
             found += self.feature_log_prob_[:, numbers].T
         return found
 
-    def _numbers_of(self, columns: Sequence[Any], place: Callable[[int], str]) -> list[list[int]]:
+    def _numbers_of(self, columns: Sequence[Any], place: Callable[[int], str]) -> _Numbers:
         """Where the category of each row stands among all, for each feature. Raises InputError for unknown ones."""
-        found, start = [], 0
+        found, start = _Numbers(), 0
         for name, column, size in zip(self.feature_names_, columns, self.n_categories_.tolist(), strict=True):
             known = {category: start + number for number, category in enumerate(self.categories_[start : start + size])}
             values = _plain(column)
@@ -172,6 +162,10 @@ class CategoricalNaiveBayes(Classifier):
             "class_log_prior": dict(zip(labels, self.class_log_prior_.tolist(), strict=True)),
             "feature_log_prob": logs,
         }
+
+
+class _Numbers(list[list[int]]):
+    """Rows as the model knows them: of each feature, where the rows' categories stand among all."""
 
 
 def _log_shares(counts: list[int], alpha: Fraction) -> Array:

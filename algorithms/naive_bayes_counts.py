@@ -52,7 +52,7 @@ class CountsByClass(ByClass):
         row, column = np.argwhere(X < 0)[0].tolist()
         name = block.feature_names[column] if block.feature_names is not None else column
         raise mr.InputError(
-            f"{block.place(row)}: column {name!r} holds {X[row, column]:g}; counts are not below 0. "
+            f"{block.place(row)}: column {name!r} holds {X[row, column]:g}. Negative values in data are no counts. "
             "For such numbers take gaussian_naive_bayes"
         )
 

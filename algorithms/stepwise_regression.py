@@ -93,6 +93,7 @@ class StepwiseRegression(LinearRegression):
     """
 
     name: ClassVar[str] = "stepwise_regression"
+    least_rows: ClassVar[int] = 2
     learned: ClassVar[tuple[str, ...]] = (*LinearRegression.learned, "selected_", "steps_", "criterion_")
 
     selected_: list[str]

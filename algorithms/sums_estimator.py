@@ -130,15 +130,13 @@ class SumsEstimator(Estimator):
         self.fit_sums(self.state_ + other.state_, self.feature_names_, self.target_name_)
         return self
 
-    def partial_fit(self, X: Any, y: Any = None, classes: Any = None) -> Self:
-        """Learn from these rows of arrays too. `classes` is scikit-learn's, and not needed."""
+    def partial_fit(self, X: Any, y: Any = None) -> Self:
+        """Learn from these rows of arrays too: as if `fit` had seen all of them, bit for bit."""
         if not hasattr(self, "feature_names_"):
-            return self.fit(X, y)
+            return Estimator.fit(self, X, y)
         self._check_holds_state()
         with mr.Engine("inline") as engine:
-            added = engine.run(self.fold(), self.reads(self._arrays(X, y))).value
-        if self.width(added) != len(self.feature_names_):
-            raise mr.InputError(f"X has {self.width(added)} columns; the model takes {len(self.feature_names_)}")
+            added = engine.run(self.fold(), self.reads(self._arrays(X, y, is_known=True))).value
         self.kept_sums_ = None
         self.fit_sums(self.state_ + added, self.feature_names_, self.target_name_)
         return self

@@ -39,6 +39,7 @@ class GramEstimator(SumsEstimator):
     """An estimator that learns from the Gram of the features."""
 
     needs_target: ClassVar[bool] = False
+    least_rows: ClassVar[int] = 2
 
     n_: int
 
@@ -64,9 +65,8 @@ class Description(SumsEstimator):
 
     kind: ClassVar[str] = "description"
 
-    def predict(self, X: Any) -> Any:
+    def answers(self, block: Any) -> Any:
         """Raises UsageError."""
-        self._check_fitted()
         raise mr.UsageError(f"{self.name} describes rows and predicts nothing; see its figures")
 
     def metrics(self) -> mr.Fold:
@@ -90,10 +90,6 @@ class Transformer(GramEstimator):
     def fit_transform(self, X: Any, y: Any = None) -> Array:
         """Of arrays: learn, and transform the same rows."""
         return self.fit(X).transform(X)
-
-    def predict(self, X: Any) -> Array:
-        """The same as `transform`."""
-        return self.transform(X)
 
     def answers(self, block: Any) -> list[str]:
         return ["\t".join(map(repr, row)) for row in self.transform(self.features_of(block)).tolist()]

@@ -29,7 +29,7 @@ class UsageError(MapReduceError):
     exit_code = 2
 
 
-class InputError(MapReduceError):
+class InputError(MapReduceError, ValueError):
     """The data is wrong: missing file, ragged row, not a number. Names file, place and value; never retried."""
 
     exit_code = 2

@@ -86,7 +86,7 @@ def fit(
     if not gram.rows:
         raise no_rows()
     if not gram.matrix()[0][0]:
-        raise mr.InputError("all rows have weight 0; at least one must count")
+        raise mr.InputError("the weights of all rows are zero; at least one must count")
     unknowns = gram.columns - 1 + int(fit_intercept)
     if not alpha and not minimum_norm and gram.rows < unknowns:
         raise too_few_rows(gram.rows, unknowns)

@@ -46,7 +46,7 @@ class Moments:
         N = _integers(gram, twos, fives)
         W = N[0, 0]
         if not W:
-            raise mr.InputError("all rows have weight 0; at least one must count")
+            raise mr.InputError("the weights of all rows are zero; at least one must count")
         S = W * N[1:, 1:] - np.outer(N[0, 1:], N[0, 1:]) if fit_intercept else W * N[1:, 1:]
         return cls(gram.rows, Fraction(W, 2**twos * 5**fives), fit_intercept, N, S, W * W)
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from mapreduce.errors import JobError, UsageError, near
+from mapreduce.errors import JobError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 
 
@@ -54,6 +54,8 @@ def make_job(found: Found, settings: Mapping[str, Any]) -> Job | Fold | Chain:
     """An instance of a job class, checked. An error in the user's constructor counts as the job's own failure."""
     try:
         job = found.cls(**settings)
+    except MapReduceError:
+        raise
     except (ValueError, TypeError) as error:
         raise UsageError(f"{found.name} refuses its settings: {error}") from error
     check_job(job)

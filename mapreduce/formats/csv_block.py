@@ -126,6 +126,8 @@ class CsvBlock(RoleBlock, LineBlock):
         cells = self._cells(columns)
         try:
             return decimals_by_library(cells, len(self))
+        except InputError:  # numbers, but too far apart
+            raise
         except ValueError:
             pass
         for index, row in enumerate(zip(*cells, strict=True)):

@@ -260,7 +260,7 @@ def test_weighted_rows_have_no_sample_deviation() -> None:
     model = ElasticNet(0.1, objective="spark-lbfgs")
     with pytest.raises(mr.UsageError, match="take objective spark-normal"):
         model.fit_sums(ExactGram.of(np.eye(3), np.array([1.0, 2.0, 3.0])), ["a", "b"])
-    with pytest.raises(mr.InputError, match="all rows have weight 0"):
+    with pytest.raises(mr.InputError, match="weights of all rows are zero"):
         Ridge().fit_sums(ExactGram.of(np.eye(3), np.zeros(3)), ["a", "b"])
 
 

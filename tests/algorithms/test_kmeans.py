@@ -92,8 +92,8 @@ def test_first_centres_from_a_file(tmp_path: Path) -> None:
     [
         (KMeans(3), [[0.0], [1.0], [1.0]], "2 different rows, too few for 3 clusters"),
         (KMeans(0), [[0.0]], "n_clusters is 0"),
-        (KMeans(1), [[0.0], [np.nan]], "row 1: column 0 holds nan"),
-        (KMeans(1), np.zeros((0, 2)), "no rows"),
+        (KMeans(1), [[0.0], [np.nan]], "row 1: column 0 holds NaN"),
+        (KMeans(1), np.zeros((0, 2)), "0 sample"),
     ],
 )
 def test_input_that_has_no_clusters(model: KMeans, X: Any, said: str) -> None:

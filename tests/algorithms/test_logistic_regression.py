@@ -117,10 +117,10 @@ X = np.array([[0.0], [1.0], [2.0], [3.0]])
     ("y", "said"),
     [
         ([1, 1, 1, 1], r"1 different values \(1\)"),
-        ([0, 1, 2, 3], r"4 different values \(0, 1, 2, 3\); binary"),
-        ([0, 1, np.nan, 0], "the target 'y' holds nan"),
-        (["a", "b", "c", "b"], r"3 different values \(a, b, c\); binary"),
-        ([1j, 1, 1j, 1], "complex128, which names no classes"),
+        ([0, 1, 2, 3], r"4 different values \(0, 1, 2, 3\)\. Only binary"),
+        ([0, 1, np.nan, 0], "Input y contains NaN"),
+        (["a", "b", "c", "b"], r"3 different values \(a, b, c\)\. Only binary"),
+        ([1j, 1, 1j, 1], "Complex data not supported"),
         ([0, 1], "X has 4 rows"),
     ],
 )

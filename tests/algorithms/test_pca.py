@@ -108,14 +108,14 @@ def test_p_of_correlations() -> None:
 @pytest.mark.parametrize(
     ("model", "X", "said"),
     [
-        (PCA(), [[1.0, 2.0]], "has 1 row"),
+        (PCA(), [[1.0, 2.0]], "1 sample"),
         (PCA(), [[1.0, 2.0], [1.0, 2.0]], "all rows are equal"),
         (Correlation(), [[1.0, 2.0], [2.0, 2.0], [3.0, 2.0]], "column 'x1' is constant"),
         (Whitening(), [[1.0, 2.0], [2.0, 2.0]], "2 rows, too few to whiten 2"),
         (Whitening(), [[1.0, 2.0], [2.0, 2.0], [3.0, 2.0]], "column 'x1' is constant in all rows"),
         (Whitening(), [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]], "columns 'x0', 'x1' are collinear in all rows"),
         (Covariance(ddof=2), [[1.0], [2.0]], "2 rows, too few for ddof=2"),
-        (Covariance(), [[1.0], [np.nan]], "holds nan"),
+        (Covariance(), [[1.0], [np.nan]], "holds NaN"),
     ],
 )
 def test_rows_that_cannot_be_learned_from(model: Any, X: Any, said: str) -> None:

@@ -172,7 +172,7 @@ def test_merged_models_and_rows_that_come_later(
     later = type(model)(**model.get_params()).fit(X[:50], y[:50])
     later.partial_fit(X[50:], y[50:])
     assert digest_of_model(later) == digest_of_model(model.fit(X, y))
-    with pytest.raises(mr.InputError, match="X has 2 columns"):
+    with pytest.raises(mr.InputError, match="X has 2 features, but"):
         later.partial_fit(X[:, :2], y)
     later.save(tmp_path / "model")
     with pytest.raises(mr.UsageError, match="holds no sums to add to"):
