@@ -1,16 +1,30 @@
-"""What does `mapreduce check` do? Tries the laws of a job's reduction on rows of the input, and shows what fails."""
+"""What does `mapreduce check` do? Tries the laws of a reduction on rows of the input, and shows what fails.
+
+The reduction is a job's, or that of the sums from which an algorithm learns.
+"""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from mapreduce.errors import UsageError
+
+if TYPE_CHECKING:
+    from mapreduce.cli.load_job import Found
+    from mapreduce.dataset import Dataset
+    from mapreduce.job import Fold, Job
 
 
 @click.command("check", short_help="Try the laws of a job's reduction on an input.")
 @click.argument("job", metavar="JOB")
 @click.argument("inputs", metavar="INPUT...", nargs=-1, required=True)
 @click.option("--set", "assignments", multiple=True, metavar="NAME=VALUE", help="An option of the job; see `show JOB`.")
+@click.option("--target", metavar="COLUMN", help="Of an algorithm: the column to predict.")
+@click.option("--features", metavar="A,B,...", help="Of an algorithm: the columns to predict from.")
+@click.option("--weights", metavar="COLUMN", help="Of an algorithm: the column with the weight of each row.")
 @click.option("--format", "input_format", metavar="F", help="How to read the input. Default: what the job expects.")
 @click.option("--read", "reading", multiple=True, metavar="NAME=VALUE", help="An option of the format: delimiter, ...")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which rows are drawn.")
@@ -19,12 +33,16 @@ def check_command(
     job: str,
     inputs: tuple[str, ...],
     assignments: tuple[str, ...],
+    target: str | None,
+    features: str | None,
+    weights: str | None,
     input_format: str | None,
     reading: tuple[str, ...],
     seed: int,
     as_json: bool,
 ) -> None:
-    """Cut and order rows of INPUT in many ways, reduce them by JOB, and compare the results bit by bit.
+    """Cut and order rows of INPUT in many ways, reduce them by JOB, and compare the results bit by bit. JOB may be an
+    algorithm that learns from sums: then these are reduced.
 
     A law that holds in all trials may still fail elsewhere; one that fails is shown with the fewest rows found. The
     exit code is 1 if any fails.
@@ -32,19 +50,15 @@ def check_command(
     \b
     mapreduce check wordcount books/
     mapreduce check my_jobs.py:Totals sales.csv
+    mapreduce check ridge houses.csv --target price
     """
-    from mapreduce.cli.inputs import open_job_input
-    from mapreduce.cli.load_job import load_job, make_job
-    from mapreduce.cli.options import bind_options
-    from mapreduce.errors import UsageError
-    from mapreduce.job import Chain
     from mapreduce.laws import check_job_laws
 
-    found = load_job(job)
-    made = make_job(found, bind_options(found.cls, assignments, what=found.name))
-    if isinstance(made, Chain):
-        raise UsageError(f"{job} is a chain; check its jobs one by one")
-    verdicts = check_job_laws(made, open_job_input(made, inputs, input_format, reading), seed=seed)
+    columns = {"target": target, "features": features, "weights": weights}
+    found = _found(job)
+    of = _sums_of if hasattr(found.cls, "fit") else _job_of
+    reduction, dataset = of(found, inputs, assignments, input_format, reading, columns)
+    verdicts = check_job_laws(reduction, dataset, seed=seed)
     if as_json:
         laws = [
             {"law": v.law, "holds": v.holds, "trials": v.trials, "rows": [repr(row) for row in v.rows]}
@@ -62,6 +76,66 @@ def check_command(
                 click.echo(f"    right  {_short(verdict.right)}")
     if not all(verdict.holds for verdict in verdicts):
         raise click.exceptions.Exit(1)
+
+
+def _found(name: str) -> Found:
+    """A job or, if there is none of this name, an algorithm."""
+    from mapreduce.cli.load_job import load_algorithm, load_job
+
+    try:
+        return load_job(name)
+    except UsageError as error:
+        try:
+            return load_algorithm(name)
+        except UsageError:
+            raise error from None
+
+
+def _job_of(
+    found: Found,
+    inputs: tuple[str, ...],
+    assignments: tuple[str, ...],
+    input_format: str | None,
+    reading: tuple[str, ...],
+    columns: dict[str, str | None],
+) -> tuple[Job | Fold, Dataset]:
+    from mapreduce.cli.inputs import open_job_input
+    from mapreduce.cli.load_job import make_job
+    from mapreduce.cli.options import bind_options
+    from mapreduce.job import Chain
+
+    if named := [option for option, value in columns.items() if value is not None]:
+        raise UsageError(f"{found.name} is a job, which says by itself what it reads; leave out --{named[0]}")
+    made = make_job(found, bind_options(found.cls, assignments, what=found.name))
+    if isinstance(made, Chain):
+        raise UsageError(f"{found.name} is a chain; check its jobs one by one")
+    return made, open_job_input(made, inputs, input_format, reading)
+
+
+def _sums_of(
+    found: Found,
+    inputs: tuple[str, ...],
+    assignments: tuple[str, ...],
+    input_format: str | None,
+    reading: tuple[str, ...],
+    columns: dict[str, str | None],
+) -> tuple[Job | Fold, Dataset]:
+    """The fold whose value the algorithm learns from, and the rows as it reads them."""
+    from mapreduce.cli.inputs import format_of, open_table, suited
+    from mapreduce.cli.model_commands import OWN_TARGET
+    from mapreduce.cli.options import bind_options
+
+    estimator: Any = found.cls(**bind_options(found.cls, assignments, what=found.name))
+    if not hasattr(estimator, "fold"):
+        raise UsageError(
+            f"{found.name} does not learn from sums of one pass, so it has no one reduction; check its jobs"
+        )
+    needs_target = estimator.needs_target and format_of(inputs, input_format) not in OWN_TARGET
+    if needs_target and columns["target"] is None:
+        raise UsageError(f"{found.name} needs a target; name the column to predict with --target COLUMN")
+    estimator.check_parameters()
+    dataset = open_table(inputs, input_format, reading, **columns)  # type: ignore[arg-type]
+    return estimator.fold(), suited(estimator, dataset)
 
 
 def _short(text: str, limit: int = 200) -> str:

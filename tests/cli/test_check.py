@@ -84,3 +84,56 @@ def test_what_cannot_be_checked(check: Run, capsys: pytest.CaptureFixture[str], 
     (tmp_path / "empty.txt").write_text("")
     assert main(["check", "wordcount", "empty.txt"]) == 2
     assert "no rows to try the laws on" in capsys.readouterr().err
+
+
+TABLE = "city,w,x,y\n" + "".join(
+    f"{'ab'[row % 2]},{row % 4}.25,{row * 7 % 10}.{row % 9},{row % 5}.5\n" for row in range(60)
+)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "options"),
+    [
+        ("linear_regression", ["--target", "y"]),
+        ("ridge_cv", ["--target", "y", "--set", "folds=3"]),
+        ("linear_regression", ["--target", "y", "--features", "x", "--weights", "w"]),
+        ("gaussian_naive_bayes", ["--target", "city"]),
+        ("categorical_naive_bayes", ["--target", "city"]),
+        ("anova", ["--target", "y", "--features", "city"]),
+        ("pca", []),
+    ],
+)
+def test_the_sums_of_an_algorithm_keep_all_laws(
+    algorithm: str, options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.csv").write_text(TABLE)
+    assert main(["check", algorithm, str(tmp_path / "table.csv"), "--json", *options]) == 0
+    laws = json.loads(capsys.readouterr().out)["laws"]
+    assert {law["law"] for law in laws} == {"split", "associative", "commutative", "permute", "subtract"}
+    assert all(law["holds"] and law["trials"] for law in laws)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["kmeans"], "does not learn from sums of one pass"),
+        (["ridge"], "ridge needs a target; name the column to predict with --target COLUMN"),
+        (["ridge", "--target", "y", "--set", "alpha=-1"], "alpha is -1"),
+        (["summary", "--target", "y"], "summary is a job, which says by itself what it reads; leave out --target"),
+        (["regression"], "unknown job 'regression'"),
+    ],
+)
+def test_what_is_no_sum_is_refused(
+    arguments: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "table.csv").write_text(TABLE)
+    name, *options = arguments
+    assert main(["check", name, str(tmp_path / "table.csv"), *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_float_sums_of_an_algorithm_break_laws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "table.csv").write_text(TABLE)
+    options = ["--target", "y", "--set", "sums=float", "--json"]
+    assert main(["check", "linear_regression", str(tmp_path / "table.csv"), *options]) == 1
+    assert not all(law["holds"] for law in json.loads(capsys.readouterr().out)["laws"])
