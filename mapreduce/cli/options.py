@@ -114,6 +114,8 @@ def _option(parameter: inspect.Parameter, annotation: Any, doc: str) -> Option:
 
 
 def _doc_of(name: str, doc: str) -> str:
-    """What a docstring says of a parameter in a line 'name: text', ':param name: text' or 'name (type): text'."""
-    match = re.search(rf"^\s*(?::param\s+)?`{{0,2}}{re.escape(name)}`{{0,2}}(?:\s*\([^)]*\))?\s*:\s+(\S.*)$", doc, re.M)
-    return match.group(1).strip() if match else ""
+    """What a docstring says of a parameter in a line 'name: text', ':param name: text' or 'name (type): text', and in
+    lines below it that are set in further."""
+    title = rf"(?::param\s+)?`{{0,2}}{re.escape(name)}`{{0,2}}(?:\s*\([^)]*\))?"
+    match = re.search(rf"^([ \t]*){title}\s*:\s+(\S.*(?:\n\1[ \t]+\S.*)*)$", doc, re.M)
+    return " ".join(match.group(2).split()) if match else ""

@@ -85,7 +85,14 @@ def _title(found: Found) -> str:
 def _documentation(cls: type[Any], options: Sequence[str]) -> str:
     """The class's own words but for its options, which have a list of their own. The module's stand in the source."""
     text = inspect.cleandoc(cls.__doc__ or "")
-    kept = [line for line in text.splitlines() if line.partition(":")[0].strip() not in options]
+    kept, margin = [], -1  # of the option whose words these are
+    for line in text.splitlines():
+        depth = len(line) - len(line.lstrip())
+        if line.partition(":")[0].strip() in options:
+            margin = depth
+        elif not (line.strip() and 0 <= margin < depth):
+            kept.append(line)
+            margin = -1
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip() or "(no documentation)"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import pytest
 
 from mapreduce.cli.options import bind_options, options_of
+from mapreduce.cli.show_commands import _documentation
 from mapreduce.cli.values import describe_type, parse_value
 from mapreduce.errors import UsageError
 
@@ -125,3 +126,20 @@ def test_mistakes_are_named(target: type, assignments: list[str], message: str) 
     with pytest.raises(UsageError) as caught:
         bind_options(target, assignments, what="grep")
     assert str(caught.value) == message
+
+
+def test_words_of_an_option_go_on_below_it() -> None:
+    class Cut:
+        """Cuts.
+
+        least: the shortest piece, or none
+            where any do
+        most: the longest
+
+            a formula
+        """
+
+        def __init__(self, least: int = 1, most: int = 2) -> None: ...
+
+    assert [option.doc for option in options_of(Cut)] == ["the shortest piece, or none where any do", "the longest"]
+    assert _documentation(Cut, ["least", "most"]) == "Cuts.\n\n    a formula"
