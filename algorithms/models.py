@@ -19,6 +19,7 @@ import io
 import json
 import math
 import os
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,11 +141,16 @@ def _options_digest(header: dict[str, Any]) -> str:
 def _replace(path: Path, data: bytes) -> None:
     """Write a file that is there whole or not at all, also after a power cut."""
     new = path.with_name(NEW + path.name)
-    with open(new, "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(new, path)
+    try:
+        with open(new, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(new, path)
+    except OSError:
+        with suppress(OSError):
+            new.unlink()
+        raise
 
 
 def _whole(path: Path) -> bytes:

@@ -108,7 +108,8 @@ class SumsEstimator(Estimator):
                 if name not in columns:
                     raise mr.UsageError(f"no sums of a column {name!r} are kept; {mr.near(name, columns)}")
             state = self.cut(state, [columns.index(name) for name in wanted])
-        self.lineage_ = {**self.lineage_, **kept.lineage()}
+        with mr.Engine("inline") as engine:
+            self.lineage_ = {**engine.lineage(self), **kept.lineage()}
         self.fit_sums(state, list(features), target)
         return self
 

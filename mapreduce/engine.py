@@ -176,8 +176,9 @@ class Engine:
 
         return partials_of(fold, dataset, known, split_bytes, run)
 
-    def lineage(self, learner: object, dataset: Dataset) -> dict[str, Any]:
-        """What a model is made from: hashes of the learner's code and of what the splits of its input hold."""
+    def lineage(self, learner: object, dataset: Dataset | None = None) -> dict[str, Any]:
+        """What a model is made from: hashes of the learner's code and of what the splits of its input hold. Without a
+        dataset that of the code alone."""
         from mapreduce.engines.lineage import lineage_of
 
         return lineage_of(learner, dataset)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +18,14 @@ import click
 from mapreduce.cli.engine_options import EngineOptions, with_engine_options
 from mapreduce.cli.messages import say
 from mapreduce.cli.model_commands import FORMAT, READ, check_free, read_model, tell_model
-from mapreduce.errors import UsageError
+from mapreduce.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
 
 SHOWN_FILES = 5
+LOCK = "_lock"
+"""In the folder of a model that is being changed."""
 
 
 @click.command("refit", short_help="Fit a model again, reading only what is new.")
@@ -61,25 +65,26 @@ def refit_command(
     """
     from mapreduce.cli.watch import watched_engine
 
-    loaded, _ = read_model(model)
-    kept = _kept_of(loaded, model)
     if only and not inputs:
         raise UsageError("--only says which files are learned from; name them: refit MODEL INPUT... --only")
     output = options.output or Path(model)
     if options.output is not None:
         check_free(options.output, fresh=options.fresh)
-    chosen = _chosen(loaded, algorithm, assignments)
-    chosen.feature_names_, chosen.target_name_ = _columns(loaded, kept, target, features)
-    chosen.kept_sums_ = kept
-    changes = summary = None
-    if inputs:
-        dataset = _rows_as_before(chosen, kept, inputs, input_format, reading)
-        with watched_engine(options) as engine:
-            changes = chosen.refit(dataset, engine=engine, only=only)
-            summary = engine.summary
-    else:
-        chosen.fit_kept(chosen.feature_names_, chosen.target_name_)
-    chosen.save(output)
+    with _alone(model, output):
+        loaded, _ = read_model(model)
+        kept = _kept_of(loaded, model)
+        chosen = _chosen(loaded, algorithm, assignments)
+        chosen.feature_names_, chosen.target_name_ = _columns(loaded, kept, target, features)
+        chosen.kept_sums_ = kept
+        changes = summary = None
+        if inputs:
+            dataset = _rows_as_before(chosen, kept, inputs, input_format, reading)
+            with watched_engine(options) as engine:
+                changes = chosen.refit(dataset, engine=engine, only=only)
+                summary = engine.summary
+        else:
+            chosen.fit_kept(chosen.feature_names_, chosen.target_name_)
+        chosen.save(output)
     if changes is not None and not options.quiet:
         _tell_changes(chosen, changes)
     tell_model(chosen.name, chosen, _saved_to(options, output), summary)
@@ -100,12 +105,13 @@ def forget_command(model: str, files: tuple[str, ...], output: str | None, fresh
     \b
     mapreduce forget model/ sales/march.csv
     """
-    loaded, _ = read_model(model)
-    _kept_of(loaded, model)
     if output is not None:
         check_free(Path(output), fresh=fresh)
-    proof = loaded.forget(*files)
-    loaded.save(output or model)
+    with _alone(model, Path(output or model)):
+        loaded, _ = read_model(model)
+        _kept_of(loaded, model)
+        proof = loaded.forget(*files)
+        loaded.save(output or model)
     if as_json:
         page = {
             "algorithm": loaded.name,
@@ -128,6 +134,34 @@ def forget_command(model: str, files: tuple[str, ...], output: str | None, fresh
     ]
     sys.stdout.write("\n".join(lines) + "\n")
     say(f"wrote {output or model}")
+
+
+@contextmanager
+def _alone(model: str, output: Path) -> Iterator[None]:
+    """While a model is read, changed and put in its own place nobody else does that: no change is lost. Who writes to
+    another folder takes no lock. Raises ResourceError if another process is at it."""
+    from mapreduce.storage.locks import HeldByAnotherError, take_lock
+
+    if not Path(model).is_dir() or output.resolve() != Path(model).resolve():
+        yield
+        return
+    try:
+        lock = take_lock(Path(model, LOCK))
+    except HeldByAnotherError as error:
+        raise ResourceError(
+            f"another refit or forget is changing {model} (pid {error.owner}); wait for it, or write to another folder "
+            "with -o"
+        ) from None
+    except OSError as error:
+        raise ResourceError(
+            f"the model cannot be written to {model}: {error.strerror}; choose another folder with -o"
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            lock.path.unlink()
+        lock.release()
 
 
 def _kept_of(loaded: Any, model: str) -> Any:

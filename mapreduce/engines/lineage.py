@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from mapreduce.dataset import Dataset
 
 
-def lineage_of(learner: object, dataset: Dataset, split_bytes: int | None = None) -> dict[str, Any]:
+def lineage_of(learner: object, dataset: Dataset | None, split_bytes: int | None = None) -> dict[str, Any]:
     """`code` and `splits` are SHA-256 in hex; the latter of what the splits hold, in input order, whatever the files
     are called. `packages` are versions of other packages that the code uses."""
     sources = sources_of(learner)
+    code = {"code": _digest(sorted(sources.digests.values())), "packages": dict(sorted(sources.packages.items()))}
+    if dataset is None:
+        return code
     if dataset.is_vertical:
         from mapreduce.vertical import apart
 
@@ -23,8 +26,7 @@ def lineage_of(learner: object, dataset: Dataset, split_bytes: int | None = None
     planned = dataset.plan(split_bytes, lasting=True)
     contents = names_of_contents(planned)
     return {
-        "code": _digest(sorted(sources.digests.values())),
-        "packages": dict(sorted(sources.packages.items())),
+        **code,
         "splits": _digest(contents),
         "split_count": len(contents),
         "files": len(planned.files),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +16,7 @@ import mapreduce as mr
 from algorithms.kept_sums import KeptSums
 from algorithms.linear_regression import LinearRegression
 from algorithms.models import digest_of_model, load_model
+from mapreduce.storage.locks import take_lock
 
 MONTHS = {"jan": 300, "feb": 200, "mar": 100}
 
@@ -227,3 +230,55 @@ def test_what_is_refused(arguments: tuple[str, ...], message: str, months: Path,
     done = run_cli(*(each.format(jan=jan, other=tmp_path / "other.csv", **names) for each in arguments))
     assert (done.rc, message in done.err) == (2, True), done.err
     assert digest(tmp_path / "kept") == before
+
+
+def test_a_model_tells_by_which_code_it_was_fitted_again(months: Path, tmp_path: Path, run_cli: Run) -> None:
+    model = tmp_path / "model"
+    jan, feb = (str(months / f"{name}.csv") for name in ("jan", "feb"))
+    assert run_cli("fit", "linear_regression", jan, "--target", "price", "--keep-sums", "-o", model).rc == 0
+    first = lineage(model)
+    assert run_cli("refit", model, feb).rc == 0
+    then = lineage(model)
+    assert then["code"] == first["code"] and then["packages"] == first["packages"]
+    assert (then["files"], then["splits"] != first["splits"]) == (2, True)
+    assert run_cli("forget", model, feb).rc == 0
+    assert {**first, "bytes": None} == {**lineage(model), "bytes": None}
+
+
+def lineage(model: Path) -> Any:
+    return json.loads((model / "model.json").read_text())["lineage"]
+
+
+@pytest.mark.parametrize("command", ["refit", "forget"])
+def test_one_at_a_time_changes_a_model(command: str, months: Path, tmp_path: Path, run_cli: Run) -> None:
+    model, jan, feb = tmp_path / "model", str(months / "jan.csv"), str(months / "feb.csv")
+    assert run_cli("fit", "linear_regression", jan, feb, "--target", "price", "--keep-sums", "-o", model).rc == 0
+    before = {path.name: path.read_bytes() for path in model.iterdir()}
+    lock = take_lock(model / "_lock")
+    try:
+        refused = run_cli(command, model, feb)
+        assert refused.rc == 2
+        assert f"another refit or forget is changing {model} (pid {os.getpid()})" in refused.err
+        assert "-o" in refused.err
+        assert run_cli(command, model, feb, "-o", tmp_path / "other").rc == 0
+    finally:
+        lock.path.unlink()
+        lock.release()
+    assert {path.name: path.read_bytes() for path in model.iterdir()} == before
+    assert run_cli(command, model, feb).rc == 0
+    assert not (model / "_lock").exists()
+
+
+def test_a_full_disk_leaves_the_old_model(months: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = kept_model(months / "jan.csv")
+    model.save(tmp_path / "model")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()}
+    model.refit(read(months / "feb.csv"))
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(mr.ResourceError, match="cannot be written to .*: No space left on device"):
+        model.save(tmp_path / "model")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
