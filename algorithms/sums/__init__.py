@@ -5,7 +5,7 @@ gram = ExactGram.of(block) + ExactGram.of(other)      # the same whichever comes
 (gram - ExactGram.of(other)).digest() == ExactGram.of(block).digest()
 ```
 
-`numbers` holds integers over powers of two and five, `states` the sums, `laws` tests what they promise.
+`numbers` holds integers over powers of two and five, `states` the sums, `mr.check_laws` tries what they promise.
 """
 
 from algorithms.sums.numbers import Numbers, to_float
