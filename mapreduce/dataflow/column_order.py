@@ -61,6 +61,26 @@ def sort_indices(keys: pa.Array, *, unique: bool = False) -> Ints | None:
     return np.array(sorted(range(len(keys)), key=order_of.__getitem__), np.int64)
 
 
+def sort_by_partition(keys: pa.Array, partitions: Any, *, unique: bool = False) -> Ints:
+    """Row numbers by partition (uint16, one a row), and within each in stable order of key."""
+    codes = None if keys.null_count or not len(keys) else _codes(keys)
+    if codes is not None and codes.dtype == np.int64:
+        low, row_bits = int(codes.min()), len(codes).bit_length()
+        key_bits = (int(codes.max()) - low).bit_length()
+        if int(partitions.max()).bit_length() + key_bits + row_bits < 63:
+            packed = codes - low  # partition, key and row in one integer: a single sort, without indirection
+            packed |= partitions.astype(np.int64) << key_bits
+            packed <<= row_bits
+            packed |= np.arange(len(codes))
+            packed.sort()
+            packed &= (1 << row_bits) - 1
+            return packed
+    order = sort_indices(keys, unique=unique)
+    # Sorted by key, then stably by partition: a radix sort of two bytes.
+    by_partition = np.argsort(partitions if order is None else partitions[order], kind="stable")
+    return by_partition if order is None else order[by_partition]
+
+
 def count_at_or_below(keys: pa.Array, cuts: list[Any]) -> Ints | None:
     """For each key the number of ascending `cuts` at or below it; None where their types don't compare as columns."""
     if keys.null_count:

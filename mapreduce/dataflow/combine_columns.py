@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow import arrow_start
 from mapreduce.dataflow.batches import KEY, ColumnBatch, plain_column
-from mapreduce.dataflow.column_order import sort_indices
+from mapreduce.dataflow.column_order import sort_by_partition, sort_indices
 from mapreduce.dataflow.combine import PartitionBatch
 from mapreduce.dataflow.group_columns import group_columns
 from mapreduce.dataflow.partitioner import Partitioner
@@ -247,12 +247,8 @@ def partitioned(table: pa.RecordBatch, partitioner: Partitioner, *, unique: bool
     import numpy as np
 
     keys, count = table.column(0), partitioner.partitions
-    order = sort_indices(keys, unique=unique)
     partitions = partitioner.columns(keys).astype(np.uint16)
-    if count > 1:
-        # Sorted by key, then stably by partition (a radix sort of two bytes): rows are copied once.
-        by_partition = np.argsort(partitions if order is None else partitions[order], kind="stable")
-        order = by_partition if order is None else order[by_partition]
+    order = sort_indices(keys, unique=unique) if count == 1 else sort_by_partition(keys, partitions, unique=unique)
     if order is not None:
         table = table.take(order)
     ends = np.cumsum(np.bincount(partitions, minlength=count))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, to_rows
 from mapreduce.dataflow.merge import SAMPLE, WINDOW_BYTES, Run, merge_rows
-from mapreduce.dataflow.order import OrderKey, natural_type, one_nan, order_key, order_keys
+from mapreduce.dataflow.order import NUMBER, OrderKey, natural_type, one_nan, order_key, order_keys
 from mapreduce.dataflow.sizes import mean_size
 from mapreduce.reducers import Monoid
 
@@ -96,11 +96,24 @@ class _Cursor:
 
     def below(self, bound: OrderKey) -> int:
         """The first row whose key isn't below the bound."""
+        if (integers := self._integers(bound)) is not None:
+            return self.at + int(integers.searchsorted(bound[1], "left"))
         return bisect_left(range(len(self.batch)), bound, self.at, key=self.key)
 
     def up_to(self, bound: OrderKey) -> int:
         """The first row whose key is above the bound."""
+        if (integers := self._integers(bound)) is not None:
+            return self.at + int(integers.searchsorted(bound[1], "right"))
         return bisect_right(range(len(self.batch)), bound, self.at, key=self.key)
+
+    def _integers(self, bound: OrderKey) -> Any:
+        """The keys in sight, if they and the bound are integers: numpy searches them without a Python step a key."""
+        if not isinstance(self.batch, ColumnBatch) or bound[0] != NUMBER or type(bound[1]) is not int:
+            return None
+        keys = self.batch.keys
+        if keys.type != "int64" or keys.null_count or not -(1 << 63) <= bound[1] < 1 << 63:
+            return None
+        return keys.to_numpy()[self.at :]
 
     def take(self, end: int) -> Batch:
         start, self.at = self.at, end

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch
+from mapreduce.dataflow.narrow import narrowed, widened
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.dataflow.sizes import mean_size
 from mapreduce.storage.segment_format import Frame, FrameKind
@@ -42,11 +43,13 @@ def encode_rows(batch: RowBatch) -> Frame:
 def encode_columns(batch: ColumnBatch) -> Frame:
     import pyarrow as pa
 
+    table = narrowed(batch.table)
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, batch.table.schema) as stream:
-        stream.write_batch(batch.table)
+    with pa.ipc.new_stream(sink, table.schema) as stream:
+        stream.write_batch(table)
     payload = memoryview(sink.getvalue())
-    return Frame(FrameKind.ARROW, len(batch), payload, len(payload))
+    memory = len(payload) if table is batch.table else max(len(payload), batch.table.nbytes)
+    return Frame(FrameKind.ARROW, len(batch), payload, memory)
 
 
 def decode_frame(frame: Frame) -> Batch:
@@ -56,7 +59,7 @@ def decode_frame(frame: Frame) -> Batch:
         return RowBatch(keys, values)
     import pyarrow as pa
 
-    return ColumnBatch(pa.ipc.open_stream(pa.py_buffer(frame.payload)).read_next_batch())
+    return ColumnBatch(widened(pa.ipc.open_stream(pa.py_buffer(frame.payload)).read_next_batch()))
 
 
 class RunWriter:

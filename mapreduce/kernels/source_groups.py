@@ -35,6 +35,7 @@ __all__ = [
     "add_floats",
     "add_ints",
     "copy_words",
+    "list_floats",
     "list_words",
     "move_ints",
     "move_words",
@@ -171,6 +172,27 @@ def add_floats(numbers, values, n, totals, lost_of, lost):
             lost[count] = rest
             count += 1
     return count
+
+
+def list_floats(totals, n, high, low, counts):
+    """The sums of n groups, each in its one form: `high` the nearest float, `low` the rest. Clears totals."""
+    for i in range(n):
+        at = ENTRY * i
+        a = totals[at]
+        b = totals[at + 1]
+        counts[i] = np.int64(totals[at + 2])
+        if a - a == 0.0:
+            total = a + b
+            t = total - a
+            high[i] = total + 0.0  # no -0.0
+            low[i] = (a - (total - t)) + (b - t)
+        else:
+            high[i] = a if a == a else np.nan
+            low[i] = 0.0
+        totals[at] = 0.0
+        totals[at + 1] = 0.0
+        totals[at + 2] = 0.0
+    return n
 
 
 def add_ints(numbers, values, n, sums, counts):
