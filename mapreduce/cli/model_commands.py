@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OWN_TARGET = ("libsvm", "npy")
 """Formats whose files may hold the target beside the columns."""
 
+SHOWN_COLUMNS = 10
+
 FORMAT = click.option("--format", "input_format", metavar="F", help="How to read the input. Default: by its suffix.")
 READ = click.option(
     "--read", "reading", multiple=True, metavar="NAME=VALUE", help="An option of the format: delimiter, types, ..."
@@ -111,7 +113,11 @@ def fit_command(
             estimator.save(options.output)
         if plot is not None:
             plots.draw(estimator, dataset, engine, plot)
+        left = [] if features is not None or options.quiet else _left_out(dataset, estimator)
     tell_model(algorithm, estimator, options, summary)
+    if left:
+        shown = ", ".join(left[:SHOWN_COLUMNS]) + (", ..." if len(left) > SHOWN_COLUMNS else "")
+        say(f"left out, not being numbers: {shown}")
     if plot is not None and not options.quiet and not options.json:
         say(f"drew {plot}")
 
@@ -182,6 +188,18 @@ def evaluate_command(
         raise UsageError(f"{model} does not say which column it predicts; name the one with the truth: --target COLUMN")
     dataset = rows_for(loaded, inputs, input_format, reading, Tables(beside, on), target=known)
     run_and_tell(loaded.metrics(), dataset, options)
+
+
+def _left_out(dataset: Dataset, estimator: Any) -> list[str]:
+    """The columns that nobody named and that could not be features."""
+    from mapreduce.formats.inputs import is_on_hosts
+
+    learned = getattr(estimator, "feature_names_", None)
+    if learned is None or dataset.is_vertical or any(map(is_on_hosts, dataset.paths)):
+        return []
+    kinds = getattr(dataset.resolved().format, "kinds", lambda: None)() or ()
+    known = (*learned, dataset.target_name(), dataset.weights_name())
+    return [name for name, _ in kinds if name not in known]
 
 
 def _check_takes_weights(found: Found) -> None:

@@ -41,6 +41,7 @@ from mapreduce.formats.csv_schema import (
     check_names,
     check_same_header,
     infer_types,
+    numbers_by_role,
     parse_rows,
 )
 from mapreduce.formats.lines import Lines
@@ -105,7 +106,8 @@ class Csv(RoleFormat):
             return replace(self, schema=CsvSchema((), Dialect(self.delimiter or ",", self.quote, self.encoding)))
         dialect = self.dialect_of(next(file for file in files if file.path == named_by))
         nulls = tuple(dict.fromkeys(("", *self.null_values)))
-        columns = apply_types(infer_types(names, rows, nulls), self.types, TYPES)
+        inferred = numbers_by_role(infer_types(names, rows, nulls), rows, nulls, self.asked)
+        columns = apply_types(inferred, self.types, TYPES)
         check_selection(columns, self.columns)
         roles_of(columns, self.columns, self.asked)
         schema = CsvSchema(columns, dialect, nulls)

@@ -254,7 +254,7 @@ class CsvBlock(RoleBlock, LineBlock):
         raise InputError(
             f"{self.place(index)}, column {column.name!r}: {_shown(cell)} is not {article}; mend it, or read the "
             f"column otherwise: types={{{column.name!r}: {other!r}}}, or say that it means no value: "
-            f"null_values=[{cell!r}]"
+            f"null_values=[{cell!r}] (--read types={column.name}:{other}, --read null_values={cell})"
         )
 
 

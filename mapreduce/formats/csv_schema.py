@@ -18,6 +18,7 @@ from mapreduce.errors import InputError, near
 from mapreduce.formats.columns import Column
 from mapreduce.formats.csv_cuts import Dialect
 from mapreduce.formats.lines import Span
+from mapreduce.formats.roles import Roles
 
 if TYPE_CHECKING:
     import _csv
@@ -130,6 +131,44 @@ def infer_types(names: Sequence[str], rows: Sequence[Sequence[str]], nulls: Sequ
         cells = [row[index] for row in rows if index < len(row) and row[index] not in nulls]
         columns.append(Column(name, _narrowest(cells)))
     return columns
+
+
+def numbers_by_role(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], nulls: Sequence[str], asked: Roles
+) -> list[Column]:
+    """The same, but a column that must be numbers, and is text for some odd cells, is a column of numbers: then who
+    reads it names those cells. Where features are not named, but a target is, a column of more numbers than text must
+    be numbers too: it would be left out in silence."""
+    found = []
+    for index, column in enumerate(columns):
+        least = _least_numbers(column.name, asked)
+        if column.type == "string" and least is not None:
+            cells = [row[index] for row in rows if index < len(row) and row[index] not in nulls]
+            if sum(map(_is_number, cells)) > least * len(cells):
+                column = Column(column.name, "float")
+        found.append(column)
+    return found
+
+
+def _least_numbers(name: str, asked: Roles) -> float | None:
+    """The share of numbers above which a column is one of numbers; None for one that may well be text."""
+    if name == asked.weights:
+        return 0
+    if name == asked.target:
+        return None if asked.labels else 0
+    if asked.categories:
+        return None
+    if asked.features is not None:
+        return 0 if name in asked.features else None
+    return None if asked.target is None else 0.5
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        to_float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _narrowest(cells: Sequence[str]) -> str:
