@@ -26,6 +26,7 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.elastic_net import check_shares, exactly
+from algorithms.estimator import logger
 from algorithms.folds import FoldSums
 from algorithms.linear_model import LinearModel
 from algorithms.rows import Array
@@ -156,6 +157,12 @@ class ElasticNetCV(LinearModel):
         for name, value in min(found, key=lambda each: float(each["cv_mse_"].min())).items():
             setattr(self, name, value)
         self.converged_ = all(each["converged_"] for each in found)
+        if len(self.alphas_) > 1 and self.alpha_min_ == self.alphas_[-1] > 0:
+            logger.warning(
+                "%s: the least error is that of the smallest weight tried, %.4g; lower eps, or name alphas below it",
+                self.name,
+                self.alpha_min_,
+            )
 
     @property
     def _ratios(self) -> list[float]:
@@ -275,7 +282,9 @@ class ElasticNetCV(LinearModel):
         path = figures.pop("path")
         rows = [*figures.pop("coef").items(), ("intercept", figures.pop("intercept"))]
         shown = [(name, value if value else ".") for name, value in rows]
-        marks = {self.alpha_min_: "min", self.alpha_1se_: "1se"}
+        marks = {self.alpha_1se_: "1se", self.alpha_min_: "min"}
+        if self.alpha_min_ == self.alpha_1se_:
+            marks = {self.alpha_min_: "min, 1se"}
         lines = [(marks.get(each[0], ""), *each) for each in zip(*path.values(), strict=True)]
         figures["folds"] = " ".join(map(str, figures["folds"])) + " rows"
         return "\n".join(

@@ -284,3 +284,14 @@ def mr_block(X: Any, y: Any) -> Any:
             return None
 
     return Rows()
+
+
+def test_a_path_that_ends_too_early_says_so(caplog: pytest.LogCaptureFixture, datadir: Path) -> None:
+    dataset = mr.read_csv(datadir / "diabetes.csv", target="progression")
+    with mr.Engine("inline") as engine, caplog.at_level("WARNING", logger="mapreduce.algorithms"):
+        short = LassoCV(alphas=[50.0, 10.0]).fit(dataset, engine=engine)
+        assert "smallest weight tried, 10" in caplog.text
+        caplog.clear()
+        LassoCV(alphas=[50.0, 1.0, 0.0]).fit(dataset, engine=engine)  # nothing is below 0
+    assert not caplog.text
+    assert "min, 1se" in short.table() or short.alpha_1se_ != short.alpha_min_
