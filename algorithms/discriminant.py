@@ -32,6 +32,7 @@ import mapreduce as mr
 from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
 from algorithms.naive_bayes import by_class
 from algorithms.products import product
+from algorithms.projection import Projection
 from algorithms.rows import Array, labels_of
 from algorithms.sums import ClassSums, ExactGram, to_float
 from algorithms.sums.fixed_point import Singular, Whitening, eigen, root, whiten
@@ -167,7 +168,7 @@ class GaussianDiscriminantAnalysis(LinearDiscriminant):
         self.priors = priors
 
 
-class LinearDiscriminantAnalysis(LinearDiscriminant):
+class LinearDiscriminantAnalysis(LinearDiscriminant, Projection):
     """Linear discriminant analysis, also as a projection.
 
     shrinkage: 0 to 1, how far the covariance of each class is moved towards a multiple of the identity; none for not
@@ -256,9 +257,9 @@ class LinearDiscriminantAnalysis(LinearDiscriminant):
         """Coordinates in which the covariance within classes is 1, the one that tells most apart first."""
         return product(np.asarray(self._rows(X) - self.xbar_), self.scalings_)
 
-    def fit_transform(self, X: Any, y: Any = None) -> Array:
-        """Of arrays: learn, and transform the same rows."""
-        return self.fit(X, y).transform(X)
+    @property
+    def component_names_(self) -> list[str]:
+        return [f"ld{number}" for number in range(1, self.scalings_.shape[1] + 1)]
 
     def figures(self) -> dict[str, Any]:
         return {**super().figures(), "explained_variance_ratio": self.explained_variance_ratio_.tolist()}

@@ -9,6 +9,7 @@ A transformer maps rows to rows; a description says something of the rows and is
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,17 +17,39 @@ import numpy as np
 import mapreduce as mr
 from algorithms.classifier import exact_rows
 from algorithms.metrics import Metrics
+from algorithms.projection import Projection
 from algorithms.rows import Array, no_rows
 from algorithms.sums import ExactGram
 from algorithms.sums.scatter import Scatter
 from algorithms.sums_estimator import SumsEstimator
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many columns there may be, and what to do where there are more."""
+
+    columns: int
+    remedy: str
+
+    def check(self, columns: int) -> None:
+        if columns > self.columns:
+            raise mr.UsageError(
+                f"{columns} columns; what follows from their sums is computed in long integers, which takes minutes "
+                f"beyond {self.columns}: {self.remedy}"
+            )
+
+
 class GramOfFeatures(mr.Fold):
-    """Number of rows, sum x and sum xx'."""
+    """Number of rows, sum x and sum xx'. Raises UsageError at the first rows, if they are wider than `limit` says."""
+
+    def __init__(self, limit: Limit | None = None) -> None:
+        self._limit = limit  # not part of what it sums
 
     def map(self, block: Any) -> ExactGram:
-        return ExactGram.of(exact_rows(block))
+        rows = exact_rows(block)
+        if self._limit is not None:
+            self._limit.check(rows.columns)
+        return ExactGram.of(rows)
 
     def reduce(self, a: ExactGram, b: ExactGram) -> ExactGram:
         return a + b
@@ -43,8 +66,12 @@ class GramEstimator(SumsEstimator):
 
     n_: int
 
+    def limit(self) -> Limit | None:
+        """How many columns can be learned from in reasonable time."""
+        return None
+
     def fold(self) -> mr.Fold:
-        return GramOfFeatures()
+        return GramOfFeatures(self.limit())
 
     def width(self, state: ExactGram) -> int:
         return state.columns
@@ -56,6 +83,8 @@ class GramEstimator(SumsEstimator):
         """Raises InputError for a single row."""
         if state.rows < 2:
             raise mr.InputError(f"the input has {state.rows} row; nothing varies in one: at least 2 are needed")
+        if limit := self.limit():  # sums that were kept or merged
+            limit.check(state.columns)
         self.n_ = state.rows
         return Scatter.of(state)
 
@@ -74,25 +103,18 @@ class Description(SumsEstimator):
         raise mr.UsageError(f"{self.name} describes rows and predicts nothing, so there is nothing to judge")
 
 
-class Transformer(GramEstimator):
+class Transformer(GramEstimator, Projection):
     """Maps rows to rows: `transform`, and back by `inverse_transform`. `predict` on the command line prints them."""
 
     kind: ClassVar[str] = "transformer"
 
     mean_: Array
 
-    def transform(self, X: Any) -> Array:
-        raise NotImplementedError
-
     def inverse_transform(self, Z: Any) -> Array:
         raise NotImplementedError
 
-    def fit_transform(self, X: Any, y: Any = None) -> Array:
-        """Of arrays: learn, and transform the same rows."""
-        return self.fit(X).transform(X)
-
     def answers(self, block: Any) -> list[str]:
-        return ["\t".join(map(repr, row)) for row in self.transform(self.features_of(block)).tolist()]
+        return ["\t".join(map(repr, row)) for row in np.asarray(self.transform(self.features_of(block))).tolist()]
 
     def metrics(self) -> mr.Fold:
         return Reconstruction(self)
@@ -108,7 +130,7 @@ class Reconstruction(Metrics):
 
     def map(self, block: Any) -> Array:
         X = self.model._dense(block.X)
-        back = self.model.inverse_transform(self.model.transform(X))
+        back = self.model.inverse_transform(np.asarray(self.model.transform(X)))
         return np.array([len(X), ((X - back) ** 2).sum(), ((X - self.model.mean_) ** 2).sum()])
 
     def reduce(self, a: Array, b: Array) -> Array:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency, check_estimator
 
 import algorithms
@@ -81,6 +82,21 @@ def test_checks_of_scikit_learn(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in algorithms.ESTIMATORS if name != "anova"])
 def test_columns_have_the_names_and_the_order_of_the_fit(name: str) -> None:
     check_dataframe_column_names_consistency(name, made(name))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [name for name in algorithms.ESTIMATORS if hasattr(made(name), "transform")])
+@pytest.mark.parametrize(
+    "check",
+    [
+        "check_get_feature_names_out_error", "check_transformer_get_feature_names_out",
+        "check_transformer_get_feature_names_out_pandas",
+        "check_set_output_transform", "check_set_output_transform_pandas", "check_set_output_transform_polars",
+        "check_global_output_transform_pandas", "check_global_set_output_transform_polars",
+    ],
+)  # fmt: skip
+def test_new_columns_have_names(name: str, check: str) -> None:
+    getattr(estimator_checks, check)(name, made(name))
 
 
 def test_the_documentation_lists_the_deviations() -> None:
