@@ -93,15 +93,17 @@ class Classifier(SumsEstimator):
         return ClassificationMetrics(self)
 
     def _table(self, priors: Array, features: Mapping[str, Array]) -> str:
-        """The classes, and figures (classes, features) by their titles; where there are many features, without them."""
+        """The classes, and figures (classes, features), or with an intercept beside, by their titles; where there are
+        many features, without them."""
         labels = [str(label) for label in self.classes_]
         head = tables.columns(
             ["class", "n", "prior"], zip(labels, self.class_count_.tolist(), priors.tolist(), strict=True)
         )
         if len(self.feature_names_) > MOST_SHOWN:
             return f"{int(self.class_count_.sum())} rows, {len(self.feature_names_)} features\n\n{head}"
+        names = [*self.feature_names_, "intercept"]
         parts = [
-            tables.columns([title, *labels[-len(rows) :]], zip(self.feature_names_, *rows.tolist(), strict=True))
+            tables.columns([title, *labels[-len(rows) :]], zip(names, *rows.tolist(), strict=False))
             for title, rows in features.items()
         ]
         return "\n".join([f"{int(self.class_count_.sum())} rows\n", head, *parts])

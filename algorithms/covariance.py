@@ -68,7 +68,7 @@ class Covariance(GramEstimator, Description):
     def table(self) -> str | None:
         if len(self.feature_names_) > MOST_SHOWN:
             return None
-        return f"{self.n_} rows\n\n{_square(self.feature_names_, self.covariance_)}"
+        return f"{self.n_} rows\n\n{tables.square(self.feature_names_, self.covariance_)}"
 
 
 class Correlation(GramEstimator, Description):
@@ -114,14 +114,10 @@ class Correlation(GramEstimator, Description):
             return None
         names = self.feature_names_
         return (
-            f"{self.n_} rows\n\n{_square(names, self.correlation_)}\nP of |r| as large by chance\n\n"
-            f"{_square(names, self.p_)}"
+            f"{self.n_} rows\n\n{tables.square(names, self.correlation_)}\nP of |r| as large by chance\n\n"
+            f"{tables.square(names, self.p_)}"
         )
 
 
 def _by_name(names: list[str], matrix: Array) -> dict[str, dict[str, float]]:
     return {name: dict(zip(names, row, strict=True)) for name, row in zip(names, matrix.tolist(), strict=True)}
-
-
-def _square(names: list[str], matrix: Array) -> str:
-    return tables.columns(["", *names], [[name, *row] for name, row in zip(names, matrix.tolist(), strict=True)])

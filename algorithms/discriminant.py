@@ -29,7 +29,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
-from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
+from algorithms import tables
+from algorithms.classifier import MOST_SHOWN, ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
 from algorithms.naive_bayes import by_class
 from algorithms.products import product
 from algorithms.projection import Projection
@@ -149,7 +150,9 @@ class LinearDiscriminant(Discriminant):
         }
 
     def table(self) -> str:
-        return self._table(self.priors_, {"mean": self.means_, "coefficient": self.coef_})
+        return self._table(
+            self.priors_, {"mean": self.means_, "coefficient": np.column_stack([self.coef_, self.intercept_])}
+        )
 
 
 class GaussianDiscriminantAnalysis(LinearDiscriminant):
@@ -263,6 +266,16 @@ class LinearDiscriminantAnalysis(LinearDiscriminant, Projection):
 
     def figures(self) -> dict[str, Any]:
         return {**super().figures(), "explained_variance_ratio": self.explained_variance_ratio_.tolist()}
+
+    def table(self) -> str:
+        if len(self.feature_names_) > MOST_SHOWN:
+            return super().table()
+        names = [f"ld{number}" for number in range(1, self.scalings_.shape[1] + 1)]
+        rows = [
+            *zip(self.feature_names_, *self.scalings_.T.tolist(), strict=True),
+            ["share", *self.explained_variance_ratio_.tolist()],
+        ]
+        return f"{super().table()}\n{tables.columns(['coordinate', *names], rows)}"
 
 
 def _apart(scatters: list[Scatter], priors: list[Fraction]) -> list[list[Fraction]]:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
+from algorithms import tables
 from algorithms.classifier import decimal, floats_of
 from algorithms.discriminant import Discriminant
 from algorithms.products import product
@@ -101,3 +102,7 @@ class QuadraticDiscriminantAnalysis(Discriminant):
             **super().figures(),
             "log_determinant": dict(zip(labels, self.log_determinant_.tolist(), strict=True)),
         }
+
+    def table(self) -> str:
+        logs = zip(map(str, self.classes_.tolist()), self.log_determinant_.tolist(), strict=True)
+        return f"{super().table()}\n{tables.columns(['class', 'log |covariance|'], logs)}"

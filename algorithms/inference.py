@@ -20,6 +20,7 @@ from algorithms.tables import columns, number
 from algorithms.tails import f_tail, t_quantile, t_tail
 
 SHOWN_DIGITS = 12
+FLOAT_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +88,7 @@ def summary_text(fit: Errors, figures: Mapping[str, Any], target: str | None) ->
         text += f", F {number(fit.f)} on {fit.slopes} and {fit.free}, p {number(figures['f_p'], 3)}\n"
         text += f"log likelihood {number(figures['log_likelihood'])}, AIC {number(figures['aic'])}, "
         text += f"BIC {number(figures['bic'])}"
-    text += (
-        f"\ncondition {number(figures['condition'], 3)}: a solver in floats loses {figures['digits_lost']:.1f} of 16 "
-    )
-    return text + f"digits; these are {figures['precision']}\n"
+    return f"{text}\n{_condition(figures)}; these are {figures['precision']}\n"
 
 
 def shown(value: float) -> float:
@@ -102,6 +100,13 @@ def _line(each: tuple[str, float, float], figures: Mapping[str, Any]) -> list[An
     name, coef, error = each
     t, p, low, high = (figures.get(part, {}).get(name) for part in ("t", "p", "low", "high"))
     return [name, coef, None if math.isnan(error) else error, number(t, 4), number(p, 4), low, high]
+
+
+def _condition(figures: Mapping[str, Any]) -> str:
+    lost = figures["digits_lost"]
+    if not lost < FLOAT_DIGITS:  # nor nan
+        return f"condition above 1e{FLOAT_DIGITS}: a solver in floats loses all of {FLOAT_DIGITS} digits"
+    return f"condition {number(figures['condition'], 3)}: a solver in floats loses {lost:.1f} of {FLOAT_DIGITS} digits"
 
 
 def _ratio(value: float, error: float) -> float:

@@ -198,6 +198,8 @@ class Proof:
 def forgotten(kept: KeptSums, paths: Sequence[str]) -> tuple[KeptSums, Proof]:
     """The sums without these files, and the proof. Raises InputError if no rows are left."""
     left = kept.without(paths)
+    if not left.contents:
+        raise mr.InputError("the model has learned from no other rows; nothing would be left of it: delete it instead")
     total, gone = kept.total(), kept.sum_of(paths)
     rest = left.total()
     subtracted: Any = total - gone  # type: ignore[operator]

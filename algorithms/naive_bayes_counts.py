@@ -95,6 +95,9 @@ class _CountBayes(Classifier):
     fit_prior: bool
     class_prior: list[float] | None
 
+    _title: ClassVar[str] = "log P"
+    """What feature_log_prob_ is, above its table."""
+
     def check_parameters(self) -> None:
         if not 0 <= self.alpha < float("inf"):
             raise mr.UsageError(f"alpha is {self.alpha}; it must be 0 or more")
@@ -128,7 +131,7 @@ class _CountBayes(Classifier):
         }
 
     def table(self) -> str:
-        return self._table(np.exp(self.class_log_prior_), {"log P": self.feature_log_prob_})
+        return self._table(np.exp(self.class_log_prior_), {self._title: self.feature_log_prob_})
 
 
 class MultinomialNaiveBayes(_CountBayes):
@@ -168,6 +171,7 @@ class ComplementNaiveBayes(_CountBayes):
     """
 
     name: ClassVar[str] = "complement_naive_bayes"
+    _title: ClassVar[str] = "weight"
 
     def __init__(
         self,

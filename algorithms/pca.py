@@ -37,6 +37,8 @@ from algorithms.sums.fixed_point import Eigen, Singular, eigen, root, whiten
 from algorithms.sums.scatter import no_inverse
 from algorithms.transformer import Transformer
 
+MOST_WHITENED = 20
+"""Columns whose whitening stands in the table."""
 MOST_SHOWN = 8
 """Components whose weights stand in the table; JSON has them all."""
 
@@ -201,6 +203,15 @@ class Whitening(Transformer):
             "mean": dict(zip(names, self.mean_.tolist(), strict=True)),
             "whitening": self.whitening_.tolist(),
         }
+
+    def table(self) -> str:
+        means = tables.columns(["column", "mean"], zip(self.feature_names_, self.mean_.tolist(), strict=True))
+        text = f"{self.n_} rows\n\n{means}"
+        if len(self.feature_names_) > MOST_WHITENED:
+            return text
+        rows = self.feature_names_ if self.method == "zca" else [f"z{j + 1}" for j in range(len(self.whitening_))]
+        weights = [[name, *row] for name, row in zip(rows, self.whitening_.tolist(), strict=True)]
+        return f"{text}\n{tables.columns(['whitening', *self.feature_names_], weights)}"
 
 
 def _along(found: Eigen, *, symmetric: bool) -> tuple[list[list[Fraction]], list[list[Fraction]]]:

@@ -37,6 +37,11 @@ def columns(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "".join(f"{line.rstrip()}\n" for line in shown)
 
 
+def square(names: Sequence[str], matrix: Any) -> str:
+    """A matrix (columns, columns) between columns of these names."""
+    return columns(["", *names], [[name, *row] for name, row in zip(names, matrix.tolist(), strict=True)])
+
+
 def listed(figures: Mapping[str, Any]) -> str:
     """A line a figure: its name, and its value in one column."""
     width = max(map(len, figures), default=0)

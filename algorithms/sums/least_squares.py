@@ -106,7 +106,7 @@ def fit(
 
 def too_few_rows(rows: int, unknowns: int) -> mr.InputError:
     return mr.InputError(
-        f"the input has {rows} rows, too few to determine {unknowns} coefficients; "
+        f"the input has {rows} row{'s' * (rows != 1)}, too few to determine {unknowns} coefficients; "
         "take more rows or fewer columns (--features), or set alpha"
     )
 

@@ -215,7 +215,7 @@ def digest(model: Path) -> str:
         (("refit", "{kept}", "--set", "alpah=1"), "alpha"),
         (("refit", "{kept}", "--features", "area,room"), "did you mean 'rooms'"),
         (("forget", "{kept}", "{other}"), "has learned nothing from"),
-        (("forget", "{kept}", "{jan}"), "no rows to learn from"),
+        (("forget", "{kept}", "{jan}"), "has learned from no other rows"),
         (("forget", "{plain}", "{jan}"), "keeps no sums"),
         (("forget", "{new}", "{jan}"), "is no model"),
     ],
