@@ -16,13 +16,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import isqrt
-from typing import Any
 
 import numpy as np
 
 from algorithms.sums.numbers import to_float
-
-Integers = np.ndarray[Any, np.dtype[Any]]
+from algorithms.sums.products import Integers, product
 
 FEW = 32
 """Unknowns up to which elimination is quicker than iteration, or nearly."""
@@ -129,7 +127,7 @@ def _refine(A: Integers, B: Integers) -> Solution | None:
     Y = np.zeros(B.shape, object)
     last = None
     for _ in range(STEPS):
-        residual = (target - A.dot((Y << extra) // down)) // down
+        residual = (target - product(A, (Y << extra) // down)) // down
         largest = max(int(abs(value)) for value in residual.ravel())
         if largest.bit_length() <= extra + SLACK:
             common = max(shift)

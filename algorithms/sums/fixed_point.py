@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import isqrt
+from math import isqrt, lcm
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,7 @@ import numpy as np
 from algorithms.rows import Array
 from algorithms.sums.logarithms import logarithm
 from algorithms.sums.numbers import to_float
+from algorithms.sums.products import product
 
 Fixed = np.ndarray[Any, np.dtype[Any]]
 """Python's integers, each over 2^BITS."""
@@ -117,6 +118,28 @@ def eigen(A: Matrix) -> Eigen:
     order = sorted(range(size), key=lambda j: -values[j])
     vectors = [_signed([int(value) for value in V[:, j]]) for j in order]
     return Eigen([Fraction(values[j], ONE) * _power(lift) for j in order], vectors)
+
+
+def float_eigen(A: Matrix) -> Eigen:
+    """The same from LAPACK, to the precision of floats: other bits on other machines."""
+    values, V = np.linalg.eigh(np.array([[to_float(value) for value in row] for row in A]))
+    floor = np.finfo(np.float64).eps * len(A) * abs(values).max(initial=0.0)
+    values = np.where(values > floor, values, 0.0)[::-1]
+    vectors = V.T[::-1]
+    leading = vectors[np.arange(len(vectors)), np.abs(vectors).argmax(axis=1)]
+    signed = np.where(leading < 0, -1.0, 1.0)[:, None] * vectors
+    return Eigen([Fraction(value) for value in values.tolist()], [list(map(Fraction, row)) for row in signed.tolist()])
+
+
+def times(A: Matrix, B: Matrix) -> list[list[Fraction]]:
+    """A B, exact. Quick where denominators are powers of two, or have much in common."""
+    (a, of_a), (b, of_b) = _over_common(A), _over_common(B)
+    return [[Fraction(value, of_a * of_b) for value in row] for row in product(a, b).tolist()]
+
+
+def _over_common(A: Matrix) -> tuple[Fixed, int]:
+    common = lcm(*(value.denominator for row in A for value in row))
+    return _objects([[value.numerator * (common // value.denominator) for value in row] for row in A]), common
 
 
 def root(value: Fraction) -> Fraction:
@@ -214,7 +237,7 @@ def _orthonormal(V: Array) -> Fixed:
 
 
 def _product(A: Fixed, B: Fixed) -> Fixed:
-    return np.asarray(A.dot(B) >> BITS)
+    return np.asarray(product(A, B) >> BITS)
 
 
 def _fixed(value: Fraction, exponent: int) -> int:

@@ -157,3 +157,34 @@ def test_pipelines_take_it() -> None:
     ours = make_pipeline(PCA(2), LogisticRegression()).fit(X, y)
     theirs = make_pipeline(decomposition.PCA(2), LogisticRegression()).fit(X, y)
     assert np.array_equal(ours.predict(X), theirs.predict(X))
+
+
+@each_set
+def test_in_floats(load: Load) -> None:
+    X = load().data
+    exact, model = PCA().fit(X), PCA(solver="float").fit(X)
+    assert digits(model.components_[0], exact.components_[0]) >= 13  # those of small variances keep fewer
+    assert digits(model.explained_variance_, exact.explained_variance_) >= 14
+    assert model.figures()["precision"] == "float64"
+    assert exact.figures()["precision"] == "correctly rounded"
+
+
+def test_very_many_columns_are_refused_before_the_work() -> None:
+    X = np.random.default_rng(0).integers(0, 9, (12, 201))
+    with pytest.raises(mr.UsageError, match=r"201 columns; .* beyond 200: set solver=float, or take fewer"):
+        PCA().fit(X)
+    with pytest.raises(mr.UsageError, match="set method=cholesky, which takes up to 500"):
+        Whitening().fit(X)
+    with pytest.raises(mr.UsageError, match="solver is 'fast'; choose 'exact' or 'float'"):
+        PCA(solver="fast").fit(X)
+    peer = decomposition.PCA(3, svd_solver="full").fit(X)
+    assert digits(PCA(3, solver="float").fit(X).components_, peer.components_) >= 12
+    wide = Covariance().fit(X)
+    assert wide.covariance_.shape == (201, 201)
+
+
+def test_sums_that_were_kept_for_more_columns_than_it_takes() -> None:
+    X = np.random.default_rng(0).integers(0, 9, (12, 201))
+    model = PCA(2, solver="float").fit(X)
+    with pytest.raises(mr.UsageError, match="201 columns"):
+        PCA(2).fit_sums(model.state_, model.feature_names_)
