@@ -226,6 +226,8 @@ class Runs:
                 check=prepared.work.check,
             )
         finally:
+            if self.cluster is not None:  # hosts that came while it ran have worked, too
+                self.workers = max(self.workers, self.cluster.worker_count())
             executor.close()
 
     def _run_prepared(self, prepared: Prepared, observer: Observer) -> Result:
