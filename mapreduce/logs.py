@@ -36,3 +36,9 @@ def configure(verbosity: int, *, quiet: bool = False) -> None:
         )
         logger.addHandler(handler)
         logger.propagate = False
+
+
+def tell_of(name: str) -> None:
+    """Send the records of one part to stderr from progress on, whatever the level of the others."""
+    part = logging.getLogger(name)
+    part.setLevel(min(part.getEffectiveLevel(), logging.INFO))

@@ -43,7 +43,7 @@ def agent_command(
     """
     from mapreduce.cli.messages import set_verbosity
     from mapreduce.engines.agent_process import AgentOptions, serve
-    from mapreduce.logs import configure
+    from mapreduce.logs import configure, tell_of
     from mapreduce.wire.keys import open_key
 
     set_verbosity(verbosity)
@@ -55,6 +55,7 @@ def agent_command(
         secret = open_key(Path(key) if key else None)
         if not quiet:
             _say_who_may_run_code()
+            tell_of("mapreduce.engines.agent")  # who began it by hand wants to see whether it has joined
     options = AgentOptions(
         tracker=tracker,
         workers=workers,

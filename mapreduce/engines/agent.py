@@ -215,7 +215,7 @@ class Agent:
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:
-                _log.info("no tracker yet: %s", trouble)
+                _log.info("waiting for a tracker: %s", trouble)
         if self.line.refusals >= REFUSALS:
             raise UsageError(f"can't join the tracker: {trouble}; see --key")
 

@@ -162,6 +162,7 @@ class Scene:
         self.gate.mkdir()
         self.watcher = Watcher()
         self.problem: BaseException | None = None
+        self.workers = 0  # as the summary has it
 
     def at_gate(self, name: str) -> bool:
         return Path(self.gate, f"at-{self.agents.running[name].pid}").exists()
@@ -181,6 +182,7 @@ class Scene:
                     observer=self.watcher,
                     **settings,
                 )
+                self.workers = engine.workers
         finally:
             thread.join()
         if self.problem is not None:
@@ -246,6 +248,7 @@ def test_an_agent_joins_while_the_job_runs(scene: Scene) -> None:
 
     scene.run(happening)
     assert scene.watcher.joined == 2 and scene.watcher.lost == []
+    assert scene.workers == 2
 
 
 def test_an_agent_leaves_in_order(scene: Scene) -> None:
@@ -262,6 +265,16 @@ def test_an_agent_leaves_in_order(scene: Scene) -> None:
     scene.run(happening)
     assert scene.watcher.lost == ["host a left: ended by SIGTERM"]
     assert [code for code, _ in left] == [0]
+
+
+def test_who_begins_an_agent_sees_whether_it_has_joined(scene: Scene) -> None:
+    scene.agents.begin("a")
+    scene.run(lambda: wait_until(lambda: scene.at_gate("a"), "it is at work"))
+    scene.agents.running["a"].terminate()
+    code, told = scene.agents.end("a")
+    assert code == 0
+    assert "joined the tracker as a" in told
+    assert "the tracker said goodbye" in told
 
 
 def test_agents_serve_one_tracker_after_another(agents: HandAgents, tmp_path: Path) -> None:
