@@ -61,6 +61,7 @@ def tracker_command(
     from mapreduce.cli.messages import say, set_verbosity
     from mapreduce.engines.remote import DEFAULT_PORT
     from mapreduce.logs import configure
+    from mapreduce.report.units import format_plural
     from mapreduce.service.desk import Desk
     from mapreduce.service.queue import JobQueue, Limits
     from mapreduce.service.server import Service
@@ -87,7 +88,11 @@ def tracker_command(
             service.restore()
             if not quiet:
                 where = listener.address.removeprefix("tcp://")
-                have = f"{service.workers} workers" if service.workers else f"workers of `mapreduce agent {where}`"
+                have = (
+                    format_plural(service.workers, "worker")
+                    if service.workers
+                    else f"workers of `mapreduce agent {where}`"
+                )
                 say(f"tracker at {where}, {have}, state in {folder.root}")
             service.run(listener, Desk(service, listener, os.uname().nodename))
         finally:

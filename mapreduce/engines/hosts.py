@@ -100,7 +100,8 @@ def own_address_towards(host: str) -> str:
             probe.connect(address)  # sends nothing
             return str(probe.getsockname()[0])
     except (OSError, UnicodeError) as error:
-        raise UsageError(f"there is no way to {host!r}: {error}") from None
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"there is no way to {host!r}: {why}") from None
 
 
 def name_for_ssh(target: str) -> str:

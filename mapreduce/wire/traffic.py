@@ -38,8 +38,9 @@ def _between(links: Links) -> str:
 def _named(links: Links) -> str:
     busiest = sorted(links.items(), key=lambda item: (-item[1].bytes, item[0][:2]))
     named = [f"{link.source} -> {link.reader} {_size(moved.bytes)}" for link, moved in busiest[:NAMED_LINKS]]
-    if len(busiest) > NAMED_LINKS:
-        named.append(f"{len(busiest) - NAMED_LINKS} more links")
+    more = len(busiest) - NAMED_LINKS
+    if more > 0:
+        named.append(f"{more} more {'link' if more == 1 else 'links'}")
     return ", ".join(named)
 
 
