@@ -234,26 +234,43 @@ class TotalsBuffer:
         import pyarrow as pa
 
         assert self.totals is not None
-        distinct = self.totals.distinct
-        keys, sums, counts = self.totals.take()
+        distinct, ends = self.totals.distinct, []
+
+        def order_of(keys: pa.Array) -> Any:
+            order, found = _order_of(keys, self.partitioner, unique=True)
+            ends.extend(found)
+            return order
+
+        totals = self.totals.take(order_of)
+        sums, counts = totals.sums, totals.counts
         columns = [column for total in self.reducer.totals for column in (sums if total == "sum" else [counts])]
         names = [KEY, *(f"value{number}" for number in range(len(columns)))]
-        table = pa.RecordBatch.from_arrays([keys, *columns], names=names)
-        return partitioned(table, self.partitioner, unique=len(keys) == distinct)
+        table = pa.RecordBatch.from_arrays([totals.keys, *columns], names=names)
+        if totals.arranged:
+            return _cut(table, ends)
+        return partitioned(table, self.partitioner, unique=len(table) == distinct)
 
 
 def partitioned(table: pa.RecordBatch, partitioner: Partitioner, *, unique: bool = False) -> Iterator[PartitionBatch]:
     """The rows of a batch by partition, and within it stably in order of key. `unique`: no two keys are equal."""
+    order, ends = _order_of(table.column(0), partitioner, unique=unique)
+    return _cut(table if order is None else table.take(order), ends)
+
+
+def _order_of(keys: pa.Array, partitioner: Partitioner, *, unique: bool) -> tuple[Any, list[int]]:
+    """Row numbers by partition and key, None if rows are so already; and where each partition ends."""
     import numpy as np
 
-    keys, count = table.column(0), partitioner.partitions
+    count = partitioner.partitions
     partitions = partitioner.columns(keys).astype(np.uint16)
     order = sort_indices(keys, unique=unique) if count == 1 else sort_by_partition(keys, partitions, unique=unique)
-    if order is not None:
-        table = table.take(order)
-    ends = np.cumsum(np.bincount(partitions, minlength=count))
+    return order, np.cumsum(np.bincount(partitions, minlength=count)).tolist()
+
+
+def _cut(table: pa.RecordBatch, ends: list[int]) -> Iterator[PartitionBatch]:
+    """A batch whose rows are by partition as a batch a partition."""
     start = 0
-    for partition, end in enumerate(ends.tolist()):
+    for partition, end in enumerate(ends):
         if end > start:
             yield PartitionBatch(partition, ColumnBatch(table.slice(start, end - start)))
         start = end

@@ -17,7 +17,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "move_ints": "QqQq",
         "number_strings": "BqiqqQLBi",
         "add_floats": "iDqDiD",
-        "list_floats": "DqDDL",
+        "list_floats": "DLqDDL",
         "add_ints": "iLqLL",
         **_STRING_TABLE,
     },

@@ -137,37 +137,40 @@ class ExactTotals:
     def held_bytes(self) -> int:
         return self._area.size + self._lost.nbytes + (0 if self._deeper is None else self._deeper.held_bytes)
 
-    def take(self, groups: int) -> Sums:
-        """The sums of so many groups; all is empty afterwards."""
+    def take(self, groups: int, order: Ints | None = None) -> Sums:
+        """The sums of so many groups, all of them in this order; all is empty afterwards."""
         self._make_room(groups)
-        high, low, counts = self._listed(groups)
+        order = np.arange(groups) if order is None else np.ascontiguousarray(order)
+        high, low, counts = self._listed(order)
         terms: dict[int, list[float]] = {}
         self._list_deeper(terms, groups)
+        places = np.argsort(order) if terms else order
         more: list[tuple[int, float, float]] = []
         for number, further in terms.items():
-            parts = _floats_of([float(high[number]), float(low[number]), *further])
-            high[number], low[number] = parts[0], parts[1]
+            place = places[number]
+            parts = _floats_of([float(high[place]), float(low[place]), *further])
+            high[place], low[place] = parts[0], parts[1]
             more += ((number, parts[at], parts[at + 1]) for at in range(2, len(parts), 2))
         of, more_high, more_low = zip(*more, strict=True) if more else ((), (), ())
         return Sums(high, low, counts, np.array(of, np.int64), np.array(more_high), np.array(more_low))
 
-    def _listed(self, groups: int) -> tuple[Floats, Floats, Ints]:
-        """What this table has, in its one form; it is cleared."""
+    def _listed(self, order: Ints) -> tuple[Floats, Floats, Ints]:
+        """What this table has, in its one form and this order of all groups; it is cleared."""
+        groups = len(order)
         if self._kernels is not None:
             high, low, counts = np.empty(groups), np.empty(groups), np.empty(groups, np.int64)
             addresses = high.ctypes.data, low.ctypes.data, counts.ctypes.data
-            self._kernels["list_floats"](self._area.address, groups, *addresses)
+            self._kernels["list_floats"](self._area.address, order.ctypes.data, groups, *addresses)
             return high, low, counts
-        table = self._table(groups)
+        table = self._table(groups)[order]
+        self._area.clear(ENTRY_BYTES * groups)
         with np.errstate(invalid="ignore"):
             high, low = two_sum(table[:, 0], table[:, 1])
         special = ~np.isfinite(table[:, 0])
         if special.any():
             high[special], low[special] = table[special, 0], 0.0
             high[np.isnan(high)] = np.nan
-        counts = table[:, 2].astype(np.int64)
-        table[:] = 0.0
-        return high + 0.0, low, counts
+        return high + 0.0, low, table[:, 2].astype(np.int64)
 
     def _list_deeper(self, terms: dict[int, list[float]], groups: int) -> None:
         """Collect what groups have outside of this table, and forget it."""

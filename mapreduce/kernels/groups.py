@@ -6,6 +6,7 @@ library path lets pyarrow encode each block and keeps a dictionary.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.kernels.load import Kernels, kernels_of
@@ -25,12 +26,13 @@ class GroupTotals(NamedTuple):
     """Distinct keys in order of first occurrence, the sum and the number of each one's values.
 
     Sums of floats are two columns (exact_totals.py). A key whose sum two floats can't hold has further rows at the end,
-    which count no values.
+    which count no values. `arranged`: the rows are in the order that was asked for.
     """
 
     keys: pa.Array
     sums: list[pa.Array]
     counts: pa.Array
+    arranged: bool = False
 
 
 def group_sums(keys: Any, values: Any) -> GroupTotals:
@@ -98,14 +100,15 @@ class GroupSums:
         tables = self._numbers, self._totals
         return sum(table.held_bytes for table in tables if table is not None)
 
-    def take(self) -> GroupTotals:
-        """All keys, sums and counts; empty afterwards, the memory is kept for the next blocks."""
+    def take(self, order_of: Callable[[pa.Array], Any] | None = None) -> GroupTotals:
+        """All keys, sums and counts; empty afterwards, the memory is kept for the next blocks. Floats come in the order
+        that `order_of(keys)` gives (row numbers; None is as they are), if no key has further rows."""
         import pyarrow as pa
 
         if self._numbers is None or self._totals is None:
             return GroupTotals(pa.nulls(0), [pa.nulls(0)], pa.array([], pa.int64()))
         distinct = self._numbers.distinct
-        totals: GroupTotals = self._totals.take(self._numbers.take(), distinct)
+        totals: GroupTotals = self._totals.take(self._numbers.take(), distinct, order_of)
         return totals
 
 
@@ -247,7 +250,7 @@ class _CompiledInts:
     def held_bytes(self) -> int:
         return self._sums.size + self._counts.size
 
-    def take(self, keys: pa.Array, distinct: int) -> GroupTotals:
+    def take(self, keys: pa.Array, distinct: int, order_of: Any) -> GroupTotals:
         sums, counts = self._sums.int64s(distinct).copy(), self._counts.int64s(distinct).copy()
         self._sums.clear(8 * distinct)
         self._counts.clear(8 * distinct)
@@ -288,16 +291,18 @@ class _Floats:
     def held_bytes(self) -> int:
         return self._totals.held_bytes
 
-    def take(self, keys: pa.Array, distinct: int) -> GroupTotals:
+    def take(self, keys: pa.Array, distinct: int, order_of: Any) -> GroupTotals:
         import pyarrow as pa
 
-        sums = self._totals.take(distinct)
-        totals = GroupTotals(keys, [pa.array(sums.high), pa.array(sums.low)], pa.array(sums.counts))
+        order = None if order_of is None else order_of(keys)
+        sums = self._totals.take(distinct, order)
+        arranged = keys if order is None else keys.take(pa.array(order))
+        totals = GroupTotals(arranged, [pa.array(sums.high), pa.array(sums.low)], pa.array(sums.counts), arranged=True)
         if not len(sums.more_of):
             return totals
         more = [pa.array(sums.more_high), pa.array(sums.more_low)]
         return GroupTotals(
-            pa.concat_arrays([keys, keys.take(pa.array(sums.more_of))]),
+            pa.concat_arrays([arranged, keys.take(pa.array(sums.more_of))]),
             [pa.concat_arrays(both) for both in zip(totals.sums, more, strict=True)],
             pa.concat_arrays([totals.counts, pa.repeat(pa.scalar(0, pa.int64()), len(sums.more_of))]),
         )
@@ -377,7 +382,7 @@ class _NumpyInts:
     def held_bytes(self) -> int:
         return int(self._sums.nbytes + self._counts.nbytes)
 
-    def take(self, keys: pa.Array, distinct: int) -> GroupTotals:
+    def take(self, keys: pa.Array, distinct: int, order_of: Any) -> GroupTotals:
         sums, counts = self._sums[:distinct], self._counts[:distinct]
         self._sums, self._counts = self._sums[:0], self._counts[:0]
         return _counted(keys, sums, counts)

@@ -174,10 +174,13 @@ def add_floats(numbers, values, n, totals, lost_of, lost):
     return count
 
 
-def list_floats(totals, n, high, low, counts):
-    """The sums of n groups, each in its one form: `high` the nearest float, `low` the rest. Clears totals."""
+def list_floats(totals, order, n, high, low, counts):
+    """The sums of n groups, those of order[0], order[1], ...; each in its one form: `high` the nearest float, `low` the
+    rest. Clears them."""
     for i in range(n):
-        at = ENTRY * i
+        if i + AHEAD < n:
+            prefetch(totals, ENTRY * order[i + AHEAD])
+        at = ENTRY * order[i]
         a = totals[at]
         b = totals[at + 1]
         counts[i] = np.int64(totals[at + 2])
