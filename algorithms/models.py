@@ -72,10 +72,11 @@ def save_model(model: Estimator, folder: str | Path) -> None:
 
 
 def load_model(folder: str | Path) -> Estimator:
-    """Read a saved model. Raises UsageError for what is none."""
+    """Read a saved model; if another takes its place meanwhile, that one. Raises UsageError for what is none."""
     path = Path(folder, HEADER)
     try:
-        header = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        header = json.loads(text)
         schema, where = header.get("schema"), algorithms.ESTIMATORS[header["algorithm"]]
     except (FileNotFoundError, NotADirectoryError):
         raise mr.UsageError(
@@ -102,8 +103,17 @@ def load_model(folder: str | Path) -> Estimator:
             data = _whole(Path(folder, header["sums"]))
             model.kept_sums_ = KeptSums.from_bytes(data, model.state_from_bytes)  # type: ignore[attr-defined]
     except (OSError, ValueError, KeyError, TypeError, AttributeError, mr.InputError) as error:
+        if isinstance(error, FileNotFoundError) and _has_changed(path, text):
+            return load_model(folder)
         raise mr.UsageError(f"{folder} is damaged: {error}; fit it again") from None
     return model
+
+
+def _has_changed(path: Path, text: str) -> bool:
+    try:
+        return path.read_text(encoding="utf-8") != text
+    except OSError:
+        return False
 
 
 def _parts(model: Estimator) -> tuple[dict[str, Any], dict[str, Any]]:

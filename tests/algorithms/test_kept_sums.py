@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import mapreduce as mr
+from algorithms import models
 from algorithms.kept_sums import KeptSums
 from algorithms.linear_regression import LinearRegression
 from algorithms.models import digest_of_model, load_model
@@ -282,3 +283,23 @@ def test_a_full_disk_leaves_the_old_model(months: Path, tmp_path: Path, monkeypa
     with pytest.raises(mr.ResourceError, match="cannot be written to .*: No space left on device"):
         model.save(tmp_path / "model")
     assert {path.name: path.read_bytes() for path in (tmp_path / "model").iterdir()} == before
+
+
+def test_who_reads_a_model_while_it_is_replaced_reads_the_new_one(
+    months: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "model"
+    old, new = kept_model(months / "jan.csv"), kept_model(months / "feb.csv")
+    old.save(folder)
+    whole, waiting = models._whole, [new]
+
+    def read_late(path: Path) -> bytes:
+        while waiting:
+            waiting.pop().save(folder)
+        return whole(path)
+
+    monkeypatch.setattr(models, "_whole", read_late)
+    assert digest_of_model(load_model(folder)) == digest_of_model(new)
+    next(folder.glob("arrays-*")).unlink()
+    with pytest.raises(mr.UsageError, match="is damaged"):
+        load_model(folder)
