@@ -92,6 +92,14 @@ class Classifier(SumsEstimator):
     def metrics(self) -> mr.Fold:
         return ClassificationMetrics(self)
 
+    def figures(self) -> dict[str, Any]:
+        labels = self.classes_.tolist()
+        return {
+            "n": int(self.class_count_.sum()),
+            "classes": labels,
+            "count": dict(zip(labels, self.class_count_.tolist(), strict=True)),
+        }
+
     def _table(self, priors: Array, features: Mapping[str, Array]) -> str:
         """The classes, and figures (classes, features), or with an intercept beside, by their titles; where there are
         many features, without them."""

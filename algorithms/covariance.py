@@ -7,6 +7,9 @@
 
 Every figure is correctly rounded: S is formed without rounding, a correlation is the root of an exact ratio. The test
 of r_ij = 0 is that of a slope: t = r sqrt((n - 2) / (1 - r^2)), p = P(|T| > |t|) with n - 2 degrees of freedom.
+
+Sources: K. Pearson, Note on Regression and Inheritance in the Case of Two Parents, 1895; R. Fisher, Frequency
+Distribution of the Values of the Correlation Coefficient, 1915.
 """
 
 from __future__ import annotations

@@ -75,9 +75,7 @@ class Discriminant(Classifier):
     def figures(self) -> dict[str, Any]:
         labels = self.classes_.tolist()
         return {
-            "n": int(self.class_count_.sum()),
-            "classes": labels,
-            "count": dict(zip(labels, self.class_count_.tolist(), strict=True)),
+            **super().figures(),
             "prior": dict(zip(labels, self.priors_.tolist(), strict=True)),
             "mean": by_class(labels, self.feature_names_, self.means_),
         }

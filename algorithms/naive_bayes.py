@@ -6,6 +6,7 @@
     reduce  a, b    -> a + b
     finish  theta_k = sum x / n_k,   var_k = sum x^2 / n_k - theta_k^2 + e,   P(k) = n_k / n
             e = var_smoothing times the largest variance of a feature over all rows: no variance is 0
+            l_k = log P(k) - sum_j (log(2 pi var_kj) + (x_j - theta_kj)^2 / var_kj) / 2;   predicted is the greatest
 
 The sums are exact, so squares may be summed uncentred: means, variances and priors are correctly rounded, and have the
 same bits however the rows were cut.
@@ -115,9 +116,7 @@ class GaussianNaiveBayes(Classifier):
     def figures(self) -> dict[str, Any]:
         labels = self.classes_.tolist()
         return {
-            "n": int(self.class_count_.sum()),
-            "classes": labels,
-            "count": dict(zip(labels, self.class_count_.tolist(), strict=True)),
+            **super().figures(),
             "prior": dict(zip(labels, self.class_prior_.tolist(), strict=True)),
             "mean": by_class(labels, self.feature_names_, self.theta_),
             "variance": by_class(labels, self.feature_names_, self.var_),

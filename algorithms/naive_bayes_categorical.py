@@ -156,9 +156,7 @@ class CategoricalNaiveBayes(Classifier):
             }
             start += size
         return {
-            "n": int(self.class_count_.sum()),
-            "classes": labels,
-            "count": dict(zip(labels, self.class_count_.tolist(), strict=True)),
+            **super().figures(),
             "class_log_prior": dict(zip(labels, self.class_log_prior_.tolist(), strict=True)),
             "feature_log_prob": logs,
         }

@@ -123,9 +123,7 @@ class _CountBayes(Classifier):
     def figures(self) -> dict[str, Any]:
         labels = self.classes_.tolist()
         return {
-            "n": int(self.class_count_.sum()),
-            "classes": labels,
-            "count": dict(zip(labels, self.class_count_.tolist(), strict=True)),
+            **super().figures(),
             "class_log_prior": dict(zip(labels, self.class_log_prior_.tolist(), strict=True)),
             "feature_log_prob": by_class(labels, self.feature_names_, self.feature_log_prob_),
         }
