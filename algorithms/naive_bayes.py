@@ -27,7 +27,7 @@ import numpy as np
 import mapreduce as mr
 from algorithms.classifier import ByClass, Classifier, decimal, exact_rows, floats_of, priors_of
 from algorithms.rows import Array, labels_of
-from algorithms.sums import ClassSums, ExactSum
+from algorithms.sums import ClassSums, ExactSum, to_float
 
 
 class SumsByClass(ByClass):
@@ -90,7 +90,7 @@ class GaussianNaiveBayes(Classifier):
         self._check_variances(labels, [variances for _, variances in classes], epsilon)
         self.theta_ = floats_of(means for means, _ in classes)
         self.var_ = floats_of([value + epsilon for value in variances] for _, variances in classes)
-        self.epsilon_ = float(epsilon)
+        self.epsilon_ = to_float(epsilon)
         priors = priors_of(self.class_count_.tolist(), self.priors, "priors")
         self.class_prior_ = np.array([float(value) for value in priors])
 

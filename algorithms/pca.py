@@ -206,7 +206,13 @@ class Whitening(Transformer):
         if self.method == "cholesky":
             W, back = lower.rows, times(C, transposed(lower.rows))  # C W' = W^-1
         else:
-            W, back = _along(eigen(C), symmetric=self.method == "zca")
+            found = eigen(C)
+            if not found.values[-1]:
+                raise mr.InputError(
+                    "the variances of the columns lie too far apart for eigenvectors; give columns units in which they "
+                    "are alike, or set method=cholesky"
+                )
+            W, back = _along(found, symmetric=self.method == "zca")
         self.mean_ = np.array([to_float(value) for value in scatter.mean])
         self.whitening_, self.coloring_ = floats_of(W), floats_of(back)
 

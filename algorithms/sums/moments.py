@@ -136,6 +136,11 @@ class Problem:
 def grid(largest: Fraction, ratio: float, count: int) -> list[float]:
     """Weights from the largest down to `ratio` times it, evenly spaced by their logarithms; the same on any machine."""
     top = to_float(largest)
+    if math.isinf(top):
+        raise mr.InputError(
+            "the least penalty that makes all coefficients 0 is beyond float64; give the columns smaller units, or "
+            "name alphas"
+        )
     while Fraction(repr(top)) < largest:
         top = math.nextafter(top, math.inf)
     with localcontext() as context:

@@ -343,7 +343,8 @@ def _half_log(value: int, over: int) -> int:
 
 
 def _floats(values: Integers, unit: int) -> Array:
-    return np.asarray(np.ldexp(values.astype(np.float64), -unit))
+    most = 1 << 1000  # what is beyond float64 is as good as this for a descent that is checked in integers
+    return np.asarray(np.ldexp(np.clip(values, -most, most).astype(np.float64), -unit))
 
 
 def _shifted(values: Integers, unit: int) -> Integers:
