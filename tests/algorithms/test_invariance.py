@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 import algorithms
+from mapreduce.laws import check_job_laws
 from tests.algorithms.conftest import Engines
 from tests.algorithms.invariance import AXES, FLOATS, MACHINES, Way, Workshop, digests_on, possible, ways_of, why_not
-from tests.algorithms.invariance_cases import CASES, NO_SUMS
+from tests.algorithms.invariance_cases import CASES, NO_SUMS, Table
 
 each = pytest.mark.parametrize(("number", "name"), list(enumerate(CASES)), ids=list(CASES))
 
@@ -60,3 +62,15 @@ def test_the_same_bits_in_all_ways(number: int, name: str, shop: Workshop) -> No
 def test_the_same_bits_on_any_machine(machine: str, shop: Workshop) -> None:
     """In a process that takes itself to be on another processor, or has no compiled loops."""
     assert digests_on(machine, list(CASES)) == {name: shop.plain(case) for name, case in CASES.items()}
+
+
+@each
+def test_the_sums_keep_all_laws(number: int, name: str, tmp_path: Path) -> None:
+    """Cut anywhere, in any order, added and taken away: what `mapreduce check` tries."""
+    case = CASES[name]
+    some = Table(case.table.header, case.table.rows[:40])
+    model = case.estimator()
+    rows = model.reads(case.read(some.write(tmp_path / "rows.csv"), some))
+    verdicts = check_job_laws(model.fold(), rows, seed=number)
+    assert [verdict for verdict in verdicts if not verdict.holds] == []
+    assert {verdict.law for verdict in verdicts} >= {"split", "associative", "commutative", "permute"}
