@@ -1,10 +1,12 @@
-"""Is a model made of exact sums the same model, to its last bit, whoever made it of the rows, in whatever order?"""
+"""Is a model made of exact sums the same model, to its last bit, on any processor, and whatever sums it is made of?
+
+That workers, splits, order, files and formats change nothing: invariance.py.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +27,6 @@ from algorithms.naive_bayes_counts import BernoulliNaiveBayes, ComplementNaiveBa
 from algorithms.pca import PCA, Whitening
 from algorithms.summary import SummaryStatistics
 from algorithms.sums_estimator import SumsEstimator
-from tests.algorithms.conftest import Engines
 from tests.conftest import ROOT
 
 IRIS = ROOT / "data" / "iris.csv"
@@ -48,17 +49,6 @@ MODELS: list[tuple[SumsEstimator, dict[str, Any]]] = [
 each = pytest.mark.parametrize(("model", "columns"), MODELS, ids=[model.name for model, _ in MODELS])
 
 
-class CutEngine(mr.Engine):
-    """An engine in this process that cuts its input into splits of some size."""
-
-    def __init__(self, split_size: str) -> None:
-        super().__init__("inline")
-        self.split_size = split_size
-
-    def run(self, job: Any, dataset: Any, *arguments: Any, **options: Any) -> Any:
-        return super().run(job, dataset, *arguments, split_size=self.split_size, **options)
-
-
 def digests(path: str) -> dict[str, str]:
     """The digest of each model of a file."""
     with mr.Engine("inline") as engine:
@@ -71,38 +61,6 @@ def digests(path: str) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def usual() -> dict[str, str]:
     return digests(str(IRIS))
-
-
-@each
-def test_any_workers_splits_and_order(
-    model: SumsEstimator, columns: dict[str, Any], engines: Engines, usual: dict[str, str], tmp_path: Path
-) -> None:
-    found = set()
-    for workers in (1, 2, 3):
-        found.add(digest_of_model(model.fit(mr.read_csv(IRIS, **columns), engine=engines[workers])))
-    for size in ("200B", "333B", "1000B", "2KB", "1MB"):
-        with CutEngine(size) as engine:
-            found.add(digest_of_model(model.fit(mr.read_csv(IRIS, **columns), engine=engine)))
-    header, *rows = IRIS.read_text().splitlines()
-    random.Random(1).shuffle(rows)
-    (tmp_path / "a").mkdir()
-    for name, part in (("1", rows[:50]), ("2", rows[50:])):
-        (tmp_path / "a" / f"{name}.csv").write_text("\n".join([header, *part]) + "\n")
-    with mr.Engine("inline") as engine:
-        found.add(digest_of_model(model.fit(mr.read_csv(tmp_path / "a", **columns), engine=engine)))
-    assert found == {usual[model.name]}
-
-
-@each
-def test_columns_in_two_files(
-    model: SumsEstimator, columns: dict[str, Any], usual: dict[str, str], tmp_path: Path
-) -> None:
-    cells = [line.split(",") for line in IRIS.read_text().splitlines()]
-    for name, part in (("left", slice(0, 3)), ("right", slice(3, 5))):
-        (tmp_path / f"{name}.csv").write_text("".join(",".join(row[part]) + "\n" for row in cells))
-    rows = mr.beside(mr.read_csv(tmp_path / "left.csv"), mr.read_csv(tmp_path / "right.csv"), **columns)
-    with mr.Engine("inline") as engine:
-        assert digest_of_model(model.fit(rows, engine=engine)) == usual[model.name]
 
 
 @pytest.mark.parametrize(
