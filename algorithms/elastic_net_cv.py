@@ -143,9 +143,7 @@ class ElasticNetCV(LinearModel):
         if not parts:
             raise mr.InputError("the weights of all rows are zero; at least one must count")
         if len(parts) < 2:
-            raise mr.InputError(
-                f"the {state.rows} rows fall into {len(parts)} fold; cross-validation needs 2: take more rows"
-            )
+            raise mr.InputError(f"all rows ({state.rows}) fall into one fold; cross-validation needs 2: take more rows")
         total = sum(parts[1:], parts[0])
         moments = Moments.of(total, fit_intercept=self.fit_intercept)
         self.n_, self.fold_rows_ = moments.rows, np.array([part.rows for part in parts])

@@ -21,10 +21,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 import mapreduce as mr
+from algorithms import tables
 from algorithms.classifier import ByClass, Classifier, decimal, logs_of, priors_of
 from algorithms.rows import Array, labels_of
 from algorithms.sums import ClassSums, Counts
 
+MOST_LISTED = 200
+"""Categories whose shares stand in the table; JSON has them all."""
 MOST_CATEGORIES = 100_000
 """A feature of more different values is a number, or a name of each row."""
 
@@ -160,6 +163,19 @@ class CategoricalNaiveBayes(Classifier):
             "class_log_prior": dict(zip(labels, self.class_log_prior_.tolist(), strict=True)),
             "feature_log_prob": logs,
         }
+
+    def table(self) -> str:
+        text = self._table(np.exp(self.class_log_prior_), {})
+        if len(self.categories_) > MOST_LISTED:
+            return f"{text}\n{len(self.categories_)} categories of the features\n"
+        labels = [str(label) for label in self.classes_.tolist()]
+        start = 0
+        for name, size in zip(self.feature_names_, self.n_categories_.tolist(), strict=True):
+            shares = np.exp(self.feature_log_prob_[:, start : start + size]).tolist()
+            categories = map(str, self.categories_[start : start + size])
+            text += f"\n{tables.columns([f'P of {name}', *labels], zip(categories, *shares, strict=True))}"
+            start += size
+        return text
 
 
 class _Numbers(list[list[int]]):

@@ -17,6 +17,9 @@ NUMERIC_TYPES = frozenset(
     ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "halffloat", "float", "double"]
 )  # as str(pa.DataType) words them; decimal128(p, s) and its kin count too
 
+OTHER_DELIMITERS = (";", "\t", "|", ",")
+"""What else tells columns apart: a table of one column with such a name was read with another."""
+
 TEXT_TYPES = frozenset(["string", "large_string", "string_view"])
 
 Kinds = Sequence[tuple[str, str]]
@@ -155,7 +158,10 @@ def _check_names_classes(columns: Kinds, name: str, role: str) -> None:
 def _kind_of(columns: Kinds, name: str, role: str) -> str:
     kinds = [kind for column, kind in columns if column == name]
     if not kinds:
-        raise UsageError(f"no column {name!r} to serve as {role}; {near(name, [column for column, _ in columns])}")
+        names = [column for column, _ in columns]
+        apart = next((mark for mark in OTHER_DELIMITERS if len(names) == 1 and mark in names[0]), None)
+        known = f"the only one is {names[0]!r}; read it with delimiter={apart!r}" if apart else near(name, names)
+        raise UsageError(f"no column {name!r} to serve as {role}; {known}")
     if len(kinds) > 1:
         raise InputError(f"{len(kinds)} columns are named {name!r}; a {role} must have a name of its own")
     return kinds[0]

@@ -262,7 +262,7 @@ def test_options_are_checked(options: dict[str, Any], said: str) -> None:
 
 
 def test_rows_that_are_all_equal_are_one_fold() -> None:
-    with pytest.raises(mr.InputError, match="fall into 1 fold"):
+    with pytest.raises(mr.InputError, match="fall into one fold"):
         LassoCV().fit(np.ones((9, 2)), np.ones(9))
 
 

@@ -10,6 +10,7 @@ import mapreduce as mr
 from algorithms.discriminant import LinearDiscriminantAnalysis
 from algorithms.discriminant_quadratic import QuadraticDiscriminantAnalysis
 from algorithms.linear_regression import LinearRegression
+from algorithms.naive_bayes_categorical import CategoricalNaiveBayes
 from algorithms.naive_bayes_counts import ComplementNaiveBayes, MultinomialNaiveBayes
 from algorithms.pca import Whitening
 
@@ -60,3 +61,13 @@ def test_a_condition_beyond_floats_is_said_in_words() -> None:
 def test_one_row_is_not_one_rows() -> None:
     with pytest.raises(mr.InputError, match="the input has 1 row, too few to determine 5 coefficients"):
         LinearRegression().fit(X[:1], y[:1])
+
+
+def test_categories_have_their_shares() -> None:
+    rows = np.array([["red", "s"], ["red", "m"], ["blue", "s"], ["blue", "s"]])
+    text = CategoricalNaiveBayes().fit(rows, np.array(["a", "a", "b", "b"])).table()
+    lines = lines_of(text)
+    start = lines.index(["P", "of", "x0", "a", "b"])
+    assert lines[start + 1 : start + 3] == [["blue", "0.250000", "0.750000"], ["red", "0.750000", "0.250000"]]
+    many = np.arange(300)[:, None]
+    assert "300 categories of the features" in CategoricalNaiveBayes().fit(many, np.arange(300) % 2).table()

@@ -55,3 +55,9 @@ def test_a_fit_says_which_columns_it_left_out(table: Path, run_cli: Callable[...
     told = run_cli("fit", "ridge", table, "--target", "y")
     assert (told.rc, "left out, not being numbers: k\n" in told.err) == (0, True)
     assert "left out" not in run_cli("fit", "ridge", table, "--target", "y", "--features", "a").err
+
+
+def test_another_delimiter_is_guessed(table: Path) -> None:
+    table.write_text(ROWS.replace(",", ";"))
+    with pytest.raises(mr.UsageError, match=r"the only one is 'a;b;k;w;y'; read it with delimiter=';'"):
+        mr.read_csv(table, target="y").plan()
