@@ -15,7 +15,6 @@ from mapreduce.cli.main import INTERRUPTED, TERMINATED
 from mapreduce.cli.messages import say, show_error
 
 if TYPE_CHECKING:
-    from mapreduce.report.summary import JobSummary
     from mapreduce.tracker.outcome import JobOutcome
 
 
@@ -28,18 +27,18 @@ def main(arguments: Sequence[str]) -> int:
     from mapreduce.service.runner import Place, die_with_parent, run_kept_job, take_control
     from mapreduce.tracker.observer import Observer, Observers
 
-    summaries: list[JobSummary] = []
+    outcomes: list[JobOutcome] = []
 
-    class Summaries(Observer):
+    class Endings(Observer):
         def finished(self, outcome: JobOutcome) -> None:
-            summaries.append(summarise(outcome, place.workers))
+            outcomes.append(outcome)
 
     control = take_control()
     die_with_parent()
     configure(0)
     place = Place(Path(arguments[0]), int(arguments[1]), *arguments[2:])
     try:
-        run_kept_job(place, control, Observers([LineReporter(sys.stderr), Summaries()]))
+        run_kept_job(place, control, Observers([LineReporter(sys.stderr), Endings()]))
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit:
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
         say(LAST_WORDS)
         return show_error(error, getattr(error, "exit_code", 2 if isinstance(error, OSError) else 1))
     say(LAST_WORDS)
-    if (summary := merge_summaries(summaries)) is not None:
+    if (summary := merge_summaries([summarise(outcome, control.workers) for outcome in outcomes])) is not None:
         say(summary.to_text())
     return 0
 

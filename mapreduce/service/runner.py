@@ -66,6 +66,7 @@ class Control:
         self._channel = channel
         self._channel.setblocking(False)
         self._buffer = b""
+        self.workers = 0  # on which the job ran: hosts may have come since it began
         self._leases: dict[str, int] = {}
         self._ended = False
 
@@ -154,7 +155,7 @@ def run_kept_job(place: Place, control: Control, observer: Observer, clock: Call
     try:
         try:
             result = _run(place, control, Observers([observer, outcomes]))
-            returned = pack_returned(result, outcomes.all, place.workers)
+            returned = pack_returned(result, outcomes.all, control.workers)
             ended = Ended(0, clock())
         except Exception as error:
             code = error.exit_code if isinstance(error, MapReduceError) else 2 if isinstance(error, OSError) else 1
@@ -189,7 +190,9 @@ def _run(place: Place, control: Control, observer: Observer) -> Result:
     if not submission.output:
         settings.setdefault("output_format", RECORDS)
     with LeasedEngine(place, control, memory) as engine:
-        return engine.run(submission.job, submission.dataset, output=output, observer=observer, **settings)
+        result = engine.run(submission.job, submission.dataset, output=output, observer=observer, **settings)
+        control.workers = max(place.workers, engine.workers) if place.listen else place.workers
+        return result
 
 
 RECORDS = "records"
