@@ -19,9 +19,10 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.rows import Array, no_rows
-from algorithms.sums.equations import Basis, Dependent, Integers, Solution, basis_of, solve, to_root
+from algorithms.sums.equations import Basis, Dependent, Solution, basis_of, solve, to_root
 from algorithms.sums.minimum_norm import spreading
 from algorithms.sums.numbers import to_float
+from algorithms.sums.products import Integers
 from algorithms.sums.states import ExactGram
 
 NAUGHT = Fraction(1, 1 << 150)

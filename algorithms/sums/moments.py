@@ -18,9 +18,9 @@ import numpy as np
 
 import mapreduce as mr
 from algorithms.rows import no_rows
-from algorithms.sums.equations import Integers
 from algorithms.sums.numbers import to_float
 from algorithms.sums.penalised import Penalty, Quadratic, Ratios, fixed_root
+from algorithms.sums.products import Integers
 from algorithms.sums.states import ExactGram
 
 OBJECTIVES = ("sklearn", "glmnet", "spark-normal", "spark-lbfgs")

@@ -27,8 +27,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from algorithms.rows import Array
-from algorithms.sums.equations import Dependent, Integers, solve
+from algorithms.sums.equations import Dependent, solve
 from algorithms.sums.numbers import to_float
+from algorithms.sums.products import Integers
 
 BITS = (192, 448)
 """Behind the point, of columns with a variance near 1: the first suffices but for ties and conditions beyond 2^60."""

@@ -21,7 +21,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from algorithms.sums.equations import Integers
+from algorithms.sums.products import Integers
 
 
 @dataclass(frozen=True, slots=True)
