@@ -10,14 +10,18 @@ Macro averages are means over the classes, those that nobody is in among them; a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 import mapreduce as mr
-from algorithms.rows import Array, labels_of
+from algorithms.rows import labels_of, target_of
+from algorithms.sums import ExactGram, ExactSum, to_float
+from algorithms.sums.equations import to_root
 
 
 class Metrics(mr.Fold):
@@ -30,36 +34,48 @@ class Metrics(mr.Fold):
         raise mr.InputError("the input has no rows to judge the model by")
 
 
+@dataclass(frozen=True, slots=True)
+class ErrorSums:
+    """Exact sums of e = y - f and y with their products, and of |e|."""
+
+    products: ExactGram
+    sizes: ExactSum
+
+    def __add__(self, other: ErrorSums) -> ErrorSums:
+        return ErrorSums(self.products + other.products, self.sizes + other.sizes)
+
+
 class RegressionMetrics(Metrics):
-    """Errors of a regression: n, MSE, RMSE, MAE and R2 = 1 - sum (y - f)^2 / sum (y - mean y)^2."""
+    """Errors of a regression: n, MSE, RMSE, MAE and R2 = 1 - sum (y - f)^2 / sum (y - mean y)^2.
 
-    def map(self, block: Any) -> Array:
-        y = block.y
+    An error is rounded once, as a float; their sums are exact, so the metrics have the same bits for any cut.
+    """
+
+    def map(self, block: Any) -> ErrorSums:
+        y = target_of(block)
         error = y - self.model.predict(self.model.features_of(block))
-        mean = y.mean()
-        return np.array([len(y), error @ error, np.abs(error).sum(), mean, ((y - mean) ** 2).sum()])
+        return ErrorSums(ExactGram.of(np.column_stack([error, y])), ExactSum.of(np.abs(error)))
 
-    def reduce(self, a: Array, b: Array) -> Array:
-        rows = a[0] + b[0]
-        step = b[3] - a[3]
-        scatter = a[4] + b[4] + step * step * a[0] * b[0] / rows
-        return np.array([rows, a[1] + b[1], a[2] + b[2], a[3] + step * b[0] / rows, scatter])
+    def reduce(self, a: ErrorSums, b: ErrorSums) -> ErrorSums:
+        return a + b
 
-    def finish(self, sums: Array) -> dict[str, float]:
-        rows, squares, absolutes, _, scatter = sums.tolist()
+    def finish(self, sums: ErrorSums) -> dict[str, float]:
+        rows = sums.products.rows
+        full = sums.products.matrix()
+        squares, scatter = full[1][1], full[2][2] - full[0][2] ** 2 / rows
         return {
-            "n": int(rows),
-            "mse": squares / rows,
-            "rmse": float(np.sqrt(squares / rows)),
-            "mae": absolutes / rows,
-            "r2": 1 - squares / scatter if scatter > 0 else float("nan"),
+            "n": rows,
+            "mse": to_float(squares / rows),
+            "rmse": to_root(squares / rows),
+            "mae": to_float(sums.sizes.sums()[0] / rows),
+            "r2": to_float(1 - squares / scatter) if scatter else float("nan"),
         }
 
 
 class ClassificationMetrics(Metrics):
     """Counts of true by predicted class, and the log-loss, of a model with `classes_`."""
 
-    def map(self, block: Any) -> tuple[Any, float]:
+    def map(self, block: Any) -> tuple[Any, ExactSum]:
         classes = self.model.classes_
         truth = self._numbers_of(block, classes)
         X = self.model.features_of(block)
@@ -67,7 +83,9 @@ class ClassificationMetrics(Metrics):
         predicted = np.searchsorted(classes, self.model.predict(X))
         size = len(classes)
         confusion = np.bincount(size * truth + predicted, minlength=size * size).reshape(size, size)
-        return confusion, -float(logs[np.arange(len(truth)), truth].sum())
+        losses = -logs[np.arange(len(truth)), truth]
+        bound = np.isfinite(losses)
+        return confusion, ExactSum.of(np.column_stack([np.where(bound, losses, 0.0), ~bound]))
 
     def _numbers_of(self, block: Any, classes: Any) -> Any:
         """Which class each row is in, by its place among the classes. Raises InputError for another one."""
@@ -85,11 +103,12 @@ class ClassificationMetrics(Metrics):
             )
         return np.searchsorted(classes, labels)
 
-    def reduce(self, a: Any, b: Any) -> tuple[Any, float]:
+    def reduce(self, a: Any, b: Any) -> tuple[Any, ExactSum]:
         return a[0] + b[0], a[1] + b[1]
 
     def finish(self, sums: Any) -> dict[str, Any]:
-        confusion, loss = sums
+        confusion, losses = sums
+        loss, boundless = losses.sums()
         rows, correct = int(confusion.sum()), int(np.trace(confusion))
         right, said, true = (np.diag(confusion).tolist(), *(confusion.sum(axis=axis).tolist() for axis in (0, 1)))
         precision = [_ratio(value, whole) for value, whole in zip(right, said, strict=True)]
@@ -100,7 +119,7 @@ class ClassificationMetrics(Metrics):
             "n": rows,
             "accuracy": correct / rows,
             "correct": f"{correct}/{rows}",
-            "log_loss": loss / rows,
+            "log_loss": math.inf if boundless else to_float(loss / rows),
             "macro_precision": _mean(precision),
             "macro_recall": _mean(recall),
             "macro_f1": _mean(f1),
