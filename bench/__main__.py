@@ -33,7 +33,7 @@ FILES = (
     "cluster",
     "replicas",
 )
-TABLES = ("accuracy", "tracker_time", "simulate_osdi", "cluster_wire", "broadcast", "segment_reads")
+TABLES = ("accuracy", "accumulator", "tracker_time", "simulate_osdi", "cluster_wire", "broadcast", "segment_reads")
 """Questions that no peer answers: their module has `table(rounds)`."""
 
 ALL = (*FILES, *TABLES)
