@@ -1,7 +1,7 @@
 """What does exactness cost where the sums are made? Rows a second of the accumulator alone, beside plain GEMM.
 
-`python -m bench accumulator`: blocks of 21 columns on one core, one thread of BLAS; the best of the rounds. "decimals" are
-numbers of CSV text as they are, "floats" are any float64. Parsing stands apart, for text has to be read either way.
+`python -m bench accumulator`: blocks of 21 columns on one core, one thread of BLAS; the best of the rounds. "decimals"
+are numbers of CSV text as they are, "floats" are any float64. Parsing stands apart: text has to be read either way.
 """
 
 from __future__ import annotations
