@@ -5,6 +5,7 @@ zmq-send HOST PORT KEY BYTES    one PUSH socket, messages of a mebibyte
 serve PORT KEY FOLDER           our data server; prints "ready"
 read HOST PORT KEY FILE         our data client, as a reduce task reads its part of a segment; prints the rate
 fetch HOST PORT KEY FILE        the same, as the tracker fetches a part
+ask HOST PORT KEY FILE SIZE     reads one piece after the other; prints the seconds of one, in the middle of many
 
 KEY is the file of a cluster's key, or "-": then nothing is encrypted.
 """
@@ -12,6 +13,7 @@ KEY is the file of a cluster's key, or "-": then nothing is encrypted.
 from __future__ import annotations
 
 import io
+import statistics
 import sys
 import threading
 import time
@@ -31,6 +33,8 @@ FRAME_BYTES = 1 << 18
 """About what a frame of a segment has."""
 
 FOLDER = "bench"
+
+ASKED = 9
 
 
 class Nowhere(io.BytesIO):
@@ -94,6 +98,22 @@ def fetch(host: str, port: str, key_file: str, name: str) -> None:
     _measure(host, port, key_file, name, lambda client, path, _: client.fetch(host, path, Nowhere()))
 
 
+def ask(host: str, port: str, key_file: str, name: str, size: str) -> None:
+    from mapreduce.wire.data_client import DataClient
+
+    path, piece, seconds = f"{FOLDER}/{name}", int(size), []
+    client = DataClient(key_in(key_file), {host: f"tcp://{host}:{port}"})
+    try:
+        end = client.size(host, path)  # the connection is there
+        for start in range(0, end - piece + 1, piece)[:ASKED]:
+            began = time.perf_counter()
+            assert len(client.read(host, path, start, piece)) == piece
+            seconds.append(time.perf_counter() - began)
+    finally:
+        client.close()
+    print(statistics.median(seconds))
+
+
 def _measure(host: str, port: str, key_file: str, name: str, run: Callable[[DataClient, str, int], int]) -> None:
     from mapreduce.wire.data_client import DataClient
     from mapreduce.workers.process import keep_freed_memory
@@ -115,6 +135,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serve,
     "read": read,
     "fetch": fetch,
+    "ask": ask,
 }
 
 if __name__ == "__main__":

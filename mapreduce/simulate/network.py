@@ -14,8 +14,11 @@ full core. Random traffic took up to 15 % longer than by exact shares (tests/sim
 that comes or goes costs as much as there are flows on its two links, instead of all. The core's share is reckoned anew
 for all when the number of flows has changed by a tenth.
 
-A flow's first byte takes three latencies: a request and its answer, and half a round trip until links are full. There
-is no loss, no congestion and no disk in this.
+A flow's first byte takes two latencies, a request and its answer; what does not fit in TCP's first window waits half a
+round trip more until links are full. There is no loss, no congestion and no disk in this.
+
+The core is one for all: it knows no racks and no directions. Traffic that all goes one way between two switches gets
+half of what it is given here, and traffic below one switch, which needs no core, is counted (docs/scale.md).
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ from dataclasses import dataclass
 from mapreduce.errors import UsageError
 from mapreduce.simulate.timetable import Timetable
 
-SETUP_LATENCIES = 3.0
+ANSWER_LATENCIES = 2.0
+FILL_LATENCIES = 1.0
+FIRST_WINDOW_BYTES = 14_600  # ten segments (RFC 6928)
 CORE_CHANGE = 0.1
 
 _RATES = {"bit": 1 / 8, "kbit": 1e3 / 8, "mbit": 1e6 / 8, "gbit": 1e9 / 8, "b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9}
@@ -91,7 +96,8 @@ class Network:
     def start(self, source: int | None, reader: int, size: float, done: Callable[[], None]) -> Flow:
         """Move `size` bytes; `done` is called when they are there. `stop` ends it before."""
         flow = Flow(source, reader, size, done)
-        self._timetable.at(self._timetable.now + SETUP_LATENCIES * self.links.latency, self._enter, flow)
+        latencies = ANSWER_LATENCIES + FILL_LATENCIES * (size > FIRST_WINDOW_BYTES)
+        self._timetable.at(self._timetable.now + latencies * self.links.latency, self._enter, flow)
         return flow
 
     def stop(self, flow: Flow) -> None:

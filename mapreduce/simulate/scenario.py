@@ -15,7 +15,7 @@ from mapreduce.tracker.policy import Policy
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """A job on a cluster, and what goes wrong. `startup_seconds` pass before the hosts take work. Where there are
-    `links`, each map's input lies on `replicas` hosts."""
+    `links`, each map's input lies on `replicas` hosts: on those of `inputs`, if that is given."""
 
     workload: Workload
     hosts: int
@@ -27,9 +27,12 @@ class Scenario:
     links: Links | None = None
     placement: Placement = Placement.HYBRID
     replicas: int = 1
+    inputs: tuple[tuple[int, ...], ...] = ()
 
     def places(self) -> list[tuple[int, ...]]:
-        """The hosts that have each map's input: evenly spread, in no order."""
+        """The hosts that have each map's input: as given, or evenly spread, in no order."""
+        if self.inputs:
+            return list(self.inputs)
         maps, random = self.workload.plan.stages[0].tasks, Random(f"{self.seed}/places")
         order = [number % self.hosts for number in range(maps)]
         random.shuffle(order)

@@ -63,6 +63,11 @@ def _run(*words: object) -> str:
     return done.stdout
 
 
+def shape(mbit: float) -> tuple[str, ...]:
+    """Words for tc: no more than that, but for the first 128 kB."""
+    return "root", "tbf", "rate", f"{mbit}mbit", "burst", "128kb", "latency", "50ms"
+
+
 @cache
 def why_not() -> str:
     """Why there can be no hosts here; empty: there can."""
@@ -203,9 +208,8 @@ class Host:
 
     def rate(self, mbit: float) -> None:
         """So many megabits a second, in each direction."""
-        shape = ("root", "tbf", "rate", f"{mbit}mbit", "burst", "128kb", "latency", "50ms")
-        self._tc("qdisc", "replace", "dev", self._port, *shape)
-        _run("tc", "-n", self.namespace, "qdisc", "replace", "dev", "eth0", *shape)
+        self._tc("qdisc", "replace", "dev", self._port, *shape(mbit))
+        _run("tc", "-n", self.namespace, "qdisc", "replace", "dev", "eth0", *shape(mbit))
 
     @property
     def _port(self) -> str:
@@ -253,6 +257,18 @@ class Network:
     def mend(self) -> None:
         for host in self:
             host.mend()
+
+    def part(self, far: Sequence[str], mbit: float) -> None:
+        """Those hosts are at another switch from now on; all between the two shares a link of that rate, each way."""
+        ends = ("core-near", "core-far")
+        ip("-n", self.switch, "link", "add", "dev", "far", "type", "bridge")
+        ip("-n", self.switch, "link", "add", "name", ends[0], "type", "veth", "peer", "name", ends[1])
+        for device in ("far", *ends):
+            ip("-n", self.switch, "link", "set", "dev", device, "up")
+        for device, bridge in [(ends[0], "bridge"), (ends[1], "far"), *((f"port-{name}", "far") for name in far)]:
+            ip("-n", self.switch, "link", "set", "dev", device, "master", bridge)
+        for device in ends:
+            _run("tc", "-n", self.switch, "qdisc", "replace", "dev", device, *shape(mbit))
 
     def end_processes(self) -> None:
         """Nobody runs in any host after it; the links are whole."""

@@ -10,38 +10,15 @@ import pytest
 
 from mapreduce.errors import UsageError
 from mapreduce.simulate.faults import Blow, Faults, Slow
-from mapreduce.simulate.network import SETUP_LATENCIES, Links, Network, parse_latency, parse_rate
+from mapreduce.simulate.network import FIRST_WINDOW_BYTES, Links, parse_latency, parse_rate
 from mapreduce.simulate.results import Simulated
 from mapreduce.simulate.simulation import Scenario, simulate
-from mapreduce.simulate.timetable import Timetable
 from mapreduce.simulate.workload import Constant, Lognormal, keyed_workload
 from mapreduce.tracker.placement import Placement
 from mapreduce.tracker.policy import Backups, Policy
+from tests.simulate.timed_flows import Flows, ends
 
 MB = 1e6
-Flows = list[tuple[float, int | None, int, float]]  # start, source, reader, bytes
-
-
-def ends(links: Links, hosts: int, flows: Flows) -> list[float]:
-    """When each flow of (start, source, reader, bytes) has arrived."""
-    timetable = Timetable()
-    network = Network(links, hosts, timetable)
-    arrived = [0.0] * len(flows)
-
-    def begin(number: int) -> None:
-        _, source, reader, size = flows[number]
-
-        def done() -> None:
-            arrived[number] = timetable.now
-
-        network.start(source, reader, size, done)
-
-    for number, (start, *_) in enumerate(flows):
-        timetable.at(start, begin, number)
-    while timetable.next_time is not None:
-        timetable.step()
-    assert network.bytes_moved == pytest.approx(sum(size for *_, size in flows))
-    return arrived
 
 
 def fair_rates(flows: Sequence[Sequence[int]], capacities: Sequence[float]) -> list[float]:
@@ -101,7 +78,14 @@ def test_the_core_is_for_all() -> None:
 
 def test_latency_comes_before_the_first_byte() -> None:
     links = replace(LINKS, latency=0.01)
-    assert ends(links, 2, [(0.0, 0, 1, 100 * MB)]) == pytest.approx([1.0 + SETUP_LATENCIES * 0.01])
+    assert ends(links, 2, [(0.0, 0, 1, 100 * MB)]) == pytest.approx([1.0 + 0.03])
+
+
+def test_a_small_answer_takes_a_round_trip() -> None:
+    """As measured by `python -m bench.network_model`; links need not be full for it."""
+    links = replace(LINKS, latency=0.01)
+    flows: Flows = [(0.0, 0, 1, FIRST_WINDOW_BYTES)]
+    assert ends(links, 2, flows) == pytest.approx([0.02 + FIRST_WINDOW_BYTES / LINKS.bandwidth])
 
 
 def test_exact_shares() -> None:
@@ -129,6 +113,20 @@ def test_a_shuffle_is_exact() -> None:
 
 
 # Jobs
+
+
+def test_inputs_lie_where_they_are_said_to() -> None:
+    """All splits on host 0: it alone sends, and its own workers read in place."""
+    workload = keyed_workload(40, 0, Constant(0.1), Constant(1.0)).reading(10 * MB, 0.0)
+    scenario = Scenario(workload, 3, policy=Policy(backups=Backups.OFF), links=LINKS, placement=Placement.BALANCE)
+    done = simulate(replace(scenario, inputs=((0,),) * 40))
+    assert simulate(replace(scenario, inputs=((0,),) * 40, seed=2)).makespan == done.makespan
+    moved = 40 * 10 * MB - done.tally.bytes_here
+    assert done.tally.bytes_moved == pytest.approx(moved)
+    assert moved <= done.makespan * LINKS.bandwidth
+    local = simulate(replace(scenario, inputs=((0,),) * 40, placement=Placement.LOCALITY))
+    assert local.tally.bytes_moved == 0
+    assert local.makespan == pytest.approx(4.0)
 
 
 def run(placement: Placement, *, slots: int = 4, shuffle: float = 0.0, reduces: int = 0, **more: object) -> Simulated:
