@@ -43,7 +43,7 @@ def test_the_table(run_cli: Callable[..., Any], datadir: Path) -> None:
         ("g,y\na,1\nb,2\n", "each of the 2 groups has one row"),
         ("g,y\na,2\na,2\nb,2\n", "all rows have the same response"),
         ("g,y\na,1\n,2\nb,2\n", "line 3"),
-        ("g,y\na,1\na,x\nb,2\n", "not numeric"),
+        ("g,y\na,1\na,x\nb,2\n", "line 3, column .y.: .x. is not a number"),
         ("g,h,y\na,b,1\na,c,2\n", "one column, not of 2; name it with --features COLUMN"),
     ],
 )
