@@ -37,6 +37,9 @@ SETTLE_SECONDS = 2.0
 """Agents that are begun by hand have all joined when none has come for so long. A file that only a later one offers is
 not found: which agents were asked stands in the log."""
 
+NO_DATA_SECONDS = 10.0
+"""While no agent that has joined offers files, one that does is waited for so long."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -135,10 +138,12 @@ class ClusterInputs:
             time.sleep(LOOK_SECONDS)
 
     def _wait_until_settled(self) -> None:
-        agents, since = -1, time.monotonic()
-        while time.monotonic() < since + SETTLE_SECONDS:
-            if len(self._hub.agents()) != agents:
-                agents, since = len(self._hub.agents()), time.monotonic()
+        begun = since = time.monotonic()
+        joined = -1
+        while (now := time.monotonic()) < since + SETTLE_SECONDS or (joined <= 0 and now < begun + NO_DATA_SECONDS):
+            offering = sum(bool(agent.hello.data) for agent in self._hub.agents())
+            if offering != joined:
+                joined, since = offering, now
             time.sleep(LOOK_SECONDS)
         self._settled = True
 
