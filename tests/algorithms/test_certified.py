@@ -36,6 +36,14 @@ def name_of(case: Any) -> str:
     return str(case.table.name)
 
 
+def in_short(cases: Sequence[Any], *names: str) -> list[Any]:
+    """The cases, of which only those that are named are not left to `pytest -m thorough`."""
+    return [
+        pytest.param(case, marks=() if name_of(case) in names else pytest.mark.thorough, id=name_of(case))
+        for case in cases
+    ]
+
+
 def fit(run_cli: Run, *arguments: object) -> dict[str, Any]:
     done = run_cli("fit", *arguments, "--json", "-q", "--workers", 1)
     assert done.rc == 0, done.err
@@ -61,13 +69,13 @@ def test_regressions(case: Regression, tmp_path: Path, run_cli: Run) -> None:
     assert least(found, [case.sigma, case.r2, case.f]) >= ENOUGH
 
 
-@pytest.mark.parametrize("case", univariate(), ids=name_of)
+@pytest.mark.parametrize("case", in_short(univariate(), "Michelso", "NumAcc4"))
 def test_mean_and_deviation(case: Univariate, tmp_path: Path, run_cli: Run) -> None:
     found = fit(run_cli, "summary", case.table.write_csv(tmp_path / "rows.csv"))["columns"]["y"]
     assert least([found["mean"], found["deviation"]], [case.mean, case.deviation]) == MOMENTS[name_of(case)] == 15
 
 
-@pytest.mark.parametrize("case", analyses(), ids=name_of)
+@pytest.mark.parametrize("case", in_short(analyses(), "AtmWtAg", "SmLs09"))
 def test_analyses_of_variance(case: Analysis, tmp_path: Path, run_cli: Run) -> None:
     path = case.table.write_csv(tmp_path / "rows.csv")
     found = fit(run_cli, "anova", path, "--target", "y", "--features", "group")

@@ -59,8 +59,14 @@ def numbers_in(state: Any) -> Iterator[Fraction]:
         yield from state.numbers.fractions()
 
 
+IN_SHORT = ("linear_regression", "lasso", "gaussian_naive_bayes", "quadratic_discriminant_analysis", "pca", "summary")
+MODELS_IN_SHORT = [
+    pytest.param(name, marks=() if name in IN_SHORT else pytest.mark.thorough, id=name) for name in MODELS
+]
+
+
 @pytest.mark.parametrize("kind", FINITE)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MODELS_IN_SHORT)
 def test_finite_numbers(name: str, kind: str, tmp_path: Path) -> None:
     """The same model of any order of the rows; in its sums, the sum of the decimals that stand in the text."""
     values, found = FINITE[kind], set()
@@ -87,7 +93,7 @@ def test_finite_numbers(name: str, kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", NO_NUMBERS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", MODELS_IN_SHORT)
 def test_what_is_no_number_is_named(name: str, kind: str, tmp_path: Path) -> None:
     if name == "categorical_naive_bayes" and kind == "text":
         pytest.skip("text names a category")

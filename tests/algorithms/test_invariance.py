@@ -1,4 +1,7 @@
-"""Each model in the ways of invariance.py, each kind of variation for each model; the whole product is a command."""
+"""Models in the ways of invariance.py, each kind of variation for each of them.
+
+All models are tried by `pytest -m thorough`, all products by `python -m tests.algorithms.invariance`.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,15 @@ from tests.algorithms.invariance import AXES, FLOATS, MACHINES, Way, Workshop, d
 from tests.algorithms.invariance_cases import CASES, NO_SUMS, Table
 
 each = pytest.mark.parametrize(("number", "name"), list(enumerate(CASES)), ids=list(CASES))
+IN_SHORT = ("linear_regression", "lasso", "gaussian_naive_bayes", "linear_discriminant_analysis", "pca", "summary")
+in_short = pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        pytest.param(number, name, marks=() if name in IN_SHORT else pytest.mark.thorough)
+        for number, name in enumerate(CASES)
+    ],
+    ids=list(CASES),
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +59,7 @@ def test_the_ways_meet_each_value_for_each_model_and_all_pairs() -> None:
     assert len(met) == pairs
 
 
-@each
+@in_short
 @pytest.mark.timeout(120)
 def test_the_same_bits_in_all_ways(number: int, name: str, shop: Workshop) -> None:
     case = CASES[name]
@@ -58,7 +70,7 @@ def test_the_same_bits_in_all_ways(number: int, name: str, shop: Workshop) -> No
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("machine", ["prescott", "kernels off"])
+@pytest.mark.parametrize("machine", ["prescott", pytest.param("kernels off", marks=pytest.mark.thorough)])
 def test_the_same_bits_on_any_machine(machine: str, shop: Workshop) -> None:
     """In a process that takes itself to be on another processor, or has no compiled loops."""
     assert digests_on(machine, list(CASES)) == {name: shop.plain(case) for name, case in CASES.items()}

@@ -82,7 +82,9 @@ def test_names_do_not_stand_on_each_other() -> None:
     assert heights == pytest.approx([-0.9, 0.1, 1.1, 5.0])
 
 
-@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+@pytest.mark.parametrize(
+    "suffix", [".png", *(pytest.param(each, marks=pytest.mark.thorough) for each in (".svg", ".pdf"))]
+)
 def test_from_the_command_line(suffix: str, tmp_path: Path, run_cli: Callable[..., Any]) -> None:
     pictures = [tmp_path / f"{name}{suffix}" for name in ("first", "again")]
     for picture, size in zip(pictures, ("64MB", "20KB"), strict=True):
