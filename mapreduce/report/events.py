@@ -67,6 +67,8 @@ def parse_events(data: bytes, path: Path = Path(EVENTS)) -> JobLog:
                 reader = _RunReader(_head(fields, path))
             elif reader is not None:
                 reader.read(fields)
+        except InputError:  # of a later version
+            raise
         except (ValueError, KeyError, TypeError, AttributeError):
             unreadable += 1
     if reader is None:
