@@ -7,7 +7,7 @@ all else through a data client, which asks the agent's data server where the dat
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -218,14 +218,3 @@ class OthersWhenNeeded:
         if self._made is not None:
             self._made.close()
             self._made = None
-
-
-def without_own(places: dict[str, str], wildcards: Iterable[str], tracker: str) -> dict[str, str]:
-    """Places as this host reaches them: who listens at every address of the tracker is there where the tracker is."""
-    ours: dict[str, str] = {}
-    for name, address in places.items():
-        for wildcard in wildcards:
-            if address.startswith(f"tcp://{wildcard}:"):
-                address = f"tcp://{tracker}:{address.rpartition(':')[2]}"
-        ours[name] = address
-    return ours
