@@ -135,6 +135,7 @@ def test_a_job_of_many_maps_is_the_same(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(SegmentLists, "shorten", noted)
     with mr.Engine("cluster", hosts="localhost:1,localhost:1") as engine:
         engine.run(Words(), mr.read_text(path), output=tmp_path / "out", **settings)
-    assert sum(isinstance(spec, ListedReduce) for spec in shortened) == 4
+    listed = [spec for spec in shortened if isinstance(spec, ListedReduce)]
+    assert {spec.partition for spec in listed} == {0, 1, 2, 3}  # a backup attempt may list one again
     mr.run(Words(), mr.read_text(path), output=tmp_path / "expected", engine="inline", **settings)
     assert hash_of(tmp_path / "out") == hash_of(tmp_path / "expected")
