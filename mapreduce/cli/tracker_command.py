@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,23 +83,14 @@ def tracker_command(
         available_cpus() if workers is None else workers,
         cluster=_place_in(address.host, key or str(default_key_path())) if workers == 0 else None,
     )
-    try:
-        listener = Listener(str(address), secret)
-        try:
-            service.restore()
-            if not quiet:
-                where = listener.address.removeprefix("tcp://")
-                have = (
-                    format_plural(service.workers, "worker")
-                    if service.workers
-                    else f"workers of `mapreduce agent {where}`"
-                )
-                say(f"tracker at {where}, {have}, state in {folder.root}")
-            service.run(listener, Desk(service, listener, os.uname().nodename))
-        finally:
-            listener.close()
-    finally:
-        service.close()
+    with closing(service), closing(Listener(str(address), secret)) as listener:
+        service.restore()
+        if not quiet:
+            where = listener.address.removeprefix("tcp://")
+            agents = f"workers of `mapreduce agent {where}`"
+            have = format_plural(service.workers, "worker") if service.workers else agents
+            say(f"tracker at {where}, {have}, state in {folder.root}")
+        service.run(listener, Desk(service, listener, os.uname().nodename))
 
 
 def _place_in(host: str, key: str) -> Callable[[int], ClusterPlace]:

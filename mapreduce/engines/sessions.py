@@ -175,7 +175,7 @@ class Sessions:
             for before in [other for other in self._agents.values() if other.hello.scratch == hello.scratch]:
                 self.end(before, "joined anew", kept=hello.kept)
             agent = self._enter(peer, hello)
-        welcome = Welcome(hello.session, self._epoch, agent.name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
+        welcome = Welcome(hello.session, self._epoch, agent.name)
         self._outbox.insert(0, (agent, Message(Kind.WELCOME, body=welcome.encode())))
 
     def _enter(self, peer: PeerId, hello: Hello) -> AgentBook:

@@ -29,7 +29,6 @@ from mapreduce.service.queue import SlotsChanged
 from mapreduce.service.server import Service
 from mapreduce.service.state import ENDED, LOG, OUTCOME, OUTPUT, JobRecord, KeptJob
 from mapreduce.wire.messages import Hello, Kind, Message, Refused, Welcome, reason_to_refuse
-from mapreduce.wire.port import HEARTBEAT_SECONDS, SILENCE_SECONDS
 from mapreduce.wire.questions import MOST_PIECE_BYTES, Page, decode_page, encode_page
 from mapreduce.wire.transport import Listener, PeerId
 
@@ -112,7 +111,7 @@ class Desk:
         self._known[peer] = None
         if len(self._known) > KNOWN_CLIENTS:
             self._known.popitem(last=False)
-        welcome = Welcome(hello.session, self._epoch, self._name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
+        welcome = Welcome(hello.session, self._epoch, self._name)
         self._send(peer, Message(Kind.WELCOME, body=welcome.encode()))
 
     # --- questions

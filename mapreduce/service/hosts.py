@@ -62,7 +62,7 @@ class Hosts:
             self._hosts[peer] = host
             _log.info("host %s joined, with %d workers", host.name, hello.workers)
             self._changed(host.name, min(hello.workers, MOST_WORKERS))
-        welcome = Welcome(hello.session, self._epoch, host.name, HEARTBEAT_SECONDS, SILENCE_SECONDS)
+        welcome = Welcome(hello.session, self._epoch, host.name)
         self._send(peer, Message(Kind.WELCOME, body=welcome.encode()))
 
     def hear(self, peer: PeerId, message: Message, now: float) -> None:

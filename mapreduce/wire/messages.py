@@ -243,8 +243,6 @@ class Welcome(Words):
     session: int
     epoch: int  # of the tracker: another one after it was restarted
     host: str  # the name under which others know you
-    heartbeat_seconds: float
-    silence_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

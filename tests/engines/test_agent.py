@@ -129,7 +129,7 @@ class Scene:
     def join(self) -> None:
         self.agent.step()
         *_, hello = [message for message in self.line.sent if message.kind == Kind.HELLO]
-        welcome = Welcome(Hello.decode(hello.body).session, 1, "a", 1.0, 5.0)
+        welcome = Welcome(Hello.decode(hello.body).session, 1, "a")
         assert self.hear(Message(Kind.WELCOME, body=welcome.encode()))
 
     def begin(self, job: int = 1, key: str = "job-1") -> None:
@@ -237,7 +237,7 @@ def test_a_connection_that_broke_is_a_new_session(scene: Scene) -> None:
     scene.agent.step()
     assert scene.pool.called() == ["settle"]
     assert scene.line.kinds() == [Kind.HELLO]
-    late = Welcome(1, 1, "a", 1.0, 5.0)
+    late = Welcome(1, 1, "a")
     scene.hear(Message(Kind.WELCOME, body=late.encode()))
     assert scene.line.kinds() == [], "that was the answer to an earlier HELLO"
 

@@ -39,7 +39,7 @@ TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 SIZES = st.integers(0, 2**63 - 1)
 HELLOS = st.builds(Hello, TEXTS, TEXTS, TEXTS, TEXTS, SIZES, TEXTS, SIZES, SIZES, SIZES, TEXTS,
                    st.lists(TEXTS, max_size=5).map(tuple))  # fmt: skip
-WELCOMES = st.builds(Welcome, SIZES, SIZES, TEXTS, st.floats(0, 1e9), st.floats(0, 1e9))
+WELCOMES = st.builds(Welcome, SIZES, SIZES, TEXTS)
 REFUSALS = st.builds(Refused, TEXTS, st.booleans())
 HELLO = Hello("agent", "0.4.0", "3.11", "a", 7)
 
