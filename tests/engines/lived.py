@@ -89,6 +89,17 @@ class HandAgents:
         self.running[name] = subprocess.Popen([*command, *more], stderr=subprocess.PIPE, env=env)
         return self.running[name]
 
+    def hear(self, name: str, words: str) -> str:
+        """What an agent says, to the line with these words, or to its end."""
+        said: list[str] = []
+        stderr = self.running[name].stderr
+        assert stderr is not None
+        for line in stderr:
+            said.append(line.decode())
+            if words in said[-1]:
+                break
+        return "".join(said)
+
     def end(self, name: str) -> tuple[int, str]:
         """Exit code and last words of an agent that ends or has been told to."""
         process = self.running.pop(name)

@@ -270,8 +270,9 @@ def test_an_agent_leaves_in_order(scene: Scene) -> None:
 def test_who_begins_an_agent_sees_whether_it_has_joined(scene: Scene) -> None:
     scene.agents.begin("a")
     scene.run(lambda: wait_until(lambda: scene.at_gate("a"), "it is at work"))
+    told = scene.agents.hear("a", "goodbye")
     scene.agents.running["a"].terminate()
-    code, told = scene.agents.end("a")
+    code, _ = scene.agents.end("a")
     assert code == 0
     assert "joined the tracker as a" in told
     assert "the tracker said goodbye" in told

@@ -159,7 +159,10 @@ def test_how_jobs_share(tmp_path: Path, lines: Path, policy: str) -> None:
             client.communicate()
         first, second = tracker.jobs()
         assert (second["started_at"] >= first["ended_at"]) == (policy == "fifo")
-        assert [len(lines_of(tmp_path / f"{name}.trace")) for name in "ab"] == [40, 40]  # nothing was thrown away
+        for name in "ab":
+            mapped = lines_of(tmp_path / f"{name}.trace")
+            assert len(set(mapped)) == 40
+            assert len(set(mapped[:36])) == 36  # nothing was thrown away; at the end an idle worker may help out
 
 
 def test_refusals(tracker: Tracker, tmp_path: Path, lines: Path) -> None:
