@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import importlib
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def main() -> None:
     if unknown := set(arguments.question) - set(ALL):
         parser.error(f"no such question: {', '.join(sorted(unknown))}; there are {', '.join(ALL)}")
     pin_to_two_cpus()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # ours would be compiled in each run; peers were when installed
     cache().mkdir(parents=True, exist_ok=True)
     now = datetime.datetime.now()
     text = header("python -m bench " + shlex.join(sys.argv[1:]), f"{now:%Y-%m-%d %H:%M}")
