@@ -56,7 +56,7 @@ class Dataset:
     `format` is a name, a Format, or None: by suffix. `found` are the files where they are known already, `members`
     the datasets of a union, or, if it is `joined`, of tables beside each other; `planned` the splits of a cached
     dataset. `labels`, `categories`: see `with_labels` and `with_categories`. `owner` is kept alive as long as the
-    dataset: it may hold the files.
+    dataset: it may hold the files. `is_resolved`: `format` knows the headers and types of `found` already.
     """
 
     paths: tuple[str, ...] = ()
@@ -70,6 +70,7 @@ class Dataset:
     categories: bool = False
     joined: Joined | None = None
     owner: object = field(default=None, compare=False, repr=False)
+    is_resolved: bool = field(default=False, compare=False, repr=False)
 
     def files(self) -> list[InputFile]:
         """The files, in reading order. Raises InputError for what is missing or unreadable."""
@@ -84,9 +85,8 @@ class Dataset:
         cached was planned before, and stays as it is."""
         if self.planned is not None:
             return self.planned
-        format, files = self._unresolved()
+        format, files = self._resolved()
         size = sum(file.size for file in files)
-        format = format.resolve(files)
         pieces = format.plan_pieces(files, split_bytes, lasting=lasting)
         splits = tuple(Split(number, *piece) for number, piece in enumerate(pieces))
         return PlannedInput(format, tuple(files), splits, size, owner=self)
@@ -100,13 +100,22 @@ class Dataset:
         there."""
         if self.planned is not None:
             return self.planned.format.feature_names()
-        format, files = self._unresolved()
-        return format.resolve(files).feature_names()
+        return self._resolved()[0].feature_names()
 
     def resolved(self) -> Dataset:
         """The same records, with the files found and their headers, types and number of features looked up already."""
-        format, files = self._unresolved()
-        return Dataset(self.paths, format.resolve(files), found=tuple(files), owner=self.owner or self)
+        if self.is_resolved:
+            return self
+        format, files = self._resolved()
+        return Dataset(
+            self.paths,
+            format,
+            found=tuple(files),
+            labels=self.labels,
+            categories=self.categories,
+            owner=self.owner or self,
+            is_resolved=True,
+        )
 
     def target_name(self) -> str | None:
         """The name of y's column; None where there are no names, or nobody named one."""
@@ -126,8 +135,10 @@ class Dataset:
         return self._asking(categories=True)
 
     def _asking(self, **asked: Any) -> Dataset:
+        if all(getattr(self, name) == value for name, value in asked.items()):
+            return self
         members = tuple(member._asking(**asked) for member in self.members)
-        changed = replace(self, members=members, **asked)
+        changed = replace(self, members=members, is_resolved=False, **asked)
         if self.planned is None:
             return changed
         format = changed._as_asked(self.planned.format).resolve(self.planned.files)
@@ -165,6 +176,10 @@ class Dataset:
     def _with_stdin(self, path: str) -> Dataset:
         paths = tuple(path if each == STDIN else each for each in self.paths)
         return replace(self, paths=paths, members=tuple(member._with_stdin(path) for member in self.members))
+
+    def _resolved(self) -> tuple[Format, list[InputFile]]:
+        format, files = self._unresolved()
+        return (format if self.is_resolved else format.resolve(files)), files
 
     def _unresolved(self) -> tuple[Format, list[InputFile]]:
         leaves = self.members or (self,)

@@ -72,6 +72,8 @@ class Runs:
                 return self._run_chain(job, dataset, asked, output, observer, started)
             if self.steps is not None and output is None and isinstance(job, Fold):
                 once = replace(asked, fresh=False)
+                planned = dataset.plan(asked.split_bytes, lasting=asked.incremental)
+                dataset = planned.as_dataset(planned.format)  # so that it is cut once, not by each who looks
                 return self.steps.run(
                     job, dataset, once, lambda where: self._run_one(job, dataset, once, where, observer, started)
                 )

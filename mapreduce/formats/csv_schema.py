@@ -174,8 +174,7 @@ def _is_number(cell: str) -> bool:
 def _narrowest(cells: Sequence[str]) -> str:
     for name in ("int", "float") if cells else ():
         try:
-            for cell in cells:
-                CONVERTERS[name](cell)
+            convert_all(name, cells)
         except ValueError:
             continue
         return name
