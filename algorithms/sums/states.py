@@ -193,18 +193,15 @@ class ExactGram(State):
     @classmethod
     def of(cls, rows: Any, weights: Any = None) -> Self:
         Z = slices_of(rows)
-        if weights is None:
-            matrix, twos, fives = Z.product(Z), [0, *Z.twos], [0, *Z.fives]
-            left_twos, left_fives = twos, fives
-        else:
-            w = slices_of(weights)
-            left = Z.weighted(w)
-            matrix = left.product(Z)[1:]
-            twos, fives = [0, *Z.twos], [0, *Z.fives]
-            left_twos, left_fives = list(left.twos), list(left.fives)
         i, j = np.triu_indices(Z.columns + 1)
+        twos, fives = [0, *Z.twos], [0, *Z.fives]
+        if weights is None:
+            integers, left_twos, left_fives = Z.gram(), twos, fives
+        else:
+            left = Z.weighted(slices_of(weights))
+            integers, left_twos, left_fives = left.product(Z)[1:][i, j], list(left.twos), list(left.fives)
         numbers = Numbers(
-            matrix[i, j],
+            integers,
             np.array(left_twos, np.int64)[i] + np.array(twos, np.int64)[j],
             np.array(left_fives, np.int64)[i] + np.array(fives, np.int64)[j],
         )

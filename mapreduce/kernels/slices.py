@@ -30,6 +30,7 @@ from mapreduce.errors import InputError
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Objects = np.ndarray[Any, np.dtype[Any]]
+Indices = np.ndarray[Any, np.dtype[np.int64]]
 
 WIDTH = 20
 """Bits of a slice, its sign among them."""
@@ -206,7 +207,17 @@ class Slices:
 
     def product(self, other: Slices) -> Objects:
         """[1 self]' [1 other] as integers over the product of their scales: (1 + columns, 1 + other's columns)."""
+        shape = 1 + self.columns, 1 + other.columns
+        return self._products(other, *np.indices(shape).reshape(2, -1)).reshape(shape)
+
+    def gram(self) -> Objects:
+        """The upper triangle of `product` with itself, by rows."""
+        return self._products(self, *np.triu_indices(1 + self.columns))
+
+    def _products(self, other: Slices, i: Indices, j: Indices) -> Objects:
+        """The entries (i, j) of `product`."""
         height, width = self.matrix.shape[1], other.matrix.shape[1]
+        a_places, b_places = _places(self.counts, height)[i], _places(other.counts, width)[j]
         raw = np.zeros((height, width), np.int64)
         parts = []
         for number, start in enumerate(range(0, len(self), ROWS)):
@@ -214,9 +225,9 @@ class Slices:
             b = a if other is self else other.matrix[start : start + ROWS]
             raw += (a.T @ b).astype(np.int64)
             if number % 256 == 255:  # 2^8 times 2^53 is far below 2^63, also when diagonals are added
-                parts.append(_gather(raw, self.counts, other.counts))
+                parts.append(_gather(raw, a_places, b_places))
                 raw[:] = 0
-        parts.append(_gather(raw, self.counts, other.counts))
+        parts.append(_gather(raw, a_places, b_places))
         return reduce(add, parts)
 
 
@@ -243,21 +254,21 @@ def _cut_floats(values: Floats, shift: np.ndarray[Any, np.dtype[np.int32]]) -> F
     return out
 
 
-def _gather(raw: np.ndarray[Any, np.dtype[np.int64]], left: Sequence[int], right: Sequence[int]) -> Objects:
-    """Products of slices become products of numbers: those of one weight are added as they are, then shifted."""
+def _gather(raw: Indices, a: Indices, b: Indices) -> Objects:
+    """Products of slices become products of numbers, whose slices stand at a (numbers, slices) and b: those of one
+    weight are added as they are, then shifted."""
     padded = np.zeros((raw.shape[0] + 1, raw.shape[1] + 1), np.int64)
     padded[:-1, :-1] = raw
-    a, b = _places(left, raw.shape[0]), _places(right, raw.shape[1])
-    total = np.zeros((len(a), len(b)), object)
+    total = np.zeros(len(a), object)
     for weight in range(a.shape[1] + b.shape[1] - 1):
-        level = np.zeros((len(a), len(b)), np.int64)
+        level = np.zeros(len(a), np.int64)
         for s in range(max(0, weight - b.shape[1] + 1), min(weight + 1, a.shape[1])):
-            level += padded[np.ix_(a[:, s], b[:, weight - s])]
+            level += padded[a[:, s], b[:, weight - s]]
         total += level.astype(object) << (WIDTH * weight) if weight else level.astype(object)
     return total
 
 
-def _places(counts: Sequence[int], none: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _places(counts: Sequence[int], none: int) -> Indices:
     """Where each column's slices stand: (1 + columns, most slices); `none` where it has no more."""
     places = np.full((1 + len(counts), max([1, *counts])), none, np.int64)
     places[0, 0] = 0

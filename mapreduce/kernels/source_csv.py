@@ -34,7 +34,7 @@ from mapreduce.kernels.intrinsics import (
     trailing_zeros,
 )
 
-U0, U1, U8 = np.uint64(0), np.uint64(1), np.uint64(8)
+U0, U1, U3, U8 = np.uint64(0), np.uint64(1), np.uint64(3), np.uint64(8)
 ZEROS, SEVENTY_SIX, HIGHS = (np.uint64(x * 0x0101010101010101) for x in (0x30, 0x76, 0x80))
 PAIRS = np.uint64(0x00FF00FF00FF00FF)
 FOURS = np.uint64(0x0000FFFF0000FFFF)
@@ -74,7 +74,13 @@ LIST = 4
 @inlined
 def digits_at(data, at):
     """(digits among the 8 bytes at data[at:] before the first other, their value)."""
-    word = load64(data, at) ^ ZEROS
+    return digits_of(load64(data, at))
+
+
+@inlined
+def digits_of(word):
+    """The same of 8 bytes, the first one lowest."""
+    word ^= ZEROS
     others = ((word + SEVENTY_SIX) | word) & HIGHS
     count = trailing_zeros(others) >> 3
     word = (word << (np.uint64(56 - 8 * min(count, 7)))) << (U8 if count < 8 else U0)
@@ -117,9 +123,12 @@ def rounded(digits, power):
 def plain_decimal(data, at):
     """(end, negative, digits as an integer, decimals among them) of a number of at most 18 digits at data[at:]; end is
     -1 where it is not plain."""
-    negative = data[at] == MINUS
+    word = load64(data, at)
+    negative = word & np.uint64(255) == np.uint64(MINUS)
     at += negative
-    whole, value = digits_at(data, at)
+    whole, value = digits_of(
+        word >> (np.uint64(negative) << U3)
+    )  # no second load: the next cell waits for this one's end
     at += whole
     fraction = 0
     if data[at] == POINT:
@@ -389,10 +398,12 @@ def parse_rows(data, pos, n, delimiter, columns, plan, state, listed):
                 at = number_cell(data, at, n, comma, plan, base, state, listed, column)
             if at < 0:
                 return -1
-            more = at < n and data[at] == comma
-            if more != (column + 1 < columns):
+            if at < n and data[at] == comma:  # a branch is guessed, where a sum would wait for the byte
+                if column + 1 == columns:
+                    return -1
+                at += 1
+            elif column + 1 < columns:
                 return -1
-            at += more
         state[ROW] += 1
         pos = at
     return n

@@ -109,10 +109,12 @@ def parse_decimals(data, pos, n, delimiter, columns, plan, state):
                 at = end
             if at < 0:
                 return -1
-            more = at < n and data[at] == comma
-            if more != (column + 1 < columns):
+            if at < n and data[at] == comma:  # a branch is guessed, where a sum would wait for the byte
+                if column + 1 == columns:
+                    return -1
+                at += 1
+            elif column + 1 < columns:
                 return -1
-            at += more
         state[ROW] += 1
         pos = at
     return n
