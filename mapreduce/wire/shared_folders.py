@@ -44,11 +44,17 @@ class OpenPiece:
         return self.size
 
     def read_into(self, buffer: memoryview, at: int) -> int:
-        """Read from the piece's byte `at` on; how much. Raises OSError if the file has become shorter."""
+        """Read from the piece's byte `at` on; how much. Raises OSError if the file has become shorter, or another."""
         size = os.preadv(self.file, [buffer], self.offset + at)
         if not size:
             raise OSError(errno.ESTALE, "became shorter while it was read")
+        self.check_same()
         return size
+
+    def check_same(self) -> None:
+        """Raises OSError if the file was written anew since it was opened: what was read of it may be of both."""
+        if os.fstat(self.file).st_mtime_ns != self.version:
+            raise OSError(errno.ESTALE, "was written anew while it was read")
 
     def close(self) -> None:
         os.close(self.file)
@@ -81,7 +87,9 @@ class SharedFolders:
         """At most `size` bytes; fewer where the file ends. Raises OSError."""
         piece = self.open_piece(path, offset, size, from_end=from_end)
         try:
-            return Piece(_read(piece.file, piece.offset, size), piece.offset, piece.file_bytes, piece.version)
+            data = _read(piece.file, piece.offset, size)
+            piece.check_same()
+            return Piece(data, piece.offset, piece.file_bytes, piece.version)
         finally:
             piece.close()
 

@@ -33,7 +33,7 @@ from mapreduce.wire.sealing import (
     make_offer,
     ticket_in,
 )
-from mapreduce.wire.shared_folders import SharedFolders
+from mapreduce.wire.shared_folders import OpenPiece, SharedFolders
 from mapreduce.wire.stream_server import MOST_WAITING, TICKET_SECONDS, Stream, Streams
 from tests.wire.relay import Habits, Relay
 
@@ -427,6 +427,22 @@ def test_a_file_that_is_cut_short_while_it_is_sent(tmp_path: Path, monkeypatch: 
 
         monkeypatch.setattr(SharedFolders, "open_piece", cutting)
         assert client.read("b", "j/a", 0, 5_000_000) == BYTES[:1000]
+
+
+def test_a_file_that_is_written_anew_while_it_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new = bytes(len(BYTES))
+    with reading(tmp_path, monkeypatch) as (client, _):
+        assert fetched(client) == BYTES
+        read_into = OpenPiece.read_into
+
+        def writing(piece: OpenPiece, buffer: memoryview, at: int) -> int:
+            if at and (tmp_path / "a").read_bytes() != new:  # its beginning has been sent
+                (tmp_path / "a").write_bytes(new)
+                os.utime(tmp_path / "a", (1, 1))
+            return read_into(piece, buffer, at)
+
+        monkeypatch.setattr(OpenPiece, "read_into", writing)
+        assert client.read("b", "j/a", 0, 1 << 20) == new[: 1 << 20]
 
 
 def test_a_reader_that_does_not_listen_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
