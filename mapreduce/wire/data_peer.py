@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from mapreduce.wire.admission import open_client
 from mapreduce.wire.data_messages import (
@@ -31,6 +30,7 @@ from mapreduce.wire.data_messages import (
     encode_question,
 )
 from mapreduce.wire.data_range import Range, Wanted
+from mapreduce.wire.gate import open_monitor, read_events
 from mapreduce.wire.sealing import CIPHER, can_seal, decode_offer
 from mapreduce.wire.stream_client import OwnStream
 
@@ -102,7 +102,7 @@ class Peer:
         self._streamed = 0  # questions that are open there
         self._tries_left = STREAM_TRIES if key is not None else 0
         self.socket = context.socket(zmq.DEALER) if key is None else open_client(context, zmq.DEALER, key)
-        self.monitor = self.socket.get_monitor_socket(_EVENTS)
+        self.monitor = open_monitor(context, self.socket, _EVENTS)
         for option, value in _OPTIONS:
             self.socket.setsockopt(option, value)
         self.socket.setsockopt(zmq.IPV6, "[" in address)
@@ -146,12 +146,8 @@ class Peer:
 
     def look(self, now: float) -> None:
         """Learn what became of the connection; ask again what went with it."""
-        while True:
-            try:
-                event = recv_monitor_message(self.monitor, zmq.NOBLOCK)["event"]
-            except zmq.Again:
-                return
-            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+        for event in read_events(self.monitor):
+            if event.kind == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.lost_at = None  # which is no answer yet: it may break again before each
                 if self._again:
                     self._again = False
@@ -160,9 +156,8 @@ class Peer:
                 self._again = True
                 self._end_stream()
                 self.lost_at = now if self.lost_at is None else self.lost_at
-                self.why = (
-                    "its connection ended" if event == zmq.EVENT_DISCONNECTED else "it holds another key, or none"
-                )
+                ended = event.kind == zmq.EVENT_DISCONNECTED
+                self.why = "its connection ended" if ended else "it holds another key, or none"
 
     def has_news(self, ready: Container[object]) -> bool:
         """Whether `answers` may have some. `ready` is what the poller found."""

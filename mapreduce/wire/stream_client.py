@@ -103,7 +103,6 @@ class OwnStream:
             self._filled += size
         return True
 
-
     def _wake_at(self, size: int) -> None:
         """Be readable when so many bytes are here, rather than at each packet: a third of the receiver's time."""
         if size != self._low_water:
