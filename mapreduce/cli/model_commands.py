@@ -18,6 +18,8 @@ from mapreduce.cli.engine_options import EngineOptions, with_engine_options
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mapreduce.cli.inputs import Tables
     from mapreduce.cli.load_job import Found
     from mapreduce.dataset import Dataset
@@ -81,45 +83,43 @@ def fit_command(
     mapreduce fit linear_regression sizes.csv --beside prices.parquet --on id --target price
     """
     from mapreduce.cli.inputs import Tables, format_of, open_table, suited, without_stdin
-    from mapreduce.cli.load_job import load_algorithm
     from mapreduce.cli.messages import say
-    from mapreduce.cli.options import bind_options
     from mapreduce.cli.watch import watched_engine
 
-    found = load_algorithm(algorithm)
-    if (
-        getattr(found.cls, "needs_target", True)
-        and target is None
-        and format_of(inputs, input_format) not in OWN_TARGET
-    ):
-        raise UsageError(f"{algorithm} needs a target; name the column to predict with --target COLUMN")
-    if weights is not None:
-        _check_takes_weights(found)
-    estimator = found.cls(**bind_options(found.cls, assignments, what=algorithm))
-    keeping = _keeping(estimator, algorithm, options) if keep_sums else {}
-    plots = _plots_of(estimator, plot)
-    if options.output is not None:
-        check_free(options.output, fresh=options.fresh)
-    dataset = suited(
-        found.cls,
-        open_table(
-            inputs, input_format, reading, Tables(beside, on), target=target, features=features, weights=weights
-        ),
-    )
-    with without_stdin(dataset) as dataset, watched_engine(options) as engine, _kept_steps(engine, options):
-        estimator.fit(dataset, engine=engine, **keeping)
-        summary = engine.summary
+    with watched_engine(options) as engine:  # agents on other hosts come up while the algorithm is loaded
+        estimator = _make_estimator(algorithm, assignments, with_weights=weights is not None)
+        if estimator.needs_target and target is None and format_of(inputs, input_format) not in OWN_TARGET:
+            raise UsageError(f"{algorithm} needs a target; name the column to predict with --target COLUMN")
+        keeping = _keeping(estimator, algorithm, options) if keep_sums else {}
+        plots = _plots_of(estimator, plot)
         if options.output is not None:
-            estimator.save(options.output)
-        if plot is not None:
-            plots.draw(estimator, dataset, engine, plot)
-        left = [] if features is not None or options.quiet else _left_out(dataset, estimator)
+            check_free(options.output, fresh=options.fresh)
+        roles = {"target": target, "features": features, "weights": weights}
+        table = open_table(inputs, input_format, reading, Tables(beside, on), **roles)
+        with without_stdin(suited(estimator, table)) as dataset, _kept_steps(engine, options):
+            estimator.fit(dataset, engine=engine, **keeping)
+            summary = engine.summary
+            if options.output is not None:
+                estimator.save(options.output)
+            if plot is not None:
+                plots.draw(estimator, dataset, engine, plot)
+            left = [] if features is not None or options.quiet else _left_out(dataset, estimator)
     tell_model(algorithm, estimator, options, summary)
     if left:
         shown = ", ".join(left[:SHOWN_COLUMNS]) + (", ..." if len(left) > SHOWN_COLUMNS else "")
         say(f"left out, not being numbers: {shown}")
     if plot is not None and not options.quiet and not options.json:
         say(f"drew {plot}")
+
+
+def _make_estimator(algorithm: str, assignments: Sequence[str], *, with_weights: bool) -> Any:
+    from mapreduce.cli.load_job import load_algorithm
+    from mapreduce.cli.options import bind_options
+
+    found = load_algorithm(algorithm)
+    if with_weights:
+        _check_takes_weights(found)
+    return found.cls(**bind_options(found.cls, assignments, what=algorithm))
 
 
 @click.command("predict", short_help="Apply a model to files.")
