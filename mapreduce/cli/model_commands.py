@@ -88,7 +88,8 @@ def fit_command(
 
     with watched_engine(options) as engine:  # agents on other hosts come up while the algorithm is loaded
         estimator = _make_estimator(algorithm, assignments, with_weights=weights is not None)
-        if estimator.needs_target and target is None and format_of(inputs, input_format) not in OWN_TARGET:
+        needs_target = getattr(estimator, "needs_target", True) and target is None
+        if needs_target and format_of(inputs, input_format) not in OWN_TARGET:
             raise UsageError(f"{algorithm} needs a target; name the column to predict with --target COLUMN")
         keeping = _keeping(estimator, algorithm, options) if keep_sums else {}
         plots = _plots_of(estimator, plot)
