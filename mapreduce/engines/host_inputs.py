@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
 from mapreduce.errors import ResourceError
@@ -61,6 +63,7 @@ class ClusterInputs:
         self._wait_seconds = wait_seconds
         self._connect = connect
         self._made: DataClient | None = None
+        self._lock = threading.Lock()
         self._settled = False
         self._inputs = HostInputs(TRACKER, (), self, self)
         self.use()
@@ -71,29 +74,36 @@ class ClusterInputs:
 
     # --- reading, as a client does that is there when it is needed
 
-    @property
-    def _client(self) -> DataClient:
-        if self._made is None:
-            self._made = self._connect()
-        return self._made
+    @contextmanager
+    def _client(self) -> Iterator[DataClient]:
+        """For one thread at a time: a fit hashes its input while its job is planned."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._connect()
+            yield self._made
 
     def size(self, host: str, path: str) -> int:
-        return self._client.size(host, path)
+        with self._client() as client:
+            return client.size(host, path)
 
     def read(self, host: str, path: str, offset: int, size: int) -> bytes:
-        return self._client.read(host, path, offset, size)
+        with self._client() as client:
+            return client.read(host, path, offset, size)
 
     def will_read(self, places: Sequence[Place]) -> None:
-        self._client.will_read(places)
+        with self._client() as client:
+            client.will_read(places)
 
     def forget(self, host: str, path: str) -> None:
-        self._client.forget(host, path)
+        with self._client() as client:
+            client.forget(host, path)
 
     def rest(self) -> None:
         """Nothing is read for now."""
-        if self._made is not None:
-            self._made.close()
-            self._made = None
+        with self._lock:
+            if self._made is not None:
+                self._made.close()
+                self._made = None
 
     # --- what hosts offer
 
@@ -109,14 +119,16 @@ class ClusterInputs:
 
     def content_hash(self, host: str, file: Listed) -> str:
         try:
-            return self._client.content_hash(host, f"{share_of(file.folder)}/{file.path}")
+            with self._client() as client:
+                return client.content_hash(host, f"{share_of(file.folder)}/{file.path}")
         except OSError as error:
             raise _unanswered(host, error) from error
 
     def _listing(self, host: str, number: int, folder: str) -> list[Listed]:
         share = share_of(number)
         try:
-            rows = self._client.listing(host, f"{share}/{folder}" if folder else share)
+            with self._client() as client:
+                rows = client.listing(host, f"{share}/{folder}" if folder else share)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return []

@@ -25,7 +25,7 @@ from mapreduce.settings import Settings
 from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 from mapreduce.tracker.driver import run_job
 from mapreduce.tracker.observer import Observer
-from mapreduce.tracker.policy import policy_of
+from mapreduce.tracker.policy import REMOTE_QUEUE_DEPTH, policy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -221,7 +221,7 @@ class Runs:
                 sources=prepared.work.sources(),
                 first_attempt=prepared.first_attempt,
                 settings=prepared.context.settings,
-                policy=_policy_of(prepared),
+                policy=_policy_of(prepared, is_remote=self.cluster is not None),
                 input_bytes=prepared.context.input_bytes,
                 workers=self.workers,
                 notes=prepared.notes,
@@ -270,8 +270,10 @@ def _chaos_of(prepared: Prepared) -> Chaos | None:
     return parse_chaos(prepared.context.settings.chaos, prepared.context.job_id)
 
 
-def _policy_of(prepared: Prepared) -> Policy:
+def _policy_of(prepared: Prepared, *, is_remote: bool) -> Policy:
     policy, chaos = policy_of(prepared.context.settings), _chaos_of(prepared)
+    if is_remote:
+        policy = replace(policy, queue_depth=REMOTE_QUEUE_DEPTH)
     if chaos is None:
         return policy
     from mapreduce.engines.chaos import chaos_policy

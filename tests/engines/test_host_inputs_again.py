@@ -7,7 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ import pytest
 
 import mapreduce as mr
 from algorithms.kmeans import KMeans
+from mapreduce.engines.host_inputs import ClusterInputs
 from mapreduce.wire.keys import default_key_path, make_key, write_key
 from tests.engines.lived import HandAgents, Words, hand_agents, wait_until
 from tests.faults.killed_runs import hash_of
@@ -109,3 +113,36 @@ def test_a_run_goes_on_with_what_another_host_offers(agents: HandAgents, tmp_pat
     assert "resuming" in said
     mr.run(Words(), mr.read_text(path), output=tmp_path / "expected", engine="inline", **SETTINGS)
     assert hash_of(tmp_path / "out") == hash_of(tmp_path / "expected"), said
+
+
+class OneAtATime:
+    """Stands in for a data client: it fails when two threads are in it, or after it was closed."""
+
+    def __init__(self) -> None:
+        self.free = threading.Lock()
+        self.is_open = True
+
+    def read(self, host: str, path: str, offset: int, size: int) -> bytes:
+        assert self.free.acquire(blocking=False)
+        time.sleep(0.001)
+        assert self.is_open
+        self.free.release()
+        return bytes(size)
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def test_a_fit_may_hash_its_input_while_its_job_is_planned() -> None:
+    connect: Any = OneAtATime
+    nobody: Any = None
+    inputs = ClusterInputs(nobody, nobody, connect)
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            reads = [threads.submit(inputs.read, "a", "0/points.csv", 0, 8) for _ in range(30)]
+            for _ in range(10):
+                inputs.rest()
+                time.sleep(0.001)
+            assert [read.result() for read in reads] == [bytes(8)] * 30
+    finally:
+        inputs.close()

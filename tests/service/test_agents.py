@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+from mapreduce.tracker.policy import REMOTE_QUEUE_DEPTH
 from tests.service.trackers import Tracker, digest_of, lines_of, wait_for
 
 
@@ -20,7 +21,7 @@ def test_two_agents_and_a_tracker_that_is_killed(tmp_path: Path) -> None:
         try:
             options = ("--set", f"trace={trace}", "--set", "seconds=0.1", "--split-size", "8")
             job = tracker.run("jobs.py:Counted", lines, "-o", tmp_path / "out", *options)
-            wait_for(lambda: len(lines_of(trace)) > 15)
+            wait_for(lambda: len(lines_of(trace)) > 30)
             tracker.kill()
             tracker.start()
             said = job.communicate(timeout=40)[1]
@@ -28,7 +29,8 @@ def test_two_agents_and_a_tracker_that_is_killed(tmp_path: Path) -> None:
             assert " on 2 workers" in said  # whoever came first when the tracker was there again
             often = Counter(lines_of(trace))
             assert len(often) == 60
-            assert sum(often.values()) < 60 + 12  # what was done lies on the agents, and is not done again
+            held = 2 * REMOTE_QUEUE_DEPTH * 3  # records of attempts that two workers may hold
+            assert sum(often.values()) <= 60 + held  # what was done lies on the agents, and is not done again
             assert tracker.call("run", "wordcount", lines, "-o", tmp_path / "here").returncode == 0
             assert digest_of(tmp_path / "out") == digest_of(tmp_path / "here")
         finally:
