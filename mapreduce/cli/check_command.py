@@ -6,6 +6,7 @@ The reduction is a job's, or that of the sums from which an algorithm learns.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from mapreduce.cli.load_job import Found
     from mapreduce.dataset import Dataset
     from mapreduce.job import Fold, Job
+    from mapreduce.laws import Verdict
 
 
 @click.command("check", short_help="Try the laws of a job's reduction on an input.")
@@ -55,27 +57,33 @@ def check_command(
     from mapreduce.laws import check_job_laws
 
     columns = {"target": target, "features": features, "weights": weights}
-    found = _found(job)
-    of = _sums_of if hasattr(found.cls, "fit") else _job_of
-    reduction, dataset = of(found, inputs, assignments, input_format, reading, columns)
+    asked = _Asked(_found(job), inputs, assignments, input_format, reading, columns)
+    reduction, dataset = _sums_of(asked) if hasattr(asked.found.cls, "fit") else _job_of(asked)
     verdicts = check_job_laws(reduction, dataset, seed=seed)
     if as_json:
-        laws = [
-            {"law": v.law, "holds": v.holds, "trials": v.trials, "rows": [repr(row) for row in v.rows]}
-            | ({} if v.holds else {"left": v.left, "right": v.right})
-            for v in verdicts
-        ]
-        click.echo(json.dumps({"job": found.name, "laws": laws}))
+        click.echo(json.dumps({"job": asked.found.name, "laws": [_to_json(verdict) for verdict in verdicts]}))
     else:
         for verdict in verdicts:
-            click.echo(f"{verdict.law}\t{'holds' if verdict.holds else 'fails'}\t{verdict.trials} trials")
-            if not verdict.holds:
-                for row in verdict.rows:
-                    click.echo(f"    row    {_short(repr(row))}")
-                click.echo(f"    left   {_short(verdict.left)}")
-                click.echo(f"    right  {_short(verdict.right)}")
+            _show(verdict)
     if not all(verdict.holds for verdict in verdicts):
         raise click.exceptions.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is to be checked, on what, as the command line has it."""
+
+    found: Found
+    inputs: tuple[str, ...]
+    assignments: tuple[str, ...]
+    input_format: str | None
+    reading: tuple[str, ...]
+    columns: dict[str, str | None]
+
+    def options(self) -> dict[str, Any]:
+        from mapreduce.cli.options import bind_options
+
+        return bind_options(self.found.cls, self.assignments, what=self.found.name)
 
 
 def _found(name: str) -> Found:
@@ -91,51 +99,50 @@ def _found(name: str) -> Found:
             raise error from None
 
 
-def _job_of(
-    found: Found,
-    inputs: tuple[str, ...],
-    assignments: tuple[str, ...],
-    input_format: str | None,
-    reading: tuple[str, ...],
-    columns: dict[str, str | None],
-) -> tuple[Job | Fold, Dataset]:
+def _job_of(asked: _Asked) -> tuple[Job | Fold, Dataset]:
     from mapreduce.cli.inputs import open_job_input
     from mapreduce.cli.load_job import make_job
-    from mapreduce.cli.options import bind_options
     from mapreduce.job import Chain
 
-    if named := [option for option, value in columns.items() if value is not None]:
-        raise UsageError(f"{found.name} is a job, which says by itself what it reads; leave out --{named[0]}")
-    made = make_job(found, bind_options(found.cls, assignments, what=found.name))
+    name = asked.found.name
+    if named := [option for option, value in asked.columns.items() if value is not None]:
+        raise UsageError(f"{name} is a job, which says by itself what it reads; leave out --{named[0]}")
+    made = make_job(asked.found, asked.options())
     if isinstance(made, Chain):
-        raise UsageError(f"{found.name} is a chain; check its jobs one by one")
-    return made, open_job_input(made, inputs, input_format, reading)
+        raise UsageError(f"{name} is a chain; check its jobs one by one")
+    return made, open_job_input(made, asked.inputs, asked.input_format, asked.reading)
 
 
-def _sums_of(
-    found: Found,
-    inputs: tuple[str, ...],
-    assignments: tuple[str, ...],
-    input_format: str | None,
-    reading: tuple[str, ...],
-    columns: dict[str, str | None],
-) -> tuple[Job | Fold, Dataset]:
+def _sums_of(asked: _Asked) -> tuple[Job | Fold, Dataset]:
     """The fold whose value the algorithm learns from, and the rows as it reads them."""
     from mapreduce.cli.inputs import format_of, open_table, suited
     from mapreduce.cli.model_commands import OWN_TARGET
-    from mapreduce.cli.options import bind_options
 
-    estimator: Any = found.cls(**bind_options(found.cls, assignments, what=found.name))
+    name, inputs, input_format = asked.found.name, asked.inputs, asked.input_format
+    estimator: Any = asked.found.cls(**asked.options())
     if not hasattr(estimator, "fold"):
-        raise UsageError(
-            f"{found.name} does not learn from sums of one pass, so it has no one reduction; check its jobs"
-        )
+        raise UsageError(f"{name} does not learn from sums of one pass, so it has no one reduction; check its jobs")
     needs_target = estimator.needs_target and format_of(inputs, input_format) not in OWN_TARGET
-    if needs_target and columns["target"] is None:
-        raise UsageError(f"{found.name} needs a target; name the column to predict with --target COLUMN")
+    if needs_target and asked.columns["target"] is None:
+        raise UsageError(f"{name} needs a target; name the column to predict with --target COLUMN")
     estimator.check_parameters()
-    dataset = open_table(inputs, input_format, reading, **columns)  # type: ignore[arg-type]
+    dataset = open_table(inputs, input_format, asked.reading, **asked.columns)  # type: ignore[arg-type]
     return estimator.fold(), suited(estimator, dataset)
+
+
+def _to_json(verdict: Verdict) -> dict[str, Any]:
+    rows = [repr(row) for row in verdict.rows]
+    page = {"law": verdict.law, "holds": verdict.holds, "trials": verdict.trials, "rows": rows}
+    return page if verdict.holds else {**page, "left": verdict.left, "right": verdict.right}
+
+
+def _show(verdict: Verdict) -> None:
+    click.echo(f"{verdict.law}\t{'holds' if verdict.holds else 'fails'}\t{verdict.trials} trials")
+    if not verdict.holds:
+        for row in verdict.rows:
+            click.echo(f"    row    {_short(repr(row))}")
+        click.echo(f"    left   {_short(verdict.left)}")
+        click.echo(f"    right  {_short(verdict.right)}")
 
 
 def _short(text: str, limit: int = 200) -> str:
