@@ -75,7 +75,7 @@ def main() -> None:
         print(table, flush=True)
         text += "\n" + table
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{now:%Y-%m-%d-%H%M}.md"
+    path = RESULTS / f"{now:%Y-%m-%d-%H%M%S}.md"
     path.write_text(text)
     print(f"kept in {path}", file=sys.stderr)
 
