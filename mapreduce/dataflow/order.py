@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import datetime
 import math
+import operator
 from collections.abc import Callable, Sequence
 from operator import ne
 from typing import Any, NoReturn
@@ -82,6 +83,9 @@ def one_nan(key: Any) -> Any:
     kind = type(key)
     if kind is tuple or kind is frozenset:
         return kind(map(one_nan, key))
+    if isinstance(key, tuple):  # a named one, say, equal to the plain one of the same
+        parts = tuple(map(one_nan, key))
+        return key if all(map(operator.is_, parts, key)) else tuple.__new__(kind, parts)
     return key if key == key else math.nan
 
 
