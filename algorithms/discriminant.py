@@ -268,12 +268,11 @@ class LinearDiscriminantAnalysis(LinearDiscriminant, Projection):
     def table(self) -> str:
         if len(self.feature_names_) > MOST_SHOWN:
             return super().table()
-        names = [f"ld{number}" for number in range(1, self.scalings_.shape[1] + 1)]
         rows = [
             *zip(self.feature_names_, *self.scalings_.T.tolist(), strict=True),
             ["share", *self.explained_variance_ratio_.tolist()],
         ]
-        return f"{super().table()}\n{tables.columns(['coordinate', *names], rows)}"
+        return f"{super().table()}\n{tables.columns(['coordinate', *self.component_names_], rows)}"
 
 
 def _apart(scatters: list[Scatter], priors: list[Fraction]) -> list[list[Fraction]]:

@@ -115,16 +115,14 @@ def _job_of(asked: _Asked) -> tuple[Job | Fold, Dataset]:
 
 def _sums_of(asked: _Asked) -> tuple[Job | Fold, Dataset]:
     """The fold whose value the algorithm learns from, and the rows as it reads them."""
-    from mapreduce.cli.inputs import format_of, open_table, suited
-    from mapreduce.cli.model_commands import OWN_TARGET
+    from mapreduce.cli.inputs import open_table, suited
+    from mapreduce.cli.model_commands import check_target
 
     name, inputs, input_format = asked.found.name, asked.inputs, asked.input_format
     estimator: Any = asked.found.cls(**asked.options())
     if not hasattr(estimator, "fold"):
         raise UsageError(f"{name} does not learn from sums of one pass, so it has no one reduction; check its jobs")
-    needs_target = estimator.needs_target and format_of(inputs, input_format) not in OWN_TARGET
-    if needs_target and asked.columns["target"] is None:
-        raise UsageError(f"{name} needs a target; name the column to predict with --target COLUMN")
+    check_target(name, estimator, asked.columns["target"], inputs, input_format)
     estimator.check_parameters()
     dataset = open_table(inputs, input_format, asked.reading, **asked.columns)  # type: ignore[arg-type]
     return estimator.fold(), suited(estimator, dataset)

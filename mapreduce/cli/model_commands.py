@@ -82,15 +82,13 @@ def fit_command(
     mapreduce fit kmeans points.parquet --features x,y --set n_clusters=8
     mapreduce fit linear_regression sizes.csv --beside prices.parquet --on id --target price
     """
-    from mapreduce.cli.inputs import Tables, format_of, open_table, suited, without_stdin
+    from mapreduce.cli.inputs import Tables, open_table, suited, without_stdin
     from mapreduce.cli.messages import say
     from mapreduce.cli.watch import watched_engine
 
     with watched_engine(options) as engine:  # agents on other hosts come up while the algorithm is loaded
         estimator = _make_estimator(algorithm, assignments, with_weights=weights is not None)
-        needs_target = getattr(estimator, "needs_target", True) and target is None
-        if needs_target and format_of(inputs, input_format) not in OWN_TARGET:
-            raise UsageError(f"{algorithm} needs a target; name the column to predict with --target COLUMN")
+        check_target(algorithm, estimator, target, inputs, input_format)
         keeping = _keeping(estimator, algorithm, options) if keep_sums else {}
         plots = _plots_of(estimator, plot)
         if options.output is not None:
@@ -111,6 +109,17 @@ def fit_command(
         say(f"left out, not being numbers: {shown}")
     if plot is not None and not options.quiet and not options.json:
         say(f"drew {plot}")
+
+
+def check_target(
+    name: str, estimator: Any, target: str | None, inputs: Sequence[str], input_format: str | None
+) -> None:
+    """Raises UsageError where an estimator needs a target that neither was named nor can be in the files."""
+    from mapreduce.cli.inputs import format_of
+
+    needed = target is None and getattr(estimator, "needs_target", True)
+    if needed and format_of(inputs, input_format) not in OWN_TARGET:
+        raise UsageError(f"{name} needs a target; name the column to predict with --target COLUMN")
 
 
 def _make_estimator(algorithm: str, assignments: Sequence[str], *, with_weights: bool) -> Any:
