@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from mapreduce.engines.cluster_start import _choose_address
@@ -77,3 +82,20 @@ def test_an_agent_here_goes_where_others_can_reach_it(monkeypatch: pytest.Monkey
     assert towards == {"localhost": "10.0.0.7", "b": "10.0.0.7", "c": "10.1.0.7"}
     address, towards = _choose_address("10.9.9.9:7077", parse_hosts("localhost,b"))
     assert (address, set(towards.values())) == ("tcp://10.9.9.9:7077", {"10.9.9.9"})
+
+
+def test_nothing_is_left_of_agents_that_a_wrong_option_made_needless(tmp_path: Path) -> None:
+    """They come up while the algorithm is loaded, which is before its options are known."""
+    (tmp_path / "rows.csv").write_text("x,y\n1,2\n2,4\n3,7\n")
+    words = ["fit", "linear_regression", "rows.csv", "--target", "y", "--set", "alfa=1", "--hosts", "localhost:1"]
+    root = str(Path(__file__).resolve().parents[2])
+    env = {**os.environ, "PYTHONPATH": root, "TEST_OF_AGENTS": str(tmp_path)}
+    command = [sys.executable, "-m", "mapreduce", *words]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "did you mean 'alpha'?" in done.stderr) == (2, True), done.stderr
+    left = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.environ().get("TEST_OF_AGENTS") == str(tmp_path):
+                left.append(process.cmdline())
+    assert left == []
