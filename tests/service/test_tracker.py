@@ -144,11 +144,12 @@ def test_kill(tmp_path: Path, lines: Path) -> None:
 
 @pytest.mark.parametrize("policy", ["fifo", "fair"])
 def test_how_jobs_share(tmp_path: Path, lines: Path, policy: str) -> None:
+    seconds = 0.1 if policy == "fair" else 0.04  # long enough for the second job to come to its share
     with Tracker(tmp_path, "--workers", "2", "--policy", policy) as tracker:
         clients = []
         for name in "ab":
             clients.append(
-                tracker.run("jobs.py:Counted", lines, "-o", name, *counted(tmp_path / f"{name}.trace", 0.04))
+                tracker.run("jobs.py:Counted", lines, "-o", name, *counted(tmp_path / f"{name}.trace", seconds))
             )
             wait_for(lambda name=name: policy == "fifo" or lines_of(tmp_path / f"{name}.trace"))
             wait_for(lambda: len(list((tmp_path / "state" / "jobs").glob("*/state.json"))) == len(clients))
@@ -159,10 +160,10 @@ def test_how_jobs_share(tmp_path: Path, lines: Path, policy: str) -> None:
             client.communicate()
         first, second = tracker.jobs()
         assert (second["started_at"] >= first["ended_at"]) == (policy == "fifo")
-        for name in "ab":
-            mapped = lines_of(tmp_path / f"{name}.trace")
-            assert len(set(mapped)) == 40
-            assert len(set(mapped[:36])) == 36  # nothing was thrown away; at the end an idle worker may help out
+        traces = [lines_of(tmp_path / f"{name}.trace") for name in "ab"]
+        assert [len(set(mapped)) for mapped in traces] == [40, 40]
+        # A task may begin just as it is called back or taken over, and runs twice then. No more is thrown away.
+        assert max(map(len, traces)) < 40 + 10
 
 
 def test_refusals(tracker: Tracker, tmp_path: Path, lines: Path) -> None:
