@@ -24,23 +24,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mapreduce.columns import assign_nearest, count_words, fixed_column, nearest, number_column, prefixes
     from mapreduce.counters import Counters
-    from mapreduce.dataset import (
-        Dataset,
-        from_arrays,
-        from_records,
-        read,
-        read_arrow,
-        read_csv,
-        read_fixed,
-        read_jsonl,
-        read_libsvm,
-        read_npy,
-        read_parquet,
-        read_text,
-        read_tsv,
-        read_whole,
-        union,
-    )
+    from mapreduce.dataset import Dataset
     from mapreduce.engine import Engine, run
     from mapreduce.errors import (
         EmptyInputError,
@@ -60,22 +44,27 @@ if TYPE_CHECKING:
     from mapreduce.job import Chain, Fold, Job, Named
     from mapreduce.kernels.slices import Slices
     from mapreduce.laws import Verdict, check_job_laws, check_laws
-    from mapreduce.reducers import (
-        Collect,
-        Count,
-        CountDistinct,
-        Identity,
-        Max,
-        Min,
-        Monoid,
-        Quantiles,
-        Reducer,
-        Streaming,
-        TopK,
+    from mapreduce.readers import (
+        from_arrays,
+        from_records,
+        read,
+        read_arrow,
+        read_csv,
+        read_fixed,
+        read_jsonl,
+        read_libsvm,
+        read_npy,
+        read_parquet,
+        read_text,
+        read_tsv,
+        read_whole,
+        union,
     )
+    from mapreduce.reducers.base import Monoid, Reducer, Streaming
+    from mapreduce.reducers.named import Collect, Count, CountDistinct, Identity, Max, Min, Quantiles, TopK
+    from mapreduce.reducers.sums import Mean, Sum
     from mapreduce.result import Result
     from mapreduce.settings import Settings
-    from mapreduce.sums import Mean, Sum
     from mapreduce.tracker.observer import Observer
     from mapreduce.vertical import beside
 
@@ -84,10 +73,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "columns": ("assign_nearest", "count_words", "fixed_column", "nearest", "number_column", "prefixes"),
     "counters": ("Counters",),
-    "dataset": (
-        "Dataset", "from_arrays", "from_records", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl",
-        "read_libsvm", "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "union",
-    ),
+    "dataset": ("Dataset",),
     "engine": ("Engine", "run"),
     "errors": (
         "EmptyInputError", "InputError", "InternalError", "JobError", "LostWorkerError", "MapReduceError",
@@ -96,14 +82,16 @@ _WHERE = {
     "formats.base": ("cell",),
     "job": ("Chain", "Fold", "Job", "Named"),
     "kernels.slices": ("Slices",),
-    "reducers": (
-        "Collect", "Count", "CountDistinct", "Identity", "Max", "Min", "Monoid", "Quantiles", "Reducer", "Streaming",
-        "TopK",
-    ),
     "laws": ("Verdict", "check_job_laws", "check_laws"),
+    "readers": (
+        "from_arrays", "from_records", "read", "read_arrow", "read_csv", "read_fixed", "read_jsonl", "read_libsvm",
+        "read_npy", "read_parquet", "read_text", "read_tsv", "read_whole", "union",
+    ),
+    "reducers.base": ("Monoid", "Reducer", "Streaming"),
+    "reducers.named": ("Collect", "Count", "CountDistinct", "Identity", "Max", "Min", "Quantiles", "TopK"),
+    "reducers.sums": ("Mean", "Sum"),
     "result": ("Result",),
     "settings": ("Settings",),
-    "sums": ("Mean", "Sum"),
     "tracker.observer": ("Observer",),
     "vertical": ("beside",),
 }  # fmt: skip

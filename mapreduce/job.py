@@ -13,7 +13,7 @@ from mapreduce.counters import Counters
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:
-    from mapreduce.reducers import Reducer
+    from mapreduce.reducers.base import Reducer
 
 
 class Named(NamedTuple):

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from mapreduce.errors import UsageError
 from mapreduce.job import Fold, Job, check_job
-from mapreduce.reducers import Monoid
+from mapreduce.reducers.base import Monoid
 
 if TYPE_CHECKING:
     from mapreduce.dataset import Dataset

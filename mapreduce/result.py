@@ -126,7 +126,8 @@ class Result:
     def dataset(self, name: str = "") -> Dataset:
         """The output as input of a next job. Records are (key, value) pairs, unless the output is a text format."""
         from mapreduce.dataflow.records import RECORDS, RecordsFormat
-        from mapreduce.dataset import Dataset, read
+        from mapreduce.dataset import Dataset
+        from mapreduce.readers import read
 
         paths = [str(path) for path in self.part_files(name)]
         if self._format == RECORDS:

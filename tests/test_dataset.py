@@ -18,10 +18,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from mapreduce import dataset as module
-from mapreduce.dataset import (
-    Dataset,
-    PlannedInput,
+import mapreduce
+from mapreduce.dataset import Dataset, PlannedInput
+from mapreduce.errors import InputError, UsageError
+from mapreduce.formats.arrays import Example
+from mapreduce.formats.base import Block, InputFile
+from mapreduce.formats.registry import FORMATS, format_by_name, guess_format
+from mapreduce.formats.union import Tagged, TaggedBlock
+from mapreduce.readers import (
     from_arrays,
     from_records,
     read,
@@ -34,11 +38,6 @@ from mapreduce.dataset import (
     read_whole,
     union,
 )
-from mapreduce.errors import InputError, UsageError
-from mapreduce.formats.arrays import Example
-from mapreduce.formats.base import Block, InputFile
-from mapreduce.formats.registry import FORMATS, format_by_name, guess_format
-from mapreduce.formats.union import Tagged, TaggedBlock
 
 
 @pytest.fixture(autouse=True)
@@ -254,9 +253,9 @@ def test_another_format_over_the_same_plan() -> None:
 
 def test_planning_lines_imports_neither_numpy_nor_pyarrow() -> None:
     code = (
-        "import sys; from mapreduce.dataset import *; read_text('*.txt').plan(); read('a.txt').plan(); "
+        "import sys; from mapreduce.readers import *; read_text('*.txt').plan(); read('a.txt').plan(); "
         "read_csv('left.csv'); from_records([1]).plan(); "
         "assert not {'pyarrow', 'numpy', 'numba'} & set(sys.modules), sorted(sys.modules)"
     )
-    root = Path(module.__file__).parents[1]
+    root = Path(mapreduce.__file__).parents[1]
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "PYTHONPATH": str(root)})

@@ -29,7 +29,7 @@ def open_job_input(job: Any, paths: Sequence[str], format_name: str | None, read
     """The input of a job. Raises UsageError for unknown formats and options, InputError for what is not there."""
 
     def read(*some: str) -> Dataset:
-        from mapreduce.dataset import read as read_paths
+        from mapreduce.readers import read as read_paths
 
         name = format_name or _format_for(str(getattr(job, "input_format", "text")), some)
         options = _options(name, reading)
@@ -76,7 +76,7 @@ def open_table(
     `columns` are options of the format that the command gives by itself, as on the command line: target, features,
     weights.
     """
-    from mapreduce.dataset import read
+    from mapreduce.readers import read
 
     if tables.on is not None and not tables.paths:
         raise UsageError("--on names the column by which tables are joined; name the other tables with --beside")
@@ -158,10 +158,10 @@ def _takes(format_name: str, option: str) -> bool:
 
 def _reader(format_name: str) -> Callable[..., Any]:
     """The function that reads a format: its parameters are the options, with their types."""
-    from mapreduce import dataset
+    from mapreduce import readers
     from mapreduce.formats.registry import FORMATS
 
     if format_name not in FORMATS:
         raise UsageError(f"no format {format_name!r}; {near(format_name, list(FORMATS))}")
-    reader: Callable[..., Any] = getattr(dataset, f"read_{'csv' if format_name == 'tsv' else format_name}")
+    reader: Callable[..., Any] = getattr(readers, f"read_{'csv' if format_name == 'tsv' else format_name}")
     return reader

@@ -21,7 +21,7 @@ from mapreduce.dataflow.order import order_key, order_keys
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.dataflow.reduction import Reduction
 from mapreduce.dataflow.sizes import PLAIN, mean_size, size_of
-from mapreduce.reducers import Monoid
+from mapreduce.reducers.base import Monoid
 
 FIRST_PAIRS, CHUNK_PAIRS, GROWTH = 4, 16_384, 8
 """Pairs between two looks at the size: when it isn't known yet; at most; and how much the next chunk may be longer."""

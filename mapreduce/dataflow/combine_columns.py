@@ -17,8 +17,8 @@ from mapreduce.dataflow.combine import PartitionBatch
 from mapreduce.dataflow.group_columns import group_columns
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.errors import JobError
-from mapreduce.reducers import Monoid
-from mapreduce.sums import numbers_of
+from mapreduce.reducers.base import Monoid
+from mapreduce.reducers.sums import numbers_of
 
 if TYPE_CHECKING:
     import pyarrow as pa

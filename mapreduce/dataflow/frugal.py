@@ -22,7 +22,7 @@ from mapreduce.dataflow.attempt import Attempt, ReduceSpec, body_of
 from mapreduce.dataflow.package import RESERVED_BYTES
 from mapreduce.dataflow.results import Output
 from mapreduce.job import Fold
-from mapreduce.reducers import InexactError, Monoid
+from mapreduce.reducers.base import InexactError, Monoid
 
 SHARE = 4
 """A frugal attempt's buffers are so many times smaller: what grew by a quarter of the worker's memory beyond what was

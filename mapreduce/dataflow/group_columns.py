@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.dataflow.column_order import sort_indices
-from mapreduce.sums import sums_fit
+from mapreduce.reducers.sums import sums_fit
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -27,7 +27,7 @@ from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.spill import SegmentBuilder
 from mapreduce.errors import JobError
 from mapreduce.formats.base import Block, Split
-from mapreduce.sums import Sum
+from mapreduce.reducers.sums import Sum
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.skipper import Skipper

@@ -19,7 +19,7 @@ from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, to_rows
 from mapreduce.dataflow.merge import SAMPLE, WINDOW_BYTES, Run, merge_rows
 from mapreduce.dataflow.order import NUMBER, OrderKey, natural_type, one_nan, order_key, order_keys
 from mapreduce.dataflow.sizes import mean_size
-from mapreduce.reducers import Monoid
+from mapreduce.reducers.base import Monoid
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,7 +25,7 @@ from mapreduce.dataflow.reduction import Reduction, reduction_of
 from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.spill import open_runs
 from mapreduce.errors import OutputLostError
-from mapreduce.reducers import Monoid
+from mapreduce.reducers.base import Monoid
 
 
 def run(attempt: Attempt, spec: ReduceSpec) -> Output:

@@ -14,7 +14,8 @@ from typing import Any
 from mapreduce.dataflow.order import order_key
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job import Job
-from mapreduce.reducers import Identity, Monoid, Reducer, Streaming
+from mapreduce.reducers.base import Monoid, Reducer, Streaming
+from mapreduce.reducers.named import Identity
 
 ReduceGroup = Callable[[Any, Iterator[Any]], Iterable[Any]]
 """(key, values) -> output pairs."""

@@ -132,7 +132,7 @@ class Failure:
 _PACKAGE = Path(__file__).resolve().parent.parent
 _LIBRARY = str(Path(os.__file__).parent) + os.sep
 _LOOPS = (
-    *("reducers.py", "sums.py", "exact_sums.py"),
+    *(f"reducers/{name}.py" for name in ("base", "named", "sums", "exact_sums")),
     *(f"dataflow/{name}.py" for name in ("attempt", "combine", "fold_task", "map_task", "mapped", "reduce_task")),
 )
 """Ours, but what they call or add up is the job's: it may be written in C and have no frame of its own."""

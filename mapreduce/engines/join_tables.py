@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from mapreduce.dataflow.records import RecordsFormat
-from mapreduce.dataset import Dataset, PlannedInput, from_records
+from mapreduce.dataset import Dataset, PlannedInput
 from mapreduce.errors import InputError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Piece, Split
 from mapreduce.formats.beside import Beside
@@ -26,7 +26,8 @@ from mapreduce.formats.packed import Position, RowPlaces, pack_rows, positions_o
 from mapreduce.formats.roles import RoleFormat, Roles
 from mapreduce.formats.union import MemberFile
 from mapreduce.job import Job
-from mapreduce.reducers import Identity
+from mapreduce.readers import from_records
+from mapreduce.reducers.named import Identity
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -93,7 +93,7 @@ class Runs:
         With an output the others write to folders of its `_job`, as jobs with outputs of their own: so a chain that was
         stopped goes on with the job that it had come to.
         """
-        from mapreduce.dataset import from_records
+        from mapreduce.readers import from_records
 
         *first, last = chain.jobs()
         between = replace(settings, output_format=RECORDS, sort=False, fresh=False)

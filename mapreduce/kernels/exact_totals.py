@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mapreduce.exact_columns import LARGEST, two_sum
-from mapreduce.exact_sums import expansion_of
 from mapreduce.kernels.load import Kernels
 from mapreduce.kernels.memory import Area
+from mapreduce.reducers.exact_columns import LARGEST, two_sum
+from mapreduce.reducers.exact_sums import expansion_of
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]

@@ -16,8 +16,8 @@ from mapreduce.dataflow.batches import Batch, ColumnBatch, RowBatch, to_rows
 from mapreduce.dataflow.merge import group_pairs, merge_pairs, merge_rows
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
 from mapreduce.dataflow.order import order_key
-from mapreduce.reducers import Max
-from mapreduce.sums import Mean, Sum
+from mapreduce.reducers.named import Max
+from mapreduce.reducers.sums import Mean, Sum
 from tests.dataflow.columnar import columns_from_rows
 from tests.dataflow.key_strategies import NAN, keys
 

@@ -23,9 +23,9 @@ from mapreduce.dataflow.reduction import Reduction
 from mapreduce.dataflow.runs import RunWriter, decode_frame
 from mapreduce.dataflow.spill import SpilledRuns, merging_of, runs_within
 from mapreduce.errors import OutputLostError, ResourceError, UsageError
+from mapreduce.reducers.sums import Sum
 from mapreduce.storage.segment_reader import open_segment
 from mapreduce.storage.store import LocalStore
-from mapreduce.sums import Sum
 from tests.dataflow.columnar import columns_from_rows
 from tests.dataflow.key_strategies import keys
 

@@ -12,11 +12,12 @@ import pytest
 
 import algorithms
 import mapreduce as mr
-from mapreduce import errors, reducers
+from mapreduce import errors
 from mapreduce.cli.main import COMMANDS
 from mapreduce.errors import MapReduceError, UsageError
 from mapreduce.formats.registry import FORMATS, NOT_AN_OPTION
-from mapreduce.reducers import Reducer
+from mapreduce.reducers import named as reducers
+from mapreduce.reducers.base import Reducer
 from mapreduce.settings import BLOCK_BYTES, DEFAULT_MEMORY_BYTES, MAX_PARTITIONS, Settings, settings_from
 from mapreduce.tracker.states import ATTEMPT_TABLE, TASK_TABLE
 

@@ -79,7 +79,7 @@ Fatal Python error: Segmentation fault
 
 Current thread 0x1 (most recent call first):
   File "/home/me/job.py", line 7 in map
-  File "{package}reducers.py", line 115 in add_pairs
+  File "{package}reducers/base.py", line 115 in add_pairs
   File "{package}workers/worker.py", line 138 in _attempt
   File "/home/me/script.py", line 20 in <module>
 

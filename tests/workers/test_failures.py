@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from mapreduce.dataflow.results import FailureKind
-from mapreduce.exact_sums import __file__ as SUMS
 from mapreduce.formats.csv_cuts import __file__ as OURS
-from mapreduce.sums import Sum
+from mapreduce.reducers.exact_sums import __file__ as SUMS
+from mapreduce.reducers.sums import Sum
 from mapreduce.workers.failures import describe
 
 

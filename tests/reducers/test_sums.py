@@ -25,7 +25,7 @@ from mapreduce.dataflow.combine_columns import ColumnsBuffer, TotalsBuffer
 from mapreduce.dataflow.merge_columns import merge_partials
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.dataflow.reduce_task import finished
-from mapreduce.exact_sums import expansion_of, nearest
+from mapreduce.reducers.exact_sums import expansion_of, nearest
 
 EDGES = [0.1, -0.1, 0.2, 1.0, 3.0, 1e16, -1e16, 1e300, -1e300, 1e-300, 5e-324, -5e-324, 2.0**53, 1.0 + 2.0**-52, -0.0]
 HUGE = [1e308, -1e308, 1.7976931348623157e308, -1.7976931348623157e308, 2.0**1023, 2.0**970, -(2.0**969)]

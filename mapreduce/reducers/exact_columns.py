@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mapreduce.exact_sums import expansion_of, nearest, nearest_quotient
+from mapreduce.reducers.exact_sums import expansion_of, nearest, nearest_quotient
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
 Ints = np.ndarray[Any, np.dtype[np.int64]]

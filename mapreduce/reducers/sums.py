@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.exact_sums import Other, expansion_of, lift, mean_of, plus, value_of
-from mapreduce.reducers import InexactError, Monoid
+from mapreduce.reducers.base import InexactError, Monoid
+from mapreduce.reducers.exact_sums import Other, expansion_of, lift, mean_of, plus, value_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -77,7 +77,7 @@ class Sum(Monoid):
         return _join(columns)
 
     def finish_sums(self, columns: list[pa.Array], starts: Any) -> pa.Array:
-        from mapreduce.exact_columns import nearest_of
+        from mapreduce.reducers.exact_columns import nearest_of
 
         high, low = columns
         return nearest_of(high, low, starts)
@@ -151,7 +151,7 @@ class Mean(Monoid):
         return pc.divide(pc.cast(total, pa.float64()), pc.cast(known, pa.float64()))
 
     def finish_sums(self, columns: list[pa.Array], starts: Any) -> pa.Array:
-        from mapreduce.exact_columns import mean_of
+        from mapreduce.reducers.exact_columns import mean_of
 
         high, low, counts = columns
         return mean_of(high, low, counts, starts)
