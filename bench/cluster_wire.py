@@ -88,6 +88,12 @@ def _zmq(net: Network, key: str, size: int) -> float:
     return _rate(net["b"], [*LINK, "zmq-receive", 7101, key], net["a"], [*LINK, "zmq-send", "b", 7101, key, size])
 
 
+def _bare(net: Network, _key: str, _size: int) -> float:
+    return _rate(
+        net["b"], [*LINK, "bare-receive", 7103], net["a"], [*LINK, "bare-send", "b", 7103, net["a"].data / "file"]
+    )
+
+
 def _ours(net: Network, key: str, how: str) -> float:
     serving = net["a"].start(*LINK, "serve", 7102, key, net["a"].data, stdout=-1)
     assert serving.stdout is not None
@@ -120,6 +126,7 @@ WAYS: dict[str, tuple[Rate, str]] = {
     RAW: (_tcp, "-"),
     "zmq, plain": (_zmq, "-"),
     "zmq, CURVE": (_zmq, "KEY"),
+    "reading, sealing, sending, opening in a bare loop": (_bare, "-"),
     "a shuffle's reading, without encryption": (_read, "-"),
     OURS: (_read, "KEY"),
     "a part that the tracker fetches": (_fetch, "KEY"),

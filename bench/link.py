@@ -2,6 +2,8 @@
 
 zmq-receive PORT KEY            one PULL socket; prints "ready", later the rate
 zmq-send HOST PORT KEY BYTES    one PUSH socket, messages of a mebibyte
+bare-receive PORT               opens sealed records as they come; prints "ready", then the rate
+bare-send HOST PORT FILE        reads a file, seals it and sends it: what our data service does, and nothing else
 serve PORT KEY FOLDER           our data server; prints "ready"
 read HOST PORT KEY FILE         our data client, as a reduce task reads its part of a segment; prints the rate
 fetch HOST PORT KEY FILE        the same, as the tracker fetches a part
@@ -13,6 +15,7 @@ KEY is the file of a cluster's key, or "-": then nothing is encrypted.
 from __future__ import annotations
 
 import io
+import socket
 import statistics
 import sys
 import threading
@@ -24,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import zmq
 
 from mapreduce.wire.keys import ClusterKey, read_key
+from mapreduce.wire.sealing import KEY_BYTES, RECORD_BYTES, TAG_BYTES, Opener, Sealer
 
 if TYPE_CHECKING:
     from mapreduce.wire.data_client import DataClient
@@ -33,6 +37,7 @@ FRAME_BYTES = 1 << 18
 """About what a frame of a segment has."""
 
 FOLDER = "bench"
+BARE_KEY = bytes(KEY_BYTES)
 
 ASKED = 9
 
@@ -50,29 +55,51 @@ def key_in(name: str) -> ClusterKey | None:
 
 def zmq_receive(port: str, key_file: str) -> None:
     key = key_in(key_file)
-    with zmq.Context() as context, context.socket(zmq.PULL) as socket:
+    with zmq.Context() as context, context.socket(zmq.PULL) as pull:
         if key is not None:
-            socket.curve_server, socket.curve_secretkey, socket.curve_publickey = True, key.secret, key.public
-        socket.bind(f"tcp://*:{port}")
+            pull.curve_server, pull.curve_secretkey, pull.curve_publickey = True, key.secret, key.public
+        pull.bind(f"tcp://*:{port}")
         print("ready", flush=True)
-        socket.recv()
+        pull.recv()
         started, total = time.perf_counter(), 0
-        while size := len(socket.recv(copy=False)):
+        while size := len(pull.recv(copy=False)):
             total += size
         print(f"{total / (time.perf_counter() - started) / 1e6:.1f}", flush=True)
 
 
 def zmq_send(host: str, port: str, key_file: str, size: str) -> None:
     key, message = key_in(key_file), bytes(MESSAGE_BYTES)
-    with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
+    with zmq.Context() as context, context.socket(zmq.PUSH) as push:
         if key is not None:
-            socket.curve_serverkey = socket.curve_publickey = key.public
-            socket.curve_secretkey = key.secret
-        socket.connect(f"tcp://{host}:{port}")
-        socket.send(b"the clock starts")
+            push.curve_serverkey = push.curve_publickey = key.public
+            push.curve_secretkey = key.secret
+        push.connect(f"tcp://{host}:{port}")
+        push.send(b"the clock starts")
         for _ in range(int(size) // MESSAGE_BYTES):
-            socket.send(message, copy=False)
-        socket.send(b"")
+            push.send(message, copy=False)
+        push.send(b"")
+
+
+def bare_receive(port: str) -> None:
+    opener = Opener(BARE_KEY)
+    with socket.create_server(("0.0.0.0", int(port))) as server:
+        print("ready", flush=True)
+        connection, _ = server.accept()
+    with connection:
+        record, opened = (memoryview(bytearray(RECORD_BYTES + more)) for more in (TAG_BYTES, 0))
+        total, started = 0, time.perf_counter()
+        while size := connection.recv_into(record, 0, socket.MSG_WAITALL):
+            opener.open(record[:size], opened[: size - TAG_BYTES])
+            total += size - TAG_BYTES
+        print(f"{total / (time.perf_counter() - started) / 1e6:.1f}", flush=True)
+
+
+def bare_send(host: str, port: str, name: str) -> None:
+    sealer = Sealer(BARE_KEY)
+    record = memoryview(bytearray(RECORD_BYTES + TAG_BYTES))
+    with socket.create_connection((host, int(port))) as connection, open(name, "rb", buffering=0) as file:
+        while size := file.readinto(record[:RECORD_BYTES]):
+            connection.sendall(sealer.seal(record[:size], record))
 
 
 def serve(port: str, key_file: str, folder: str) -> None:
@@ -132,6 +159,8 @@ def _measure(host: str, port: str, key_file: str, name: str, run: Callable[[Data
 COMMANDS: dict[str, Callable[..., None]] = {
     "zmq-receive": zmq_receive,
     "zmq-send": zmq_send,
+    "bare-receive": bare_receive,
+    "bare-send": bare_send,
     "serve": serve,
     "read": read,
     "fetch": fetch,

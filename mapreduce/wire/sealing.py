@@ -106,7 +106,7 @@ class Sealer:
         self.records = 0
 
     def seal(self, data: bytes | memoryview, into: memoryview) -> memoryview:
-        """Write a record into a buffer that has room for it; the part of the buffer that it takes."""
+        """Write a record into a buffer that has room for it, and may begin with the data; the part that it takes."""
         record = into[: len(data) + TAG_BYTES]
         self._cipher.encrypt_into(self.records.to_bytes(12, "big"), data, None, record)
         self.records += 1

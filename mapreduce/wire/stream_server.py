@@ -109,10 +109,10 @@ class Stream:
         """Send an answer when its turn comes; a file is closed then."""
         self._answers.append((answer, body))
 
-    def send(self, scratch: memoryview) -> None:
+    def send(self) -> None:
         """Send what the connection takes, but no more than a turn's. Raises OSError."""
         sent = 0
-        while sent < TURN_BYTES and (self._record or self._seal_next(scratch)):
+        while sent < TURN_BYTES and (self._record or self._seal_next()):
             try:
                 size = self.connection.send(self._record)
             except BlockingIOError:
@@ -120,32 +120,33 @@ class Stream:
             self._record = self._record[size:]
             sent += size
 
-    def _seal_next(self, scratch: memoryview) -> bool:
+    def _seal_next(self) -> bool:
         """Seal the next record. Whether there is one."""
+        if not self._left and not self._answers:
+            self._buffer = memoryview(b"")  # thousands of readers that ask nothing take no memory
+            return False
+        if not self._buffer:
+            self._buffer = memoryview(bytearray(RECORD_BYTES + TAG_BYTES))
         data: bytes | memoryview
         if self._left:
-            data = self._read_next(scratch)
-        elif self._answers:
+            data = self._read_next()
+        else:
             answer, self._body = self._answers.popleft()
             self._at, self._left = 0, len(self._body)
             data = head_of(answer, self._left)
             if not self._left:
                 self._close_body()
-        else:
-            self._buffer = memoryview(b"")  # thousands of readers that ask nothing take no memory
-            return False
-        if not self._buffer:
-            self._buffer = memoryview(bytearray(RECORD_BYTES + TAG_BYTES))
         self._record = self._sealer.seal(data, self._buffer)
         return True
 
-    def _read_next(self, scratch: memoryview) -> bytes | memoryview:
-        """The next record's worth of the body. Raises OSError if the file has become shorter."""
+    def _read_next(self) -> bytes | memoryview:
+        """The next record's worth of the body; of a file where it is to be sealed. Raises OSError if that has become
+        shorter."""
         size = min(self._left, RECORD_BYTES)
         if isinstance(self._body, bytes):
             data: bytes | memoryview = self._body[self._at : self._at + size]
         else:
-            data = scratch[: self._body.read_into(scratch[:size], self._at)]
+            data = self._buffer[: self._body.read_into(self._buffer[:size], self._at)]
         self._at += len(data)
         self._left -= len(data)
         if not self._left:
@@ -181,7 +182,6 @@ class Streams:
         self._waiting: dict[socket.socket, _Waiting] = {}
         self._offers: dict[bytes, tuple[bytes, Offer]] = {}  # by ticket: the reader
         self._streams: dict[bytes, Stream] = {}
-        self._scratch = memoryview(bytearray(RECORD_BYTES))
         self.strangers = 0
         self._told_at = float("-inf")
 
@@ -309,7 +309,7 @@ class Streams:
         try:
             if events & selectors.EVENT_READ:
                 asked = stream.hear()
-            stream.send(self._scratch)
+            stream.send()
         except (OSError, DataError) as error:
             if isinstance(error, DataError):
                 _log.warning("a reader's stream was ended: %s", error)
