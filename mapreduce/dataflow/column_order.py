@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from mapreduce.dataflow.batches import ColumnBatch
 from mapreduce.dataflow.order import order_keys
+from mapreduce.kernels.packed_rows import sort_packed
 
 if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -117,16 +118,10 @@ def _codes(keys: pa.Array) -> np.ndarray[Any, Any] | None:
 
 
 def _stable_order(codes: np.ndarray[Any, Any], *, unique: bool = False) -> Ints:
-    """Row numbers that sort `codes` stably.
-
-    Where code and row number fit in one integer, sorting that is all: no indirection, so the sort runs in vector
-    registers (measured: 4 to 11 ns a row, where argsort and mending its ties took 26 to 35).
-    """
-    low, row_bits = int(codes.min()), len(codes).bit_length()
-    if codes.dtype == np.int64 and (int(codes.max()) - low).bit_length() + row_bits < 63:
-        packed = ((codes - low) << row_bits) | np.arange(len(codes))
-        packed.sort()
-        return np.asarray(packed & ((1 << row_bits) - 1))
+    """Row numbers that sort `codes` stably."""
+    packed = sort_packed(codes) if codes.dtype == np.int64 else None
+    if packed is not None:
+        return packed.rows
     order = np.argsort(codes)
     if unique:
         return order

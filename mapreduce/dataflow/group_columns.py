@@ -27,6 +27,8 @@ def group_columns(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.Reco
     for how, columns in partials:
         if how == "sum" and pa.types.is_integer(columns[0].type) and not sums_fit(columns[0], len(batch)):
             return None
+    if (summed := _summed(batch, aggregates)) is not None:
+        return summed
     order = sort_indices(batch.column(0))
     if order is not None:
         batch = batch.take(order)
@@ -34,6 +36,23 @@ def group_columns(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.Reco
     if len(starts) == len(batch):
         return batch
     return _merged_runs(batch, starts, aggregates)
+
+
+def _summed(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.RecordBatch | None:
+    """The same in one compiled pass: of sums of floats, and counts beside them, by integers. None for anything else."""
+    import pyarrow as pa
+
+    keys, *columns = batch.columns
+    is_float = len(columns) > len(aggregates) and set(aggregates) == {"sum"} and len(aggregates) <= 2
+    if not is_float or keys.type != "int64" or any(column.null_count for column in batch.columns):
+        return None
+    from mapreduce.kernels.sorted_sums import sorted_sums
+
+    high, low, *counts = (column.to_numpy() for column in columns)
+    sums = sorted_sums(keys.to_numpy(), high, low, counts[0] if counts else None)
+    if sums is None:
+        return None
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in sums[: 1 + len(columns)]], batch.schema.names)
 
 
 class _Partial(NamedTuple):

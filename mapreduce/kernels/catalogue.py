@@ -19,6 +19,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "add_floats": "iDqDiD",
         "list_floats": "DLqDDL",
         "add_ints": "iLqLL",
+        "add_sorted": "LqqqDDLLDDL",
         **_STRING_TABLE,
     },
     "hashes": {"crc_strings": "BiqI"},

@@ -34,6 +34,7 @@ from mapreduce.kernels.source_words import (
 __all__ = [
     "add_floats",
     "add_ints",
+    "add_sorted",
     "copy_words",
     "list_floats",
     "list_words",
@@ -136,6 +137,25 @@ def number_strings(data, size, offsets, pos, n, table, state, arena, numbers):
     return n
 
 
+@inlined
+def add_exactly(a, b, value):
+    """(a, b, rest): a + b + value, in as many floats as it takes."""
+    high = a + value
+    t = high - a
+    rest = (a - (high - t)) + (value - t)
+    low = b + rest
+    t = low - b
+    return high, low, (b - (low - t)) + (rest - t)
+
+
+@inlined
+def in_one_form(a, b):
+    """(high, low): a + b, the nearest float and the rest."""
+    total = a + b
+    t = total - a
+    return total + 0.0, (a - (total - t)) + (b - t)  # no -0.0
+
+
 def add_floats(numbers, values, n, totals, lost_of, lost):
     """Add values exactly; totals has three floats a group: high, low, number of values (see exact_totals.py).
 
@@ -157,16 +177,7 @@ def add_floats(numbers, values, n, totals, lost_of, lost):
             else:  # infinity or NaN
                 totals[at] += value
             continue
-        old = totals[at]
-        high = old + value
-        t = high - old
-        rest = (old - (high - t)) + (value - t)
-        totals[at] = high
-        old = totals[at + 1]
-        low = old + rest
-        t = low - old
-        rest = (old - (low - t)) + (rest - t)
-        totals[at + 1] = low
+        totals[at], totals[at + 1], rest = add_exactly(totals[at], totals[at + 1], value)
         if rest != 0.0 and rest == rest:  # NaN: the sum is infinite, or none
             lost_of[count] = numbers[i]
             lost[count] = rest
@@ -185,10 +196,7 @@ def list_floats(totals, order, n, high, low, counts):
         b = totals[at + 1]
         counts[i] = np.int64(totals[at + 2])
         if a - a == 0.0:
-            total = a + b
-            t = total - a
-            high[i] = total + 0.0  # no -0.0
-            low[i] = (a - (total - t)) + (b - t)
+            high[i], low[i] = in_one_form(a, b)
         else:
             high[i] = a if a == a else np.nan
             low[i] = 0.0
@@ -196,6 +204,44 @@ def list_floats(totals, order, n, high, low, counts):
         totals[at + 1] = 0.0
         totals[at + 2] = 0.0
     return n
+
+
+def add_sorted(packed, row_bits, n, first, high, low, counts, keys, highs, lows, totals):
+    """Sums of rows (high[i] + low[i], and counts[i]) by key: packed[i] >> row_bits is the i-th smallest key, less
+    `first`, and the bits below are its row. Each sum in its one form, as in `list_floats`.
+
+    Returns how many keys there are; -1 where two floats can't hold a sum, or one is HUGE or no number.
+    """
+    mask = (np.int64(1) << row_bits) - 1
+    group = np.int64(-1)
+    last = np.int64(-1)
+    a = 0.0
+    b = 0.0
+    for i in range(n):
+        key = packed[i] >> row_bits
+        row = packed[i] & mask
+        if not abs(high[row]) < HUGE:
+            return -1
+        if key != last:
+            if group >= 0:
+                highs[group], lows[group] = in_one_form(a, b)
+            group += 1
+            keys[group] = key + first
+            totals[group] = counts[row]
+            last = key
+            a = high[row]
+            b = low[row]
+            continue
+        totals[group] += counts[row]
+        a, b, rest = add_exactly(a, b, high[row])
+        if rest != 0.0:
+            return -1
+        a, b, rest = add_exactly(a, b, low[row])
+        if rest != 0.0:
+            return -1
+    if group >= 0:
+        highs[group], lows[group] = in_one_form(a, b)
+    return group + 1
 
 
 def add_ints(numbers, values, n, sums, counts):
