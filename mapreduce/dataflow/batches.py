@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,3 +70,10 @@ def plain_column(items: Sequence[Any]) -> pa.Array | None:
     except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):  # beyond 64 bits; a lone surrogate
         return None
     return column if isinstance(column, pa.Array) else None  # over 2 GiB of text: chunked
+
+
+class PartitionBatch(NamedTuple):
+    """Sorted pairs of one partition."""
+
+    partition: int
+    batch: Batch

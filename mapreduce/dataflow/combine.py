@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain, groupby, islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
-from mapreduce.dataflow.batches import Batch, RowBatch
+from mapreduce.dataflow.batches import PartitionBatch, RowBatch
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.order import order_key, order_keys
 from mapreduce.dataflow.partitioner import Partitioner
@@ -41,13 +41,6 @@ ORDERED_ENTRY_BYTES = 2 * ENTRY_BYTES
 
 KEPT_SHARE = 0.75
 """Partials that grow are weighed one by one when the buffer seems full; below this share of it they stay."""
-
-
-class PartitionBatch(NamedTuple):
-    """Sorted pairs of one partition."""
-
-    partition: int
-    batch: Batch
 
 
 class Buffer(Protocol):

@@ -11,9 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.dataflow import arrow_start
-from mapreduce.dataflow.batches import KEY, ColumnBatch, plain_column
+from mapreduce.dataflow.batches import KEY, ColumnBatch, PartitionBatch, plain_column
 from mapreduce.dataflow.column_order import sort_by_partition, sort_indices
-from mapreduce.dataflow.combine import PartitionBatch
 from mapreduce.dataflow.group_columns import group_columns
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.errors import JobError

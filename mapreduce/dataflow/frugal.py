@@ -18,9 +18,10 @@ import sys
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mapreduce.dataflow.attempt import Attempt, ReduceSpec, body_of
+from mapreduce.dataflow.attempt import Attempt, ReduceSpec
 from mapreduce.dataflow.package import RESERVED_BYTES
 from mapreduce.dataflow.results import Output
+from mapreduce.dataflow.run_attempt import body_of
 from mapreduce.job import Fold
 from mapreduce.reducers.base import InexactError, Monoid
 

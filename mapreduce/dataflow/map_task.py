@@ -210,7 +210,11 @@ def _run_map_only(attempt: Attempt, spec: MapSpec) -> Output:
 
 def _mapped(attempt: Attempt, skipper: Skipper | None, block: Block) -> MappedBlock:
     """The block's pairs: as fast as can be, or without those of bad records."""
-    return MappedBlock(attempt.job, block, attempt.monitor) if skipper is None else skipper.pairs_of(block)
+    if skipper is None:
+        return MappedBlock(attempt.job, block, attempt.monitor)
+    from mapreduce.dataflow.skipping_block import SkippingBlock
+
+    return SkippingBlock(skipper, block)
 
 
 def _made_columns(attempt: Attempt, skipper: Skipper | None, block: Block) -> list[tuple[Any, Any]]:

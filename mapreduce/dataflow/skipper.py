@@ -19,7 +19,6 @@ from typing import Any
 from mapreduce.counters import Counters
 from mapreduce.dataflow.attempt import Attempt
 from mapreduce.dataflow.death_notes import DeathNote, read_deaths
-from mapreduce.dataflow.mapped import MappedBlock
 from mapreduce.dataflow.skipped_records import SkipLog, encode_skipped
 from mapreduce.dataflow.skipping import COUNTER, Suspicion, find_bad, is_bad_record, suspect
 from mapreduce.formats.base import Block
@@ -59,7 +58,7 @@ class Skipper:
         Raises what `map` raised on all of them if it raises on none by itself, and what is no record's fault.
         """
         count = len(block)
-        bad: dict[int, BaseException | None] = dict.fromkeys(self._killers(count))
+        bad: dict[int, BaseException | None] = dict.fromkeys(self.killers(count))
         if self.base in self.suspicion.blocks:
             self._look_into(map, block, bad)
         made: list[Any] = []
@@ -78,10 +77,6 @@ class Skipper:
         self.leave_out(block, bad)
         self.base += count
         return made
-
-    def pairs_of(self, block: Block) -> MappedBlock:
-        """The pairs of the block's good records, by row."""
-        return SkippingBlock(self, block)
 
     def records(self, block: Block, bad: dict[int, BaseException | None]) -> list[tuple[int, Any]]:
         """The block's records by row; those that cannot be read are added to `bad`."""
@@ -111,7 +106,8 @@ class Skipper:
         if self.log is not None:
             self.log.abort()
 
-    def _killers(self, count: int) -> list[int]:
+    def killers(self, count: int) -> list[int]:
+        """Which of the next `count` records killed an attempt."""
         return [number - self.base for number in self.suspicion.killers if 0 <= number - self.base < count]
 
     def _find_bad(
@@ -171,63 +167,6 @@ class Skipper:
         if own is not None:
             self.job._counters = own if counters is None else counters + own
         return made
-
-
-class SkippingBlock(MappedBlock):
-    """The pairs of a block's good records. What fails in taking a pair, once its record was mapped, fails the task."""
-
-    def __init__(self, skipper: Skipper, block: Block) -> None:
-        self.skipper = skipper
-        self.job = skipper.job
-        self.monitor = skipper.attempt.monitor
-        self.block = block
-        self.bad: dict[int, BaseException | None] = {}
-        self.rows = skipper.records(block, self.bad)
-        self.records = [record for _, record in self.rows]
-        self.at = -1
-        self.monitor.in_hand, self.monitor.within = self.in_hand, self._done
-        self.pairs = self._pairs()
-
-    def _pairs(self) -> Iterator[Any]:
-        skipper, job, bad = self.skipper, self.job, self.bad
-        base, noted = skipper.base, skipper.note.numbers
-        killers = set(skipper._killers(len(self.block)))
-        noted[1] = 1
-        for self.at, (row, record) in enumerate(self.rows):
-            if row in killers:
-                bad[row] = None
-                continue
-            counters, job._counters = job._counters, None
-            noted[0] = base + row
-            try:
-                made = list(job.map(record))
-            except BaseException as error:
-                if not is_bad_record(error):
-                    raise
-                bad[row] = error
-                job._counters = counters
-                continue
-            finally:
-                noted[0] = -1
-            own = job._counters
-            job._counters = counters if own is None else own if counters is None else counters + own
-            yield from made
-        skipper.leave_out(self.block, bad)
-        skipper.base += len(self.block)
-
-    def _index(self) -> int:
-        return self.at
-
-    def _row(self, index: int) -> int:
-        return self.rows[index][0]
-
-    def _first_wrong(self, records: int) -> Any:
-        for index in range(records):
-            if self._row(index) not in self.bad:
-                wrong = self._wrong_pair_of(index)
-                if wrong is not None:
-                    return wrong
-        return None
 
 
 def _reading_error(block: Block) -> BaseException | None:

@@ -10,10 +10,11 @@ import os
 import pickle
 from dataclasses import dataclass, replace
 
-from mapreduce.dataflow.attempt import Spec, run_attempt
+from mapreduce.dataflow.attempt import Spec
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job, use_folder
 from mapreduce.dataflow.results import AttemptResult
+from mapreduce.dataflow.run_attempt import run_attempt
 from mapreduce.dataflow.warm_up import rows
 from mapreduce.engines.agent_data import Reach, end_attempt, fetch_files, reach_others
 from mapreduce.engines.broadcast import bring

@@ -79,7 +79,7 @@ class Injured:
 
     def run(self, attempt: Attempt) -> Output:
         """The other spec's body, and the fault."""
-        from mapreduce.dataflow.attempt import body_of
+        from mapreduce.dataflow.run_attempt import body_of
 
         body, fault = body_of(self.spec), self.fault
         if fault.kind is FaultKind.SLOW:

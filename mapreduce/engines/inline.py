@@ -13,9 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
-from mapreduce.dataflow.attempt import run_attempt
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.results import AttemptResult
+from mapreduce.dataflow.run_attempt import run_attempt
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Ready, Report
 from mapreduce.tracker.interrupts import quit_debugger

@@ -171,7 +171,7 @@ class Runs:
     def executor(self, prepared: Prepared) -> Executor:
         """An executor of this engine's kind for one job; the pool behind it is kept."""
         if self.kind == "inline":
-            from mapreduce.dataflow.attempt import run_attempt
+            from mapreduce.dataflow.run_attempt import run_attempt
             from mapreduce.engines.inline import InlineExecutor
 
             return InlineExecutor(prepared.context, run_attempt)

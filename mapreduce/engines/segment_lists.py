@@ -17,7 +17,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mapreduce.dataflow.attempt import ReduceSpec, body_of
+from mapreduce.dataflow.attempt import ReduceSpec
+from mapreduce.dataflow.run_attempt import body_of
 from mapreduce.errors import ResourceError
 from mapreduce.ids import TaskId
 from mapreduce.storage.paths import JOB

@@ -13,7 +13,7 @@ import glob
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import BinaryIO, Protocol
@@ -21,16 +21,13 @@ from urllib.parse import unquote, urlsplit
 
 from mapreduce.errors import InputError, ResourceError, UsageError
 from mapreduce.formats.base import InputFile
+from mapreduce.formats.names import HIDDEN, near_names
 
 STDIN = "-"
-HIDDEN = (".", "_")
-"""Names that start so are skipped below a folder, as in Hadoop: `.crc` files, `_SUCCESS`, work in progress."""
-
 HOSTS = "data:"
 """What a path begins with that names files on the hosts of a cluster."""
 
 COPY_BYTES = 1 << 20
-NAMES_SHOWN = 5
 
 
 def find_files(paths: Sequence[str]) -> list[InputFile]:
@@ -273,20 +270,3 @@ def _neighbours(folder: str, path: str) -> str:
     except OSError as error:
         return f"folder {shown!r} cannot be listed: {error.strerror}"
     return f"folder {shown!r} " + near_names(os.path.basename(path), names)
-
-
-def near_names(name: str, names: Sequence[str]) -> str:
-    """Words for a message about a folder: 'holds ...', the near names first."""
-    from difflib import get_close_matches
-
-    if not names:
-        return "is empty"
-    close = get_close_matches(name, names, n=NAMES_SHOWN, cutoff=0.6)
-    if close:
-        return "holds " + _listed(close) + ": did you mean that?"
-    more = f" and {len(names) - NAMES_SHOWN} more" if len(names) > NAMES_SHOWN else ""
-    return "holds " + _listed(names[:NAMES_SHOWN]) + more
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import RecordWriter
 from mapreduce.formats.cells import text_of
-from mapreduce.formats.writers import LineWriter
+from mapreduce.formats.line_writer import LineWriter
 
 if TYPE_CHECKING:
     import pyarrow as pa

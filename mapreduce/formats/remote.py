@@ -16,7 +16,7 @@ from pyarrow import fs
 
 from mapreduce.errors import InputError, near
 from mapreduce.formats.base import InputFile
-from mapreduce.formats.inputs import HIDDEN, near_names
+from mapreduce.formats.names import HIDDEN, near_names
 
 SCHEMES = ["s3", "gs", "hdfs", "viewfs", "abfs", "abfss", "file"]
 BUFFER_BYTES = 1 << 20

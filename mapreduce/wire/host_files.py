@@ -27,7 +27,8 @@ from typing import BinaryIO, NamedTuple, Protocol
 
 from mapreduce.errors import InputError
 from mapreduce.formats.base import InputFile
-from mapreduce.formats.inputs import HIDDEN, HOSTS, is_on_hosts, is_remote, near_names
+from mapreduce.formats.inputs import HOSTS, is_on_hosts, is_remote
+from mapreduce.formats.names import HIDDEN, near_names
 from mapreduce.storage.host_store import Place, choose_order
 
 READ_BYTES = 1 << 20

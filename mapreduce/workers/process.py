@@ -28,6 +28,7 @@ from enum import Enum
 from typing import NoReturn
 
 from mapreduce.errors import ResourceError
+from mapreduce.workers.own_group import kill_own_group
 
 ONE_THREAD = dict.fromkeys(
     (
@@ -65,7 +66,7 @@ class Entry:
     """What workers call, as 'package.module:name', so that a fresh interpreter finds it: see `worker.main`."""
 
     unpack: str = "mapreduce.dataflow.package:unpack_job"
-    run_attempt: str = "mapreduce.dataflow.attempt:run_attempt"
+    run_attempt: str = "mapreduce.dataflow.run_attempt:run_attempt"
     warm_up: str = ""  # called, without arguments, while the worker waits for its first attempt
 
 
@@ -364,12 +365,6 @@ def die_with(parent: int) -> None:
         if os.getppid() != parent:
             kill_own_group()
     keep_freed_memory()
-
-
-def kill_own_group() -> None:
-    """End this worker with the programs that it started."""
-    if os.getpgid(0) == os.getpid():
-        os.killpg(0, signal.SIGKILL)
 
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3

@@ -212,7 +212,7 @@ class Worker:
                 self._pool_is_gone()
 
     def _pool_is_gone(self) -> NoReturn:
-        from mapreduce.workers.process import kill_own_group
+        from mapreduce.workers.own_group import kill_own_group
 
         kill_own_group()  # with the programs that user code started
         os._exit(EXIT_POOL_GONE)

@@ -19,7 +19,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mapreduce.errors import UsageError
-from mapreduce.formats import writers
+from mapreduce.formats import line_writer
 from mapreduce.formats.writers import open_writer, read_pairs, writer_class
 from tests.formats.laws import same
 
@@ -114,7 +114,7 @@ def test_columns_and_pairs_are_the_same_bytes(pair: tuple[pa.Array, pa.Array], n
     keys, values = pair
     pairs = list(zip(keys.to_pylist(), values.to_pylist(), strict=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writers, "COLUMN_ROWS", 2)
+        patch.setattr(line_writer, "COLUMN_ROWS", 2)
         assert written_columns(name, keys, values) == written(name, pairs)
 
 
