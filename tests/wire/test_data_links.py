@@ -1,6 +1,6 @@
 """Bad links between a reader and a server: the right bytes in the end, or one OSError in time.
 
-All through CURVE, as on a host that can have no streams; bad links under those are in test_streams.
+All through CURVE, as on a host that can have no streams; bad links under those are in test_stream_client.
 """
 
 from __future__ import annotations
