@@ -45,4 +45,6 @@ def sorted_sums(keys: Ints, high: Floats, low: Floats, counts: Ints | None) -> S
     if groups < 0:
         return None
     sums = found[:, :groups]
+    if 2 * groups < len(keys):
+        sums = sums.copy()  # few keys should not hold the memory of many rows
     return SortedSums(sums[0], sums[1].view(np.float64), sums[2].view(np.float64), sums[3])
