@@ -30,7 +30,7 @@ def sorted_sums(keys: Ints, high: Floats, low: Floats, counts: Ints | None) -> S
     a sum is more than two floats, HUGE, infinite or NaN. Counts must have sums below 2^63; without any, those of the
     answer mean nothing."""
     kernels = kernels_of("groups")
-    packed = None if kernels is None else sort_packed(keys)
+    packed = None if kernels is None or not len(keys) else sort_packed(keys)
     if kernels is None or packed is None:
         return None
     given = [np.ascontiguousarray(column) for column in (high, low, keys if counts is None else counts)]

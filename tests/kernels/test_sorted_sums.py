@@ -80,6 +80,11 @@ def test_equal_keys_meet_wherever_they_lie() -> None:
     assert not found.low.any()
 
 
+def test_no_rows() -> None:
+    nothing = np.empty(0)
+    assert sorted_sums(nothing.astype(np.int64), nothing, nothing, None) is None
+
+
 def test_keys_too_far_apart() -> None:
     assert sums_of([(-(2**62), 1.0, 0.0, 1), (2**62, 1.0, 0.0, 1)]) is None
     assert sort_packed(np.array([0, 2**59, 1, 1])) is None

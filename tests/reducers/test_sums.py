@@ -108,6 +108,7 @@ def test_an_expansion_is_the_sum(values: list[float], random: random.Random) -> 
 
 def runs_of(lane: str, reducer: mr.Monoid, blocks: list[list[tuple[Any, Any]]], kind: Any) -> list[list[Batch]]:
     """The runs that a map task spills, its buffer as small as can be."""
+    key_type = pa.int64() if any(type(key) is int for block in blocks for key, _ in block) else pa.string()
     partitioner = Partitioner(Pairs(), 1, None)
     runs: list[list[Batch]] = []
     make: dict[str, Callable[[], Any]] = {
@@ -127,7 +128,7 @@ def runs_of(lane: str, reducer: mr.Monoid, blocks: list[list[tuple[Any, Any]]], 
                 if buffer.full:
                     spill()
             continue
-        batch = buffer.columns_for(pa.array(keys, pa.string()), pa.array(values, kind))
+        batch = buffer.columns_for(pa.array(keys, key_type), pa.array(values, kind))
         assert batch is not None
         assert buffer.add(batch) == len(block)
         if buffer.full:
@@ -151,13 +152,14 @@ def result_of(runs: list[list[Batch]], reducer: mr.Monoid) -> dict[Any, Any]:
 
 @pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize("lane", ["rows", "columns", "totals"])
+@pytest.mark.parametrize("key_of", [str, int])
 @relaxed
 @given(data=st.data(), values=st.lists(FLOATS, max_size=30))
 @example(data=None, values=[1e308, 1e308, -1e308])
 @example(data=None, values=[1e300, 1.0, 1e-300, -1e300])
 @example(data=None, values=[-0.0])
-def test_both_lanes(lane: str, compiled: bool, data: st.DataObject | None, values: list[float]) -> None:
-    pairs = [(str(number % 5), value) for number, value in enumerate(values)]
+def test_both_lanes(lane: str, compiled: bool, key_of: type, data: st.DataObject | None, values: list[float]) -> None:
+    pairs = [(key_of(number % 5), value) for number, value in enumerate(values)]
     expected: dict[Any, list[float]] = {}
     for key, value in pairs:
         expected.setdefault(key, []).append(value)
@@ -216,16 +218,26 @@ def test_many_rows_against_fsum(compiled: bool, monkeypatch: pytest.MonkeyPatch)
     if not compiled:
         monkeypatch.setenv("MAPREDUCE_KERNELS", "off")
     rng = np.random.default_rng(5)
-    keys = rng.integers(0, 300, 30_000).astype(str)
+    numbers = rng.integers(0, 300, 30_000)
     values = rng.normal(size=30_000) * 10.0 ** rng.integers(-200, 200, 30_000)
     values[::3] = np.round(values[::3] % 100, 2)
-    blocks = [
-        list(zip(k.tolist(), v.tolist(), strict=True))
-        for k, v in zip(np.split(keys, 10), np.split(values, 10), strict=True)
-    ]
-    for lane in ("rows", "columns", "totals"):
-        found = result_of(runs_of(lane, mr.Sum(), blocks, pa.float64()), mr.Sum())
-        assert found == {key: math.fsum(values[keys == key]) for key in set(keys.tolist())}
+    for keys in (numbers.astype(str), numbers):
+        blocks = [
+            list(zip(k.tolist(), v.tolist(), strict=True))
+            for k, v in zip(np.split(keys, 10), np.split(values, 10), strict=True)
+        ]
+        for lane in ("rows", "columns", "totals"):
+            found = result_of(runs_of(lane, mr.Sum(), blocks, pa.float64()), mr.Sum())
+            assert found == {key: math.fsum(values[keys == key]) for key in set(keys.tolist())}
+
+
+def test_blocks_without_rows() -> None:
+    for reducer in REDUCERS:
+        buffer = ColumnsBuffer(reducer, Partitioner(Pairs(), 1, None), BUFFER)
+        for _ in range(2):
+            batch = buffer.columns_for(pa.array([], pa.int64()), pa.array([], pa.float64()))
+            assert batch is not None and buffer.add(batch) == 0
+        assert list(buffer.drain()) == []
 
 
 def test_means_near_ties_are_rounded_right() -> None:
