@@ -12,6 +12,7 @@ import pytest
 
 import mapreduce as mr
 from mapreduce.workers.process import Start
+from tests.engines.lived import wait_for_workers
 
 ENGINES: dict[str, Callable[[], mr.Engine]] = {
     "inline": lambda: mr.Engine("inline"),
@@ -26,6 +27,8 @@ ENGINES: dict[str, Callable[[], mr.Engine]] = {
 def shared_engine(request: pytest.FixtureRequest) -> Iterator[mr.Engine]:
     with ENGINES[request.param]() as engine:
         engine.run(Nothing(), engine.cache(mr.from_records([1])))  # workers and cache are there before the first test
+        if request.param == "cluster":
+            wait_for_workers(engine, 3)
         yield engine
 
 

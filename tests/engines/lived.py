@@ -63,6 +63,11 @@ def wait_until(seen: Callable[[], Any], what: str, seconds: float = 15.0) -> Non
         time.sleep(0.01)
 
 
+def wait_for_workers(engine: mr.Engine, count: int) -> None:
+    """Until so many have joined a cluster that has been begun: each host that comes later is one more connection."""
+    wait_until(lambda: engine._cluster is not None and engine._cluster.worker_count() == count, f"{count} workers")
+
+
 def make_lines(folder: Path, lines: int = 400) -> Path:
     path = folder / "lines.txt"
     path.write_text("".join(f"{row * 7919 % 1000} {row % 17} {row % 3}\n" for row in range(lines)))

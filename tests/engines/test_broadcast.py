@@ -16,6 +16,7 @@ from mapreduce.dataflow.package import StateFile
 from mapreduce.engines import broadcast, cluster_start
 from mapreduce.errors import JobError
 from mapreduce.storage.traffic import Way
+from tests.engines.lived import wait_for_workers
 
 MiB = 1 << 20
 
@@ -148,6 +149,7 @@ def cluster() -> Iterator[mr.Engine]:
         with pytest.MonkeyPatch.context() as patch:  # what is opened once is open before the first test
             hide_file(patch)
             engine.run(Gradient(np.ones(1_000_000)), mr.from_records([0]))
+        wait_for_workers(engine, 4)
         yield engine
 
 

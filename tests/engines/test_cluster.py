@@ -23,7 +23,16 @@ from mapreduce.tracker.commands import Command
 from mapreduce.tracker.events import Event, WorkerJoined, WorkerLost
 from mapreduce.tracker.observer import Observer
 from mapreduce.wire.keys import default_key_path, make_key, write_key
-from tests.engines.lived import HandAgents, Sums, Words, hand_agents, make_lines, make_numbers, wait_until
+from tests.engines.lived import (
+    HandAgents,
+    Sums,
+    Words,
+    hand_agents,
+    make_lines,
+    make_numbers,
+    wait_for_workers,
+    wait_until,
+)
 from tests.faults.killed_runs import hash_of
 
 HOSTS = "localhost:1,localhost:2"
@@ -32,7 +41,8 @@ HOSTS = "localhost:1,localhost:2"
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[mr.Engine]:
     with mr.Engine("cluster", hosts=HOSTS) as engine:
-        engine.run(Words(), mr.from_records([]))  # the agents are there before the first test
+        engine.run(Words(), mr.from_records([]))
+        wait_for_workers(engine, 3)
         yield engine
 
 

@@ -17,7 +17,7 @@ from mapreduce.storage.leftovers import remove_dead_folders
 from mapreduce.tracker.events import Event, OutputMoved
 from mapreduce.tracker.observer import Observer
 from mapreduce.wire.keys import default_key_path, make_key, write_key
-from tests.engines.lived import HandAgents, hand_agents, make_lines, wait_until
+from tests.engines.lived import HandAgents, hand_agents, make_lines, wait_for_workers, wait_until
 from tests.faults.killed_runs import counters_of, hash_of
 
 MAPS = 12
@@ -82,7 +82,7 @@ class Scene:
             for name in "abc":
                 self.agents.begin(name)
             engine.run(Slow(), mr.from_records([]))
-            wait_until(lambda: engine._cluster is not None and engine._cluster.hub.worker_count() == 3, "all are here")
+            wait_for_workers(engine, 3)
             thread.start()
             try:
                 dataset = mr.read_text(path)

@@ -17,7 +17,7 @@ from mapreduce.tracker.commands import StartAttempt
 from mapreduce.tracker.events import Event, WorkerJoined
 from mapreduce.tracker.observer import Observer
 from mapreduce.wire.keys import default_key_path, make_key, write_key
-from tests.engines.lived import HandAgents, Words, hand_agents, wait_until
+from tests.engines.lived import HandAgents, Words, hand_agents, wait_for_workers
 
 
 def lines(first: int, count: int) -> str:
@@ -52,7 +52,7 @@ def cluster(folders: Path) -> Iterator[mr.Engine]:
     with hand_agents(port) as agents, mr.Engine("cluster", listen=f"127.0.0.1:{port}") as engine:
         _begin(agents, folders)
         engine.run(Words(), mr.from_records([]))
-        wait_until(lambda: engine._cluster and engine._cluster.worker_count() == 2, "two agents")
+        wait_for_workers(engine, 2)
         yield engine
 
 
