@@ -23,9 +23,22 @@ ENGINES: dict[str, Callable[[], mr.Engine]] = {
 }
 
 
+HERE = Path(__file__).parent
+
+_made: list[mr.Engine] = []
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """After the suite no cluster of it lives on: its agents would come and go while others look for leftovers."""
+    if nextitem is None or HERE not in nextitem.path.parents:
+        for engine in _made:
+            engine.close()
+
+
 @pytest.fixture(scope="session", params=list(ENGINES))
 def shared_engine(request: pytest.FixtureRequest) -> Iterator[mr.Engine]:
     with ENGINES[request.param]() as engine:
+        _made.append(engine)
         engine.run(Nothing(), engine.cache(mr.from_records([1])))  # workers and cache are there before the first test
         if request.param == "cluster":
             wait_for_workers(engine, 3)
