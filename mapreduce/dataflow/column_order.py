@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from mapreduce.dataflow.batches import ColumnBatch
 from mapreduce.dataflow.order import order_keys
-from mapreduce.kernels.packed_rows import sort_packed
+from mapreduce.kernels.packed_rows import BITS, sort_packed
 
 if TYPE_CHECKING:
     Ints = np.ndarray[Any, np.dtype[np.int64]]
@@ -66,16 +66,12 @@ def sort_by_partition(keys: pa.Array, partitions: Any, *, unique: bool = False) 
     """Row numbers by partition (uint16, one a row), and within each in stable order of key."""
     codes = None if keys.null_count or not len(keys) else _codes(keys)
     if codes is not None and codes.dtype == np.int64:
-        low, row_bits = int(codes.min()), len(codes).bit_length()
-        key_bits = (int(codes.max()) - low).bit_length()
-        if int(partitions.max()).bit_length() + key_bits + row_bits < 63:
-            packed = codes - low  # partition, key and row in one integer: a single sort, without indirection
-            packed |= partitions.astype(np.int64) << key_bits
-            packed <<= row_bits
-            packed |= np.arange(len(codes))
-            packed.sort()
-            packed &= (1 << row_bits) - 1
-            return packed
+        smallest = int(codes.min())
+        key_bits = (int(codes.max()) - smallest).bit_length()
+        if int(partitions.max()).bit_length() + key_bits < BITS:
+            packed = sort_packed((codes - smallest) | partitions.astype(np.int64) << key_bits)
+            if packed is not None:
+                return packed.rows
     order = sort_indices(keys, unique=unique)
     # Sorted by key, then stably by partition: a radix sort of two bytes.
     by_partition = np.argsort(partitions if order is None else partitions[order], kind="stable")

@@ -31,6 +31,8 @@ def sort_packed(keys: Ints) -> PackedRows | None:
     smallest, row_bits = int(keys.min()), len(keys).bit_length()
     if (int(keys.max()) - smallest).bit_length() + row_bits >= BITS:
         return None
-    values = ((keys - smallest) << row_bits) | np.arange(len(keys))
+    values = keys - smallest
+    values <<= row_bits
+    values |= np.arange(len(keys))
     values.sort()
     return PackedRows(values, smallest, row_bits)
