@@ -24,34 +24,45 @@ PANDAS = "pandas"
 POOL = "ARROW_DEFAULT_MEMORY_POOL"
 """What users may set: then it is their choice."""
 
-in_worker = False
-"""Set by `begin_worker`. In the user's own process nothing is hidden."""
+ARROW = "pyarrow"
 
 
 def begin_worker() -> None:
-    """This process is a worker: whoever loads Arrow in it, it shall take the C library's memory."""
-    global in_worker
-    in_worker = True
+    """This process is a worker: whoever loads Arrow in it, it shall not see pandas, and take the C library's memory.
+    In the user's own process nothing is hidden."""
+    if ARROW not in sys.modules and PANDAS not in sys.modules:
+        sys.meta_path.insert(0, _ArrowFinder())
     if POOL in os.environ:
         return
     os.environ[POOL] = "system"
-    if (arrow := sys.modules.get("pyarrow")) is not None:
+    if (arrow := sys.modules.get(ARROW)) is not None:
         arrow.set_memory_pool(arrow.system_memory_pool())
 
 
 def load() -> None:
     """Load numpy and Arrow. A second call is harmless."""
-    if in_worker and "pyarrow" not in sys.modules and PANDAS not in sys.modules:
-        _load_without_pandas()
     importlib.import_module("pyarrow.compute")
 
 
-def _load_without_pandas() -> None:
-    finder = _PandasFinder()
-    sys.meta_path.insert(0, finder)
-    pyarrow = importlib.import_module("pyarrow")
-    pyarrow.array([0])  # the one time that Arrow asks
-    finder.hides = False
+class _ArrowFinder(importlib.abc.MetaPathFinder):
+    """When somebody imports Arrow, steps aside and has it make its first array while pandas is hidden."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname != ARROW:
+            return None
+        sys.meta_path.remove(self)
+        if PANDAS in sys.modules:
+            return None
+        finder = _PandasFinder()
+        sys.meta_path.insert(0, finder)
+        try:
+            pyarrow = importlib.import_module(ARROW)
+            pyarrow.array([0])  # the one time that Arrow asks
+        finally:
+            finder.hides = False
+        return _spec_of(pyarrow)
 
 
 class _PandasFinder(importlib.abc.MetaPathFinder):
@@ -71,7 +82,14 @@ class _PandasFinder(importlib.abc.MetaPathFinder):
         tell = getattr(getattr(sys.modules.get("pyarrow.lib"), "_pandas_api", None), "have_pandas", None)
         if tell is False:
             _ = sys.modules["pyarrow.lib"]._pandas_api.pd  # looks again, and finds it
-        return importlib.machinery.ModuleSpec(PANDAS, _Loaded(pandas))
+        return _spec_of(pandas)
+
+
+def _spec_of(module: types.ModuleType) -> importlib.machinery.ModuleSpec:
+    """What a finder returns for a module that it has imported already."""
+    spec = importlib.machinery.ModuleSpec(module.__name__, _Loaded(module))
+    module.__spec__ = None  # otherwise the import system takes that, and loads the module once more
+    return spec
 
 
 class _Loaded(importlib.abc.Loader):
