@@ -43,7 +43,7 @@ class TextBlock(LineBlock):
     def _text(self) -> str:
         """The lines decoded, each newline a single character."""
         text = decode(self.data, self._encoding, self._lines.file, self._lines.offset)
-        return text.replace("\r\n", "\n") if b"\r\n" in self.data else text
+        return text.replace("\r\n", "\n") if _has_crlf(self.data) else text
 
     def place(self, index: int) -> str:
         return f"{self._lines.file.path}, byte {self._lines.at(line_starts(self.data)[index])}"
@@ -67,7 +67,11 @@ class TextBlock(LineBlock):
             decode(self.data, self._encoding, self._lines.file, self._lines.offset)
         if len(self.data) > ARROW_STRING_BYTES:
             raise InputError(f"{self.place(0)}: a line longer than 2 GiB does not fit a column; use records()")
-        return self.data.replace(b"\r\n", b"\n") if b"\r\n" in self.data else self.data
+        return self.data.replace(b"\r\n", b"\n") if _has_crlf(self.data) else self.data
+
+
+def _has_crlf(data: bytes) -> bool:
+    return b"\r" in data and b"\r\n" in data  # looking for one byte is a hundred times as fast
 
 
 def string_array(data: bytes) -> pa.StringArray:
