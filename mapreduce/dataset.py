@@ -4,8 +4,10 @@ functions of readers.py.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -65,6 +67,14 @@ class Dataset:
         if self.members:
             return [file for member in self.members for file in member.files()]
         return list(self.found) if self.found is not None else find_files(self.paths)
+
+    def bytes_at_hand(self) -> int:
+        """About how large the input is, as far as a glance tells: of the paths that are files. Raises nothing."""
+        size = sum(member.bytes_at_hand() for member in self.members)
+        for path in self.paths:
+            with suppress(OSError, ValueError):
+                size += os.stat(path).st_size
+        return size
 
     def plan(self, split_bytes: int | None = None, *, lasting: bool = False) -> PlannedInput:
         """Resolve the format and cut the files; reads headers at most (the whole of what must be looked at: see the

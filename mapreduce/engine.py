@@ -147,7 +147,7 @@ class Engine:
 
             check_chaos(asked, self.kind)
         self._runs = runs = self._runs or self._make_runs()
-        self._start_workers(job)  # which are forked with all that is loaded by now
+        self._start_workers(job, dataset.bytes_at_hand())  # which are forked with all that is loaded by now
         runs.workers, runs.pool, runs.cluster, runs.steps = self.workers, self._pool, self._cluster, self._steps
         try:
             return runs.run(job, dataset, asked, output, observer, started)
@@ -297,14 +297,14 @@ class Engine:
 
         return Runs(self.kind)
 
-    def _start_workers(self, job: Job | Fold | Chain) -> None:
+    def _start_workers(self, job: Job | Fold | Chain, input_bytes: int) -> None:
         """Start the workers if they are not there yet: they load what the job will need while it is planned."""
         if self.kind == "local" and self._pool is None:
             from mapreduce.dataflow.warm_up import warm_up_for
             from mapreduce.workers.pool import Pool
             from mapreduce.workers.process import Entry
 
-            entry = Entry(warm_up=warm_up_for(job))
+            entry = Entry(warm_up=warm_up_for(job, input_bytes))
             self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
             self._resources.callback(self._pool.close)
         self._meet_hosts()

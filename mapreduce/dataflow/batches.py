@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     import pyarrow as pa
 
+COLUMNS_FROM_BYTES = 64 << 20
+"""Input from which even pairs made by row are added up and merged as columns: below, loading Arrow costs more."""
+
 KEY = "key"
 """Name of the first column of a ColumnBatch."""
 

@@ -1,12 +1,13 @@
 """How are mapped pairs held in memory until they are written, and what is combined on the way?
 
-Three buffers, one for each way in which pairs can shrink. All promise the same: `full` depends on the pairs and the
+Four buffers, one for each way in which pairs can shrink. All promise the same: `full` depends on the pairs and the
 settings alone (sizes are reckoned, not measured, so that spills fall at the same places in every run), and `drain`
 gives what is held as batches, by partition and within it by key, and forgets it.
 
     PartialsBuffer   a dictionary from key to partial, for named reducers in the row lane
+    PlainPairsBuffer a table of sums and counts, for the same where keys and values are plain (plain_pairs.py)
     PairsBuffer      all pairs, for everything else in the row lane; combines when drained
-    ColumnsBuffer    Arrow columns, for the columnar lane; grouped whenever enough has piled up
+    ColumnsBuffer    Arrow columns, for the columnar lane; grouped whenever enough has piled up (combine_columns.py)
 """
 
 from __future__ import annotations
@@ -41,6 +42,15 @@ ORDERED_ENTRY_BYTES = 2 * ENTRY_BYTES
 
 KEPT_SHARE = 0.75
 """Partials that grow are weighed one by one when the buffer seems full; below this share of it they stay."""
+
+
+class RefusedPair(Exception):
+    """The reducer raised `error` for a pair, `number` (from 1) of those it was given, and later ones were fetched."""
+
+    def __init__(self, error: Exception, number: int) -> None:
+        super().__init__(error, number)
+        self.error = error
+        self.number = number
 
 
 class Buffer(Protocol):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mapreduce.columns import Words
-    from mapreduce.kernels import GroupSums, WordCounter
+    from mapreduce.kernels import GroupSums, JoinedStrings, WordCounter
 
 arrow_start.load()
 
@@ -212,14 +212,23 @@ class TotalsBuffer:
         return pa.RecordBatch.from_arrays([plain, numbers[0]], names=[KEY, "value"])
 
     def accepts(self, batch: pa.RecordBatch) -> bool:
-        return self.empty or self.types == batch.schema.types
+        return self.takes(batch.column(0), batch.column(1))
+
+    def takes(self, keys: pa.Array | JoinedStrings, values: pa.Array) -> bool:
+        """Are these of the types that the table holds?"""
+        return self.empty or self.types == [keys.type, values.type]
 
     def add(self, batch: pa.RecordBatch) -> int:
         """Add rows; returns how many. Where it is fewer than given, the next would leave 64 bits: drain, then go on."""
-        if self.totals is None or self.types != batch.schema.types:
-            self.types = batch.schema.types
-            self.totals = _process_tables.groups(self.types, self.buffer_bytes)
-        return self.totals.add(batch.column(0), batch.column(1))
+        return self.add_columns(batch.column(0), batch.column(1))
+
+    def add_columns(self, keys: pa.Array | JoinedStrings, values: pa.Array) -> int:
+        """The same for columns that are no batch."""
+        types = [keys.type, values.type]
+        if self.totals is None or self.types != types:
+            self.types = types
+            self.totals = _process_tables.groups(types, self.buffer_bytes)
+        return self.totals.add(keys, values)
 
     @property
     def full(self) -> bool:

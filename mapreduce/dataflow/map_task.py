@@ -15,9 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mapreduce import kernels
 from mapreduce.columns import Words
 from mapreduce.dataflow.attempt import Attempt, MapSpec, SampleSpec
-from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
+from mapreduce.dataflow.batches import COLUMNS_FROM_BYTES
+from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer, RefusedPair
 from mapreduce.dataflow.mapped import MappedBlock, in_block, own_words, placed, skipping_of
 from mapreduce.dataflow.output import PartWriter
 from mapreduce.dataflow.package import dump_value
@@ -31,9 +33,6 @@ from mapreduce.reducers.sums import Sum
 
 if TYPE_CHECKING:
     from mapreduce.dataflow.skipper import Skipper
-
-COLUMNS_FROM_BYTES = 64 << 20
-"""Input from which even partials made by row are spilled and merged as columns: below, loading Arrow costs more."""
 
 SAMPLE_KEYS = 1000
 """Keys a sampled split: 32 splits give 32,000, which place each of 256 cuts within a few per cent."""
@@ -83,7 +82,9 @@ class MappedPairs:
         self.words: Any = None
         self.columns: list[Any] = []  # buffers, once there are columns: Arrow is loaded only then
 
-    def take(self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception], Exception] | None = None) -> None:
+    def take(
+        self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception, int | None], Exception] | None = None
+    ) -> None:
         steps = self.rows.add_pairs(pairs)
         while True:
             try:
@@ -91,11 +92,17 @@ class MappedPairs:
             except StopIteration:
                 return
             except Exception as error:
-                raised = explain(error) if explain else own_words(error, f"{type(self.attempt.job).__name__}.map")
+                raised = self._explained(error, explain)
                 raise raised from raised.__cause__
             self.attempt.monitor.check()
             if self.rows.full:
                 self._spill(self.rows)
+
+    def _explained(self, error: Exception, explain: Callable[[Exception, int | None], Exception] | None) -> Exception:
+        pair = None
+        if isinstance(error, RefusedPair):
+            pair, error = error.number, error.error
+        return explain(error, pair) if explain else own_words(error, f"{type(self.attempt.job).__name__}.map")
 
     @property
     def counts_words(self) -> bool:
@@ -154,9 +161,14 @@ class MappedPairs:
 
     def _row_buffer(self) -> Buffer:
         size = self.attempt.context.buffer_bytes
-        if self.reduction.monoid is not None:
+        monoid = self.reduction.monoid
+        if monoid is not None:
             columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
-            return PartialsBuffer(self.reduction.monoid, self.partitioner, size, columns_pay=columns_pay)
+            if columns_pay and monoid.totals and kernels.available("groups"):
+                from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
+
+                return PlainPairsBuffer(monoid, self.partitioner, size)
+            return PartialsBuffer(monoid, self.partitioner, size, columns_pay=columns_pay)
         return PairsBuffer(self.reduction, self.partitioner, size, self.attempt.monitor)
 
 

@@ -59,10 +59,5 @@ class SkippingBlock(MappedBlock):
     def _row(self, index: int) -> int:
         return self.rows[index][0]
 
-    def _first_wrong(self, records: int) -> Any:
-        for index in range(records):
-            if self._row(index) not in self.bad:
-                wrong = self._wrong_pair_of(index)
-                if wrong is not None:
-                    return wrong
-        return None
+    def _pairs_of(self, index: int) -> Iterator[Any]:
+        return iter(()) if self._row(index) in self.bad else super()._pairs_of(index)

@@ -9,16 +9,23 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from mapreduce.dataflow.batches import COLUMNS_FROM_BYTES
 from mapreduce.job import Chain, Fold
 
 
-def warm_up_for(job: Any) -> str:
-    """The name of the function below that suits a job (of a chain, its first)."""
+def warm_up_for(job: Any, input_bytes: int) -> str:
+    """The name of the function below that suits a job (of a chain, its first) on about so much input."""
     if isinstance(job, Chain):
-        return warm_up_for(job.jobs()[0])
+        return warm_up_for(job.jobs()[0], input_bytes)
     if isinstance(job, Fold):
         return f"{__name__}:folds"
-    return f"{__name__}:{'columns' if hasattr(job, 'map_block') else 'rows'}"
+    large = input_bytes >= COLUMNS_FROM_BYTES and takes_columns(job)
+    return f"{__name__}:{'columns' if large or hasattr(job, 'map_block') else 'rows'}"
+
+
+def takes_columns(job: Any) -> bool:
+    """Does it reduce by sums and counts, which are added up as columns where that pays?"""
+    return bool(getattr(getattr(job, "reduce", None), "totals", ()))
 
 
 def rows() -> None:

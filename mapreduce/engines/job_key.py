@@ -21,11 +21,11 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 import mapreduce
+from mapreduce.dataflow.batches import COLUMNS_FROM_BYTES
 from mapreduce.dataflow.job_reach import functions_of, names_of
 from mapreduce.dataflow.job_source import digest_of, sources_of
 from mapreduce.dataflow.job_work import is_map_only
 from mapreduce.dataflow.libraries import computing_versions
-from mapreduce.dataflow.map_task import COLUMNS_FROM_BYTES
 from mapreduce.dataflow.package import JobContext
 from mapreduce.job import Fold
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
+from mapreduce.dataflow.warm_up import takes_columns
 from mapreduce.formats.base import Format
 from mapreduce.settings import MiB
 
@@ -27,8 +28,10 @@ def kernels_for(job: Any, format: Format) -> tuple[str, ...]:
     """Groups of kernels that a job on this format may call."""
     table = ("csv", "decimals")
     wanted: tuple[str, ...] = {"csv": table, "tsv": table, "fixed": ("records",)}.get(format.name, ())
-    if hasattr(job, "map_block"):
-        wanted += ("hashes", "groups") + (("words",) if format.name == "text" else ())
+    if hasattr(job, "map_block") or takes_columns(job):
+        wanted += ("hashes", "groups")
+    if hasattr(job, "map_block") and format.name == "text":
+        wanted += ("words",)
     return wanted + tuple(getattr(job, "kernels", ()))
 
 

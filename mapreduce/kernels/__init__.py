@@ -7,7 +7,8 @@ Importing this package imports neither numpy nor pyarrow, llvmlite nor numba.
 ```text
 catalogue   which kernels exist            words, csv_cells, groups, records, hashes, nearest   what callers use
 source_*    the kernels, for numba         csv_reference   the library path of csv_cells
-compile --> cache --> load                 string_table, memory   what kernels work in
+compile --> cache --> load                 joined_strings   how they take Python's
+                                           string_table, memory   what kernels work in
 ```
 """
 
@@ -15,6 +16,7 @@ from mapreduce.kernels.csv_cells import Floats, parse_csv_columns, parse_csv_flo
 from mapreduce.kernels.csv_reference import BadCell, Columns, Fault, Kind
 from mapreduce.kernels.groups import GroupSums, GroupTotals, group_sums
 from mapreduce.kernels.hashes import hash_int64, hash_strings
+from mapreduce.kernels.joined_strings import JoinedStrings, StringJoiner
 from mapreduce.kernels.load import available, is_stored, kernels_wanted
 from mapreduce.kernels.nearest import Assignment, assign_nearest
 from mapreduce.kernels.records import RecordSorter, gather_records, merge_records, sort_records
@@ -28,8 +30,10 @@ __all__ = [
     "Floats",
     "GroupSums",
     "GroupTotals",
+    "JoinedStrings",
     "Kind",
     "RecordSorter",
+    "StringJoiner",
     "WordCounter",
     "WordCounts",
     "assign_nearest",

@@ -15,7 +15,8 @@ GROUPS: dict[str, dict[str, str]] = {
     "groups": {
         "number_ints": "LqqQLLiL",
         "move_ints": "QqQq",
-        "number_strings": "BqiqqQLBi",
+        "find_lines": "Bqqi",
+        "number_strings": "BqiqqqQLBi",
         "add_floats": "iDqDiD",
         "list_floats": "DLqDDL",
         "add_ints": "iLqLL",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapreduce.kernels.intrinsics import fold_product, inlined, prefetch
+from mapreduce.kernels.intrinsics import equal_mask, fold_product, inlined, prefetch, trailing_zeros
 from mapreduce.kernels.source_words import (
     DISTINCT,
     K1,
@@ -21,6 +21,7 @@ from mapreduce.kernels.source_words import (
     LIMIT,
     SLOT_MASK,
     U0,
+    U1,
     U32,
     copy_words,
     hash_short,
@@ -36,6 +37,7 @@ __all__ = [
     "add_ints",
     "add_sorted",
     "copy_words",
+    "find_lines",
     "list_floats",
     "list_words",
     "move_ints",
@@ -101,29 +103,56 @@ def move_ints(old, old_slots, table, mask):
     return 0
 
 
+def find_lines(data, size, most, offsets):
+    """offsets[i] is where line i of data[:size] begins, offsets[most] where the last one ends. Returns their number.
+
+    Each line ends in a newline. Where there are more than `most` it stops, with a larger number.
+    """
+    offsets[0] = 0
+    lines = 0
+    pos = 0
+    while pos + 64 <= size:
+        ends = equal_mask(data, pos, np.uint8(10))
+        while ends != U0:
+            lines += 1
+            if lines > most:
+                return lines
+            offsets[lines] = np.int32(pos + trailing_zeros(ends) + 1)
+            ends &= ends - U1
+        pos += 64
+    while pos < size:
+        pos += 1
+        if data[pos - 1] == 10:
+            lines += 1
+            if lines > most:
+                return lines
+            offsets[lines] = np.int32(pos)
+    return lines
+
+
 @inlined
-def ask_for(data, size, offsets, pos, batch, table, mask):
+def ask_for(data, size, offsets, gap, pos, batch, table, mask):
     """Prefetch the slots of short strings."""
     for i in range(batch):
         at = np.int64(offsets[pos + i])
-        length = np.int64(offsets[pos + i + 1]) - at
+        length = np.int64(offsets[pos + i + 1]) - gap - at
         if length <= 16:
             low = load_short(data, at, min(length, 8), size)
             high = load_short(data, at + 8, length - 8, size) if length > 8 else U0
             prefetch(table, 4 * (np.int64(hash_short(low, high, length)) & mask))
 
 
-def number_strings(data, size, offsets, pos, n, table, state, arena, numbers):
-    """numbers[i] of the string data[offsets[i]:offsets[i + 1]], for i from pos; data ends at size.
+def number_strings(data, size, offsets, gap, pos, n, table, state, arena, numbers):
+    """numbers[i] of the string data[offsets[i]:offsets[i + 1] - gap], for i from pos; data ends at size.
 
     Returns n, or the row for which table or arena must grow first.
     """
     while pos < n:
         batch = min(BATCH, n - pos)
-        ask_for(data, size, offsets, pos, batch, table, state[SLOT_MASK])
+        ask_for(data, size, offsets, gap, pos, batch, table, state[SLOT_MASK])
         for i in range(batch):
             at = np.int64(offsets[pos + i])
-            length = np.int64(offsets[pos + i + 1]) - at
+            length = np.int64(offsets[pos + i + 1]) - gap - at
             if length > 16:
                 base = long_slot(data, at, length, table, state, arena)
             else:

@@ -19,6 +19,7 @@ from mapreduce.dataflow.combine import Buffer, PairsBuffer, PartialsBuffer
 from mapreduce.dataflow.merge import Run, merge_rows
 from mapreduce.dataflow.merge_columns import merge_batches, merge_partials
 from mapreduce.dataflow.partitioner import Partitioner
+from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
 from mapreduce.dataflow.reduction import Reduction
 from mapreduce.dataflow.runs import FRAME_MEMORY_BYTES, TOO_LARGE, RunWriter
 from mapreduce.dataflow.spill import SpilledRuns, merging_of
@@ -54,6 +55,15 @@ def partitioner() -> Partitioner:
 
 SHAPES: dict[str, tuple[Callable[[], Buffer], Callable[[int], tuple[Any, Any]]]] = {
     "counts": (lambda: PartialsBuffer(mr.Sum(), partitioner(), BUFFER), lambda n: (f"word{n}", 1)),
+    "counts in a table": (lambda: PlainPairsBuffer(mr.Sum(), partitioner(), BUFFER), lambda n: (f"word{n}", 1)),
+    "long keys in a table": (
+        lambda: PlainPairsBuffer(mr.Count(), partitioner(), BUFFER),
+        lambda n: (f"{n:20000}" if n > 5000 else "short", n),
+    ),
+    "no longer plain": (
+        lambda: PlainPairsBuffer(mr.Sum(), partitioner(), BUFFER),
+        lambda n: (f"word{n}", n if n < 9000 else n / 3),
+    ),
     "means": (lambda: PartialsBuffer(mr.Mean(), partitioner(), BUFFER), lambda n: (n, n / 3)),
     "a list that grows": (lambda: PartialsBuffer(mr.Sum(), partitioner(), BUFFER), lambda n: ("key", [n, str(n)])),
     "many lists": (lambda: PartialsBuffer(mr.Sum(), partitioner(), BUFFER), lambda n: (n % 1000, [f"document {n}"])),

@@ -24,6 +24,7 @@ from mapreduce.dataflow.combine import PartialsBuffer
 from mapreduce.dataflow.combine_columns import ColumnsBuffer, TotalsBuffer
 from mapreduce.dataflow.merge_columns import merge_partials
 from mapreduce.dataflow.partitioner import Partitioner
+from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
 from mapreduce.dataflow.reduce_task import finished
 from mapreduce.reducers.exact_sums import expansion_of, nearest
 
@@ -106,6 +107,9 @@ def test_an_expansion_is_the_sum(values: list[float], random: random.Random) -> 
     assert expansion_of([*parts, *(-part for part in reversed(parts))]) == (0.0,)
 
 
+LANES = ("rows", "plain pairs", "columns", "totals")
+
+
 def runs_of(lane: str, reducer: mr.Monoid, blocks: list[list[tuple[Any, Any]]], kind: Any) -> list[list[Batch]]:
     """The runs that a map task spills, its buffer as small as can be."""
     key_type = pa.int64() if any(type(key) is int for block in blocks for key, _ in block) else pa.string()
@@ -115,6 +119,7 @@ def runs_of(lane: str, reducer: mr.Monoid, blocks: list[list[tuple[Any, Any]]], 
         "rows": lambda: PartialsBuffer(reducer, partitioner, BUFFER, columns_pay=True),
         "columns": lambda: ColumnsBuffer(reducer, partitioner, BUFFER),
         "totals": lambda: TotalsBuffer(reducer, partitioner, BUFFER),
+        "plain pairs": lambda: PlainPairsBuffer(reducer, partitioner, BUFFER),
     }
     buffer = make[lane]()
 
@@ -123,7 +128,7 @@ def runs_of(lane: str, reducer: mr.Monoid, blocks: list[list[tuple[Any, Any]]], 
 
     for block in blocks:
         keys, values = [key for key, _ in block], [value for _, value in block]
-        if lane == "rows":
+        if lane in ("rows", "plain pairs"):
             for _ in buffer.add_pairs(iter(block)):
                 if buffer.full:
                     spill()
@@ -151,7 +156,7 @@ def result_of(runs: list[list[Batch]], reducer: mr.Monoid) -> dict[Any, Any]:
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-@pytest.mark.parametrize("lane", ["rows", "columns", "totals"])
+@pytest.mark.parametrize("lane", LANES)
 @pytest.mark.parametrize("key_of", [str, int])
 @relaxed
 @given(data=st.data(), values=st.lists(FLOATS, max_size=30))
@@ -178,7 +183,7 @@ def test_both_lanes(lane: str, compiled: bool, key_of: type, data: st.DataObject
                 assert same(found[key], truth(reducer, expected[key]))
 
 
-@pytest.mark.parametrize("lane", ["columns", "rows"])
+@pytest.mark.parametrize("lane", ["columns", "rows", "plain pairs"])
 def test_missing_values_and_runs_of_other_types(lane: str) -> None:
     first = [("a", None), ("b", 0.1), ("b", None), ("c", 1e300), ("c", 1.0)]
     second = [("b", 1), ("c", 2), ("d", 2**62), ("d", None)]
@@ -190,7 +195,7 @@ def test_missing_values_and_runs_of_other_types(lane: str) -> None:
         }
 
 
-@pytest.mark.parametrize("lane", ["rows", "columns", "totals"])
+@pytest.mark.parametrize("lane", LANES)
 def test_infinity_and_nan_in_any_order(lane: str) -> None:
     values = {
         "a": [inf, 1.0, 1e308, 1e308],
@@ -226,7 +231,7 @@ def test_many_rows_against_fsum(compiled: bool, monkeypatch: pytest.MonkeyPatch)
             list(zip(k.tolist(), v.tolist(), strict=True))
             for k, v in zip(np.split(keys, 10), np.split(values, 10), strict=True)
         ]
-        for lane in ("rows", "columns", "totals"):
+        for lane in LANES:
             found = result_of(runs_of(lane, mr.Sum(), blocks, pa.float64()), mr.Sum())
             assert found == {key: math.fsum(values[keys == key]) for key in set(keys.tolist())}
 
