@@ -59,6 +59,7 @@ def to_rows(batch: Batch) -> RowBatch:
 
 def plain_column(items: Sequence[Any]) -> pa.Array | None:
     """An Arrow column of items that are all str, all int of 64 bits, or all float; else None."""
+    import numpy as np
     import pyarrow as pa
 
     types = set(map(type, items))
@@ -69,7 +70,8 @@ def plain_column(items: Sequence[Any]) -> pa.Array | None:
     if arrow is None:
         return None
     try:
-        column = pa.array(items, arrow, from_pandas=False)
+        # numpy takes half of Arrow's time for integers
+        column = pa.array(np.fromiter(items, np.int64, len(items)) if only is int else items, arrow, from_pandas=False)
     except (OverflowError, UnicodeEncodeError, pa.ArrowInvalid):  # beyond 64 bits; a lone surrogate
         return None
     return column if isinstance(column, pa.Array) else None  # over 2 GiB of text: chunked

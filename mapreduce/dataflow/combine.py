@@ -45,12 +45,12 @@ KEPT_SHARE = 0.75
 
 
 class RefusedPair(Exception):
-    """The reducer raised `error` for a pair, `number` (from 1) of those it was given, and later ones were fetched."""
+    """The reducer raised `error` for `pair` when others that came after it had been fetched, too."""
 
-    def __init__(self, error: Exception, number: int) -> None:
-        super().__init__(error, number)
+    def __init__(self, error: Exception, pair: tuple[Any, Any]) -> None:
+        super().__init__(error, pair)
         self.error = error
-        self.number = number
+        self.pair = pair
 
 
 class Buffer(Protocol):

@@ -130,7 +130,7 @@ class ColumnsBuffer:
 
 
 class WordsBuffer:
-    """Words and their counts, in one compiled table."""
+    """Words, or other strings, and their counts, in one compiled table."""
 
     def __init__(self, partitioner: Partitioner, buffer_bytes: int) -> None:
         self.partitioner = partitioner
@@ -139,6 +139,9 @@ class WordsBuffer:
 
     def add(self, words: Words) -> None:
         words.add_to(self.counter)
+
+    def add_strings(self, strings: JoinedStrings) -> None:
+        self.counter.add_strings(strings)
 
     @property
     def full(self) -> bool:

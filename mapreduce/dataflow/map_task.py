@@ -83,7 +83,7 @@ class MappedPairs:
         self.columns: list[Any] = []  # buffers, once there are columns: Arrow is loaded only then
 
     def take(
-        self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception, int | None], Exception] | None = None
+        self, pairs: Iterator[tuple[Any, Any]], explain: Callable[[Exception, Any], Exception] | None = None
     ) -> None:
         steps = self.rows.add_pairs(pairs)
         while True:
@@ -98,10 +98,10 @@ class MappedPairs:
             if self.rows.full:
                 self._spill(self.rows)
 
-    def _explained(self, error: Exception, explain: Callable[[Exception, int | None], Exception] | None) -> Exception:
+    def _explained(self, error: Exception, explain: Callable[[Exception, Any], Exception] | None) -> Exception:
         pair = None
         if isinstance(error, RefusedPair):
-            pair, error = error.number, error.error
+            pair, error = error.pair, error.error
         return explain(error, pair) if explain else own_words(error, f"{type(self.attempt.job).__name__}.map")
 
     @property
@@ -164,7 +164,7 @@ class MappedPairs:
         monoid = self.reduction.monoid
         if monoid is not None:
             columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
-            if columns_pay and monoid.totals and kernels.available("groups"):
+            if columns_pay and monoid.totals and kernels.available("words", "groups"):
                 from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
 
                 return PlainPairsBuffer(monoid, self.partitioner, size)

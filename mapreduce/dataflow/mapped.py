@@ -2,7 +2,7 @@
 
 Pairs are chained in C, so the loop costs nothing a record; the record that raised is found afterwards, from how many
 the list's iterator has left. Pairs are taken in chunks, so where not `map` raised but what took its pairs, that record
-is too late: `map` runs once more, to find the first that gives no pair, or the pair of which only its number is known.
+is too late: `map` runs once more, to find the first that gives no pair, or the pair that was not taken.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ class MappedBlock:
         index = max(0, self._index())
         return InHand(shorten(self.records[index]), self.block.place(self._row(index)))
 
-    def explain(self, error: Exception, pair: int | None = None) -> Exception:
-        """Note the record in hand (or that of a pair, numbered from 1) and its place. Returns the error to raise,
-        clearer where `map` gave no pairs."""
+    def explain(self, error: Exception, pair: Any = None) -> Exception:
+        """Note the record in hand, or that which gave `pair`, and its place. Returns the error to raise, clearer where
+        `map` gave no pairs."""
         method = f"{type(self.job).__name__}.map"
         index = self._index() if pair is None else self._index_of(pair)
         wrong = self._first_wrong(index + 1) if is_ours(error) else None
@@ -72,13 +72,12 @@ class MappedBlock:
                     return wrong
         return None
 
-    def _index_of(self, pair: int) -> int:
-        """Which record gave that pair."""
-        last = self._index()
+    def _index_of(self, pair: Any) -> int:
+        """The first record that gives such a pair."""
+        last, wanted = self._index(), repr(pair)
         with suppress(Exception):
             for index in range(last):
-                pair -= sum(1 for _ in self._pairs_of(index))
-                if pair <= 0:
+                if any(repr(given) == wanted for given in self._pairs_of(index)):
                     return index
         return last
 

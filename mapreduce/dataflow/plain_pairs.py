@@ -1,9 +1,12 @@
-"""How are pairs of the row lane added up without a dictionary? A chunk at a time, in the compiled table.
+"""How are pairs of the row lane added up without a dictionary? A chunk at a time, in the compiled tables.
 
 Finding a key in a dictionary of many costs more than making the pair: its slot, the key there and the partial are each
-waited for. The table of the columnar lane has short keys and their sums in one place. So as long as all keys are text
-(or all integers) and all values integers (or all floats), chunks of pairs become two columns for that table. The first
-chunk that does not ends this: its pairs, and all that follow in the task, go to a dictionary.
+waited for. The tables of the columnar lane have short keys and their sums in one place. A task's pairs are added up in
+three stages. The first chunk that a stage can't take goes to the next one, and so does all that follows in the task.
+
+    ones       keys are text, values are 1 (for Count: anything), as in a word count
+    numbers    keys are all text or all integers, values all integers or all floats, and no sum leaves 64 bits
+    rows       a dictionary, which takes anything
 """
 
 from __future__ import annotations
@@ -11,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 from operator import countOf, length_hint
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mapreduce.dataflow.batches import PartitionBatch, plain_column
 from mapreduce.dataflow.combine import FIRST_PAIRS, SAMPLE, PartialsBuffer, RefusedPair, next_chunk
-from mapreduce.dataflow.combine_columns import TotalsBuffer
+from mapreduce.dataflow.combine_columns import TotalsBuffer, WordsBuffer
 from mapreduce.dataflow.partitioner import Partitioner
 from mapreduce.dataflow.sizes import mean_size
 from mapreduce.kernels import StringJoiner
@@ -26,121 +29,122 @@ if TYPE_CHECKING:
 
     from mapreduce.kernels import JoinedStrings
 
+Pair = tuple[Any, Any]
+
 CHUNK_PAIRS = 8192
 """At most: a chunk's keys stay in the second-level cache."""
+
+ONE = 1
+"""The one object that a literal 1 is."""
 
 
 class PlainPairsBuffer:
     """Sums and counts by key, of pairs that come one by one: for `Sum`, `Count` and `Mean`."""
 
     def __init__(self, reducer: Monoid, partitioner: Partitioner, buffer_bytes: int) -> None:
-        self.totals = TotalsBuffer(reducer, partitioner, buffer_bytes)
-        self.rows = PartialsBuffer(reducer, partitioner, buffer_bytes, columns_pay=True)
-        self.counts_only = reducer.totals == ("count",)
-        self.repeated = _Repeated()
-        self.joiner = StringJoiner()
         self.buffer_bytes = buffer_bytes
         self.chunk = FIRST_PAIRS
-        self.plain = True
         self.must_spill = False
+        any_value = reducer.totals == ("count",)
+        self.stages: list[_Stage] = [_Numbers(TotalsBuffer(reducer, partitioner, buffer_bytes), any_value)]
+        if len(reducer.totals) == 1:  # the count of ones is all there is to them
+            self.stages.insert(0, _Ones(WordsBuffer(partitioner, buffer_bytes), any_value))
+        self.rows = PartialsBuffer(reducer, partitioner, buffer_bytes, columns_pay=True)
 
-    def add_pairs(self, pairs: Iterator[tuple[Any, Any]]) -> Iterator[None]:
-        taken = 0
-        while self.plain:
-            keys, values = unzipped(islice(pairs, self.chunk))
-            if not keys:
-                return
-            columns = self._columns_of(keys, values)
-            if columns is None:
-                yield from self._turn_to_rows(keys, values, taken)
-            else:
-                yield from self._add(*columns)
-                taken += len(keys)
-                size = mean_size(keys, SAMPLE) + mean_size(values, SAMPLE)
+    def add_pairs(self, pairs: Iterator[Pair]) -> Iterator[None]:
+        """Raises RefusedPair."""
+        left: list[Pair] = []
+        while self.stages:
+            size, left = self.stages[0].take(iter(left) if left else islice(pairs, self.chunk))
+            if left:
+                if not self.empty:
+                    self.must_spill = True
+                    yield
+                del self.stages[0]
+            elif size:
                 self.chunk = next_chunk(self.chunk, size, self.buffer_bytes, CHUNK_PAIRS)
+                yield
+            else:
+                return
+        given = iter(left)
+        try:
+            yield from self.rows.add_pairs(given)
+        except Exception as error:
+            raise RefusedPair(error, left[-1 - length_hint(given)]) from error
         yield from self.rows.add_pairs(pairs)
 
-    def _columns_of(self, keys: list[Any], values: list[Any]) -> tuple[pa.Array | JoinedStrings, pa.Array] | None:
-        """Two columns that the table takes; None if it does not."""
-        if self.counts_only:
-            values = [1]
-        numbers = self.repeated.column(values[0], len(keys)) if len(values) < len(keys) else plain_column(values)
-        if numbers is None or str(numbers.type) == "string":
-            return None
-        column = self.joiner.join(keys) if countOf(map(type, keys), str) == len(keys) else None
-        column = plain_column(keys) if column is None else column
-        if column is None or str(column.type) == "double" or not self.totals.takes(column, numbers):
-            return None
-        return column, numbers
-
-    def _add(self, keys: pa.Array | JoinedStrings, values: pa.Array) -> Iterator[None]:
-        while True:
-            added = self.totals.add_columns(keys, values)
-            self.must_spill = added < len(values)
-            yield
-            if added == len(values):
-                return
-            keys, values = keys.slice(added), values.slice(added)
-
-    def _turn_to_rows(self, keys: list[Any], values: list[Any], taken: int) -> Iterator[None]:
-        """Give `rows` a chunk, the first that the table does not take. Raises RefusedPair."""
-        if not self.totals.empty:
-            self.must_spill = True
-            yield
-        self.plain = False
-        left = iter(keys)
-        pairs = zip(left, values * (len(keys) // len(values)), strict=True)
-        try:
-            yield from self.rows.add_pairs(pairs)
-        except Exception as error:
-            raise RefusedPair(error, taken + len(keys) - length_hint(left)) from error
+    @property
+    def _held(self) -> WordsBuffer | TotalsBuffer | PartialsBuffer:
+        return self.stages[0].buffer if self.stages else self.rows
 
     @property
     def full(self) -> bool:
-        return self.must_spill or self.totals.full if self.plain else self.rows.full
+        return self.must_spill or self._held.full
 
     @property
     def empty(self) -> bool:
-        return self.totals.empty if self.plain else self.rows.empty
+        return self._held.empty
 
     def drain(self) -> Iterator[PartitionBatch]:
         self.must_spill = False
-        return self.totals.drain() if self.plain else self.rows.drain()
+        return self._held.drain()
 
 
-class _Repeated:
-    """A value as a column, kept for the next chunk, whose values are often the same."""
+class _Stage(Protocol):
+    @property
+    def buffer(self) -> WordsBuffer | TotalsBuffer: ...
 
-    def __init__(self) -> None:
-        self.made: tuple[Any, pa.Array] | None = None
-
-    def column(self, value: Any, rows: int) -> pa.Array | None:
-        if self.made is None or self.made[0] is not value or len(self.made[1]) < rows:
-            column = plain_column([value] * max(rows, CHUNK_PAIRS))
-            if column is None:
-                return None
-            self.made = value, column
-        return self.made[1].slice(0, rows)
+    def take(self, pairs: Iterator[Pair]) -> tuple[int, list[Pair]]:
+        """Take a chunk. Returns about how many bytes a pair has, 0 if there was none, and the pairs not taken."""
 
 
-def unzipped(pairs: Iterator[tuple[Any, Any]]) -> tuple[list[Any], list[Any]]:
-    """Keys and values; where all values are one and the same object, it alone."""
-    for begin in pairs:
-        first, same = begin
-        break
-    else:
-        return [], []
-    keys = [first]
-    add_key = keys.append
-    for key, value in pairs:
-        add_key(key)
-        if value is not same:
-            values = [same] * (len(keys) - 1) + [value]
-            break
-    else:
-        return keys, [same]
-    add_value = values.append
-    for key, value in pairs:
-        add_key(key)
-        add_value(value)
-    return keys, values
+class _Ones:
+    def __init__(self, buffer: WordsBuffer, any_value: bool) -> None:
+        self.buffer = buffer
+        self.any_value = any_value
+        self.joiner = StringJoiner()
+
+    def take(self, pairs: Iterator[Pair]) -> tuple[int, list[Pair]]:
+        others: list[Pair] = []
+        put_aside = others.append
+        if self.any_value:
+            keys = [key for key, _ in pairs]
+        else:
+            keys = [pair[0] for pair in pairs if pair[1] is ONE or put_aside(pair)]
+        strings = None if others else joined(keys, self.joiner)
+        if strings is None:
+            return 0, [*((key, ONE) for key in keys), *others]
+        self.buffer.add_strings(strings)
+        return mean_size(keys, SAMPLE), []
+
+
+class _Numbers:
+    def __init__(self, buffer: TotalsBuffer, any_value: bool) -> None:
+        self.buffer = buffer
+        self.any_value = any_value
+        self.joiner = StringJoiner()
+
+    def take(self, pairs: Iterator[Pair]) -> tuple[int, list[Pair]]:
+        values: list[Any] = []
+        add_value = values.append
+        keys = [key for key, value in pairs if add_value(value) is None]
+        if not keys:
+            return 0, []
+        columns = self._columns(keys, [ONE] * len(keys) if self.any_value else values)
+        added = 0 if columns is None else self.buffer.add_columns(*columns)
+        left = list(zip(keys[added:], values[added:], strict=True))
+        return mean_size(keys, SAMPLE) + mean_size(values, SAMPLE), left
+
+    def _columns(self, keys: list[Any], values: list[Any]) -> tuple[pa.Array | JoinedStrings, pa.Array] | None:
+        if type(keys[0]) not in (str, int) or type(values[0]) not in (int, float):
+            return None
+        numbers = plain_column(values)
+        column = plain_column(keys) if (strings := joined(keys, self.joiner)) is None else strings
+        if column is None or numbers is None or not self.buffer.takes(column, numbers):
+            return None
+        return column, numbers
+
+
+def joined(keys: list[Any], joiner: StringJoiner) -> JoinedStrings | None:
+    """None where not all are text, and of no class of their own, or they can't be joined."""
+    return joiner.join(keys) if countOf(map(type, keys), str) == len(keys) else None

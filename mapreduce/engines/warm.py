@@ -30,7 +30,7 @@ def kernels_for(job: Any, format: Format) -> tuple[str, ...]:
     wanted: tuple[str, ...] = {"csv": table, "tsv": table, "fixed": ("records",)}.get(format.name, ())
     if hasattr(job, "map_block") or takes_columns(job):
         wanted += ("hashes", "groups")
-    if hasattr(job, "map_block") and format.name == "text":
+    if takes_columns(job) or (format.name == "text" and hasattr(job, "map_block")):
         wanted += ("words",)
     return wanted + tuple(getattr(job, "kernels", ()))
 

@@ -9,13 +9,17 @@ from __future__ import annotations
 _STRING_TABLE = {"move_words": "QqQq", "list_words": "QqqLL", "copy_words": "QqBLB"}
 
 GROUPS: dict[str, dict[str, str]] = {
-    "words": {"add_words": "BqqQLBLQLB", **_STRING_TABLE},
+    "words": {
+        "add_words": "BqqQLBLQLB",
+        "find_lines": "Bqqi",
+        "count_strings": "BqiqqqQLB",
+        **_STRING_TABLE,
+    },
     "csv": {"parse_rows": "BqqqqLLL", "count_lines": "Bq"},
     "decimals": {"parse_decimals": "BqqqqLL"},
     "groups": {
         "number_ints": "LqqQLLiL",
         "move_ints": "QqQq",
-        "find_lines": "Bqqi",
         "number_strings": "BqiqqqQLBi",
         "add_floats": "iDqDiD",
         "list_floats": "DLqDDL",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.kernels.joined_strings import JoinedStrings
 from mapreduce.kernels.load import Kernels, kernels_of
-from mapreduce.kernels.memory import Area, Int64s, seen
+from mapreduce.kernels.memory import Area, Int64s
 from mapreduce.kernels.string_table import DISTINCT, LIMIT, SLOT_MASK, StringTable, slots_for
 
 if TYPE_CHECKING:
@@ -208,11 +208,11 @@ class _StringNumbers:
 
     def of(self, keys: pa.Array | JoinedStrings) -> Area:
         if isinstance(keys, JoinedStrings):
-            with seen(keys.data) as span:
-                return self._number(span.address, span.size, keys.offsets.address + 4 * keys.first, 1, len(keys))
-        _, offsets, data = keys.buffers()
+            with keys.seen() as (text, size, offsets):
+                return self._number(text, size, offsets, 1, len(keys))
+        _, ends, data = keys.buffers()
         text, size = (0, 0) if data is None else (data.address, data.size)
-        return self._number(text, size, offsets.address + 4 * keys.offset, 0, len(keys))
+        return self._number(text, size, ends.address + 4 * keys.offset, 0, len(keys))
 
     def _number(self, text: int, size: int, offsets: int, gap: int, rows: int) -> Area:
         if self._numbers.size < 4 * rows:

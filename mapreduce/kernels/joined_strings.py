@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +40,12 @@ class JoinedStrings:
         """The strings from a row on."""
         return JoinedStrings(self.data, self.rows - row, self.offsets, self.first + row)
 
+    @contextmanager
+    def seen(self) -> Iterator[tuple[int, int, int]]:
+        """For kernels: the address and size of the text, and the address of the first string's offset."""
+        with seen(self.data) as span:
+            yield span.address, span.size, self.offsets.address + 4 * self.first
+
     def to_array(self) -> pa.Array:
         """The same as an array."""
         import pyarrow as pa
@@ -49,7 +57,7 @@ class StringJoiner:
     """Joins strings, in memory that is kept for the next."""
 
     def __init__(self) -> None:
-        self._kernels = kernels_of("groups")
+        self._kernels = kernels_of("words")
         self._offsets = Area(0)
 
     def join(self, strings: list[str]) -> JoinedStrings | None:

@@ -13,23 +13,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapreduce.kernels.intrinsics import equal_mask, fold_product, inlined, prefetch, trailing_zeros
+from mapreduce.kernels.intrinsics import fold_product, inlined, prefetch
 from mapreduce.kernels.source_words import (
+    BATCH,
     DISTINCT,
     K1,
     K2,
     LIMIT,
     SLOT_MASK,
     U0,
-    U1,
     U32,
+    ask_for,
     copy_words,
-    hash_short,
     list_words,
-    load_short,
-    long_slot,
     move_words,
-    short_slot,
+    string_slot,
 )
 
 __all__ = [
@@ -37,7 +35,6 @@ __all__ = [
     "add_ints",
     "add_sorted",
     "copy_words",
-    "find_lines",
     "list_floats",
     "list_words",
     "move_ints",
@@ -46,7 +43,6 @@ __all__ = [
     "number_strings",
 ]
 
-BATCH = 32
 AHEAD = 16  # rows between asking for a sum and adding to it
 HUGE = 2.0**960
 ENTRY = 3
@@ -103,45 +99,6 @@ def move_ints(old, old_slots, table, mask):
     return 0
 
 
-def find_lines(data, size, most, offsets):
-    """offsets[i] is where line i of data[:size] begins, offsets[most] where the last one ends. Returns their number.
-
-    Each line ends in a newline. Where there are more than `most` it stops, with a larger number.
-    """
-    offsets[0] = 0
-    lines = 0
-    pos = 0
-    while pos + 64 <= size:
-        ends = equal_mask(data, pos, np.uint8(10))
-        while ends != U0:
-            lines += 1
-            if lines > most:
-                return lines
-            offsets[lines] = np.int32(pos + trailing_zeros(ends) + 1)
-            ends &= ends - U1
-        pos += 64
-    while pos < size:
-        pos += 1
-        if data[pos - 1] == 10:
-            lines += 1
-            if lines > most:
-                return lines
-            offsets[lines] = np.int32(pos)
-    return lines
-
-
-@inlined
-def ask_for(data, size, offsets, gap, pos, batch, table, mask):
-    """Prefetch the slots of short strings."""
-    for i in range(batch):
-        at = np.int64(offsets[pos + i])
-        length = np.int64(offsets[pos + i + 1]) - gap - at
-        if length <= 16:
-            low = load_short(data, at, min(length, 8), size)
-            high = load_short(data, at + 8, length - 8, size) if length > 8 else U0
-            prefetch(table, 4 * (np.int64(hash_short(low, high, length)) & mask))
-
-
 def number_strings(data, size, offsets, gap, pos, n, table, state, arena, numbers):
     """numbers[i] of the string data[offsets[i]:offsets[i + 1] - gap], for i from pos; data ends at size.
 
@@ -153,12 +110,7 @@ def number_strings(data, size, offsets, gap, pos, n, table, state, arena, number
         for i in range(batch):
             at = np.int64(offsets[pos + i])
             length = np.int64(offsets[pos + i + 1]) - gap - at
-            if length > 16:
-                base = long_slot(data, at, length, table, state, arena)
-            else:
-                low = load_short(data, at, min(length, 8), size)
-                high = load_short(data, at + 8, length - 8, size) if length > 8 else U0
-                base = short_slot(low, high, length, table, state)
+            base = string_slot(data, at, length, size, table, state, arena)
             if base < 0:
                 return pos + i
             numbers[pos + i] = np.int64(table[base + 2] >> U32)

@@ -19,11 +19,13 @@ from __future__ import annotations
 import numpy as np
 
 from mapreduce.kernels.intrinsics import (
+    equal_mask,
     fold_product,
     high_mask,
     inlined,
     load64,
     ones,
+    prefetch,
     space_mask,
     trailing_zeros,
 )
@@ -36,6 +38,7 @@ MASKS = np.array([(1 << (8 * n)) - 1 for n in range(9)], dtype=np.uint64)
 
 # state: what a counter remembers between calls (kernels/words.py names the same places)
 SLOT_MASK, DISTINCT, LIMIT, ARENA_USED, ARENA_SIZE, BAD_BYTE = range(6)
+BATCH = 32  # rows whose slots are asked for before the first is looked at
 EDGES = 4096  # edges found per batch; `edges` has room for EDGES + 128
 
 
@@ -278,6 +281,64 @@ def add_words(data, pos, n, table, state, arena, edges, marks, progress, tail):
         if found & 1:
             edges[0] = edges[found - 1]
         found &= 1
+    return n
+
+
+@inlined
+def ask_for(data, size, offsets, gap, pos, batch, table, mask):
+    """Prefetch the slots of short strings."""
+    for i in range(batch):
+        at = np.int64(offsets[pos + i])
+        length = np.int64(offsets[pos + i + 1]) - gap - at
+        if length <= 16:
+            low = load_short(data, at, min(length, 8), size)
+            high = load_short(data, at + 8, length - 8, size) if length > 8 else U0
+            prefetch(table, 4 * (np.int64(hash_short(low, high, length)) & mask))
+
+
+def find_lines(data, size, most, offsets):
+    """offsets[i] is where line i of data[:size] begins, offsets[most] where the last one ends. Returns their number.
+
+    Each line ends in a newline. Where there are more than `most` it stops, with a larger number.
+    """
+    offsets[0] = 0
+    lines = 0
+    pos = 0
+    while pos + 64 <= size:
+        ends = equal_mask(data, pos, np.uint8(10))
+        while ends != U0:
+            lines += 1
+            if lines > most:
+                return lines
+            offsets[lines] = np.int32(pos + trailing_zeros(ends) + 1)
+            ends &= ends - U1
+        pos += 64
+    while pos < size:
+        pos += 1
+        if data[pos - 1] == 10:
+            lines += 1
+            if lines > most:
+                return lines
+            offsets[lines] = np.int32(pos)
+    return lines
+
+
+def count_strings(data, size, offsets, gap, pos, n, table, state, arena):
+    """Count the strings data[offsets[i]:offsets[i + 1] - gap], for i from pos; data ends at size.
+
+    Returns n, or the row for which table or arena must grow first.
+    """
+    while pos < n:
+        batch = min(BATCH, n - pos)
+        ask_for(data, size, offsets, gap, pos, batch, table, state[SLOT_MASK])
+        for i in range(batch):
+            at = np.int64(offsets[pos + i])
+            length = np.int64(offsets[pos + i + 1]) - gap - at
+            base = string_slot(data, at, length, size, table, state, arena)
+            if base < 0:
+                return pos + i
+            table[base + 3] += U1
+        pos += batch
     return n
 
 

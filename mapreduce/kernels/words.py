@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.errors import InputError
+from mapreduce.kernels.joined_strings import JoinedStrings
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import Area, seen
 from mapreduce.kernels.string_table import BAD_BYTE, StringTable
@@ -53,6 +54,10 @@ class WordCounter:
         """
         return self._table.add(data)
 
+    def add_strings(self, strings: JoinedStrings) -> None:
+        """Count strings that are words already, whatever they hold."""
+        self._table.add_strings(strings)
+
     @property
     def distinct(self) -> int:
         """How many different words were seen since the last take."""
@@ -92,6 +97,11 @@ class _Dictionary:
         if len(counts) > before:
             self._word_bytes += min(len(text), (len(counts) - before) * 64)
         return None
+
+    def add_strings(self, strings: JoinedStrings) -> None:
+        for string in strings.to_array().to_pylist():
+            self._counts[string] = self._counts.get(string, 0) + 1
+        self._word_bytes += len(strings.data)
 
     @property
     def distinct(self) -> int:
@@ -134,6 +144,17 @@ class _Table:
                 strings.grow(span.size)
         bad, strings.state[BAD_BYTE] = strings.state[BAD_BYTE], -1
         return None if bad < 0 else bad
+
+    def add_strings(self, strings: JoinedStrings) -> None:
+        with strings.seen() as (text, size, offsets):
+            done = 0
+            while True:
+                done = self._kernels["count_strings"](
+                    text, size, offsets, 1, done, len(strings), *self._strings.addresses
+                )
+                if done == len(strings):
+                    return
+                self._strings.grow(size)
 
     @property
     def distinct(self) -> int:
