@@ -106,11 +106,11 @@ class _Ones:
 
     def take(self, pairs: Iterator[Pair]) -> tuple[int, list[Pair]]:
         others: list[Pair] = []
-        put_aside = others.append
+        one, put_aside = ONE, others.append
         if self.any_value:
             keys = [key for key, _ in pairs]
         else:
-            keys = [pair[0] for pair in pairs if pair[1] is ONE or put_aside(pair)]
+            keys = [key for key, value in pairs if value is one or put_aside((key, value))]
         strings = None if others else joined(keys, self.joiner)
         if strings is None:
             return 0, [*((key, ONE) for key in keys), *others]

@@ -27,9 +27,12 @@ class TextBlock(LineBlock):
         self.bytes = lines.bytes
         self._lines = lines
         self._encoding = encoding
+        self._rows: int | None = None
 
     def __len__(self) -> int:
-        return self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+        if self._rows is None:
+            self._rows = self.data.count(b"\n") + (not self.data.endswith(b"\n"))
+        return self._rows
 
     def _of(self, lines: Lines) -> TextBlock:
         return TextBlock(lines, self._encoding)
@@ -38,6 +41,7 @@ class TextBlock(LineBlock):
         lines = self._text().split("\n")
         if lines[-1] == "":
             lines.pop()
+        self._rows = len(lines)
         return iter(lines)
 
     def _text(self) -> str:
