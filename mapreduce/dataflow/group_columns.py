@@ -9,7 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.dataflow.column_order import sort_indices
+from mapreduce.kernels import GroupSums, available
 from mapreduce.reducers.sums import sums_fit
+
+REPEATED = 0.6
+"""A table of keys is worth its time if no more than this share of a batch's rows are different ones."""
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,6 +57,34 @@ def _summed(batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.RecordBatc
     if sums is None:
         return None
     return pa.RecordBatch.from_arrays([pa.array(column) for column in sums[: 1 + len(columns)]], batch.schema.names)
+
+
+class TextSums:
+    """Groups batches of text keys and integers to add, one after the other. Where keys repeat, finding equal ones in a
+    table and sorting those that are different takes a third of the time of sorting all."""
+
+    def __init__(self) -> None:
+        self._table: GroupSums | None = None
+        self._pays = True
+
+    def grouped(self, batch: pa.RecordBatch, aggregates: tuple[str, ...]) -> pa.RecordBatch | None:
+        """As `group_columns` does. None for other batches, and where it would not pay or a sum leaves int64."""
+        import pyarrow as pa
+
+        keys, *columns = batch.columns
+        if not self._pays or aggregates != ("sum",) or [keys.type, *(c.type for c in columns)] != ["string", "int64"]:
+            return None
+        if keys.null_count or columns[0].null_count or not available("groups"):
+            return None
+        self._table = self._table or GroupSums()
+        added = self._table.add(keys, columns[0])
+        found, sums, _, _ = self._table.take()
+        self._pays = len(found) <= REPEATED * len(batch)
+        if added < len(batch):
+            return None
+        order = sort_indices(found, unique=True)
+        table = pa.RecordBatch.from_arrays([found, *sums], names=batch.schema.names)
+        return table if order is None else table.take(pa.array(order))
 
 
 class _Partial(NamedTuple):
