@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mapreduce import kernels
 from mapreduce.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +32,9 @@ class Words:
 
     def counts(self) -> WordCounts:
         """The different words and how often each occurs, in order of first occurrence."""
-        counter = kernels.WordCounter()
+        from mapreduce.kernels import WordCounter
+
+        counter = WordCounter()
         self.add_to(counter)
         return counter.take()
 
@@ -83,12 +84,16 @@ def assign_nearest(X: np.ndarray[Any, Any], centers: np.ndarray[Any, Any]) -> As
 
     The cost is the sum of squared distances; of equally near centres the first takes the row.
     """
+    from mapreduce import kernels
+
     return kernels.assign_nearest(X, centers)
 
 
 def nearest(X: np.ndarray[Any, Any], centers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The number of the nearest centre of each row: (rows,) int64."""
     import numpy as np
+
+    from mapreduce import kernels
 
     labels = np.empty(len(X), np.int32)
     kernels.assign_nearest(X, centers, labels)

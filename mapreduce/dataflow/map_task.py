@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mapreduce import kernels
 from mapreduce.columns import Words
 from mapreduce.dataflow.attempt import Attempt, MapSpec, SampleSpec
 from mapreduce.dataflow.batches import COLUMNS_FROM_BYTES
@@ -162,14 +161,16 @@ class MappedPairs:
     def _row_buffer(self) -> Buffer:
         size = self.attempt.context.buffer_bytes
         monoid = self.reduction.monoid
-        if monoid is not None:
-            columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
-            if columns_pay and monoid.totals and kernels.available("words", "groups"):
-                from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
+        if monoid is None:
+            return PairsBuffer(self.reduction, self.partitioner, size, self.attempt.monitor)
+        columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
+        if columns_pay and monoid.totals:
+            from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
+            from mapreduce.kernels import available
 
+            if available("words", "groups"):
                 return PlainPairsBuffer(monoid, self.partitioner, size)
-            return PartialsBuffer(monoid, self.partitioner, size, columns_pay=columns_pay)
-        return PairsBuffer(self.reduction, self.partitioner, size, self.attempt.monitor)
+        return PartialsBuffer(monoid, self.partitioner, size, columns_pay=columns_pay)
 
 
 def run_sample(attempt: Attempt, spec: SampleSpec) -> Output:
