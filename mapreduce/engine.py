@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mapreduce.dataset import Dataset
     from mapreduce.engines.cluster_start import Cluster
+    from mapreduce.engines.hosts import HostAgents
     from mapreduce.engines.partials import SplitPartial
     from mapreduce.engines.remote import TrackerClient
     from mapreduce.engines.runs import Runs
@@ -90,7 +91,7 @@ class Engine:
 
             self._cluster_options = ClusterOptions(hosts, listen, ssh, key, settings.workers)
             self._cluster_options.check()
-            self._agents = self._cluster_options.begin_agents()  # each takes 0.2 s, as much as all else before a job
+            self._agents = self._begin_agents()  # each takes 0.2 s, as much as all else before a job
             self._resources.callback(self._agents.close)
             from mapreduce.engines.host_inputs import find_when_asked
 
@@ -308,6 +309,9 @@ class Engine:
             self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
             self._resources.callback(self._pool.close)
         self._meet_hosts()
+
+    def _begin_agents(self) -> HostAgents:
+        return self._cluster_options.begin_agents()
 
     def _meet_hosts(self) -> None:
         """Begin the cluster, if this is an engine of one: some inputs can only be looked up there."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from mapreduce.settings import PLACEMENTS, parse_size
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from mapreduce.engines.hosts import HostAgents
 
 OUTPUT_FORMATS = ("tsv", "csv", "jsonl", "parquet", "text", "raw")
 
@@ -49,6 +52,7 @@ class EngineOptions:
     key: str | None = None
     tracker: str | None = None
     share: float | None = None
+    agents: HostAgents | None = None  # begun already, for the engine
 
     @property
     def cluster(self) -> dict[str, Any]:
@@ -178,11 +182,12 @@ _OUTPUT = (
 
 
 def with_engine_options(
-    *, keyed: bool = False, output: bool = False, sort: bool = True
+    *, keyed: bool = False, output: bool = False, sort: bool = True, expect: str = "keyed"
 ) -> Callable[[Callable[..., Any]], Any]:
     """Decorate a command: its function gets one argument `options: EngineOptions` for all of these.
 
-    `keyed`: with --reducers, and with --sort unless that is False; `output`: with -o and --output-format.
+    `keyed`: with --reducers, and with --sort unless that is False; `output`: with -o and --output-format; `expect`: the
+    jobs that it runs, keyed ones or folds.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -200,7 +205,8 @@ def with_engine_options(
                     mine[name] = Path(mine[name])
             options = EngineOptions(**mine)
             _set_up(options)
-            return function(options=options, **given)
+            with _agents_begun(options, expect) as options:
+                return function(options=options, **given)
 
         wrapped: Any = called
         for option in reversed(chosen):
@@ -208,6 +214,21 @@ def with_engine_options(
         return wrapped
 
     return decorate
+
+
+@contextmanager
+def _agents_begun(options: EngineOptions, expect: str) -> Iterator[EngineOptions]:
+    """Begin agents on the hosts that are named before the engine is even loaded: an agent needs as long as that."""
+    if not options.hosts or options.tracker or options.inline:
+        yield options
+        return
+    from mapreduce.engines.hosts import ClusterOptions
+
+    agents = ClusterOptions(**options.cluster, workers=options.workers, expect=expect).begin_agents()
+    try:
+        yield replace(options, agents=agents)
+    finally:
+        agents.close()
 
 
 def _set_up(options: EngineOptions) -> None:

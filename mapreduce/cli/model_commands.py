@@ -59,7 +59,7 @@ _TARGET = click.option("--target", metavar="COLUMN", help="The column to predict
     "--keep-sums", is_flag=True, help="Keep the sums of each split with the model, for `refit` and `forget`; needs -o."
 )
 @click.option("--plot", metavar="FILE", help="Draw the model to a .png, .svg or .pdf; needs matplotlib.")
-@with_engine_options()
+@with_engine_options(expect="folds")
 def fit_command(
     algorithm: str,
     inputs: tuple[str, ...],
@@ -173,7 +173,7 @@ def predict_command(
 @_ON
 @FORMAT
 @READ
-@with_engine_options()
+@with_engine_options(expect="folds")
 def evaluate_command(
     model: str,
     inputs: tuple[str, ...],

@@ -39,7 +39,7 @@ LOCK = "_lock"
 @click.option("-o", "--output", metavar="MODEL", help="Folder for the new model. Default: in the place of the old one.")
 @FORMAT
 @READ
-@with_engine_options()
+@with_engine_options(expect="folds")
 def refit_command(
     model: str,
     inputs: tuple[str, ...],

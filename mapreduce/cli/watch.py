@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from mapreduce.cli.engine_options import EngineOptions
     from mapreduce.dataset import Dataset
+    from mapreduce.engines.hosts import HostAgents
     from mapreduce.engines.prepared import Prepared
     from mapreduce.engines.runs import Runs
     from mapreduce.job import Chain, Fold, Job
@@ -37,6 +38,7 @@ class WatchedEngine(Engine):
         cluster = options.cluster
         kind: EngineKind = "cluster" if cluster else "inline" if options.inline else "local"
         kind = "local" if options.tracker else kind
+        self._begun = options.agents
         super().__init__(kind, workers=options.workers, memory=options.memory, **cluster)
         self._settings = options.settings()
         self._quiet = options.quiet
@@ -57,6 +59,9 @@ class WatchedEngine(Engine):
     ) -> Result:
         watchers = self._watchers if observer is None else Observers([self._watchers, observer])
         return super().run(job, dataset, output=output, observer=watchers, **{**self._settings, **settings})
+
+    def _begin_agents(self) -> HostAgents:
+        return self._begun or super()._begin_agents()
 
     def _tell_log(self, line: str) -> None:
         if not self._quiet:

@@ -15,7 +15,7 @@ from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job, use_folder
 from mapreduce.dataflow.results import AttemptResult
 from mapreduce.dataflow.run_attempt import run_attempt
-from mapreduce.dataflow.warm_up import rows
+from mapreduce.dataflow.warm_up import folds, rows
 from mapreduce.engines.agent_data import Reach, end_attempt, fetch_files, reach_others
 from mapreduce.engines.broadcast import bring
 from mapreduce.engines.scratch import CACHES
@@ -25,7 +25,8 @@ from mapreduce.ids import AttemptId
 
 UNPACK = "mapreduce.engines.agent_job:unpack"
 RUN_ATTEMPT = "mapreduce.engines.agent_job:run"
-WARM_UP = "mapreduce.engines.agent_job:warm_up"
+WARM_UPS = {"keyed": "mapreduce.engines.agent_job:warm_up", "folds": "mapreduce.engines.agent_job:warm_up_for_folds"}
+"""By what kind of jobs is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ def warm_up() -> None:
     importlib.import_module("mapreduce.wire.data_client")
     importlib.import_module("mapreduce.dataflow.reduce_task")
     rows()
+
+
+def warm_up_for_folds() -> None:
+    """The same where a model is to be fitted."""
+    importlib.import_module("mapreduce.wire.data_client")
+    folds()
 
 
 def with_own_cache(format: Format, root: str) -> Format:

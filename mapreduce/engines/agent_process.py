@@ -23,7 +23,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from mapreduce import __version__
-from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK, WARM_UP
+from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK, WARM_UPS
 from mapreduce.engines.hosts import ADDRESS_WORD
 from mapreduce.engines.scratch import Scratch
 from mapreduce.errors import UsageError
@@ -55,7 +55,7 @@ WAIT_MILLISECONDS = 100
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
     """What an agent is begun with. `with_stdin`: it gets its key from its standard input, and lives as long as that;
-    `tracker` "-" comes from there, too."""
+    `tracker` "-" comes from there, too. `expects`: the kind of jobs, of WARM_UPS, for which workers load code."""
 
     tracker: str
     workers: int | None = None
@@ -65,6 +65,7 @@ class AgentOptions:
     name: str = ""
     keep_seconds: float = 600.0
     with_stdin: bool = False
+    expects: str = "keyed"
 
 
 def serve(options: AgentOptions, key: ClusterKey | None) -> None:
@@ -74,13 +75,15 @@ def serve(options: AgentOptions, key: ClusterKey | None) -> None:
         if not Path(folder).is_dir():
             raise UsageError(f"--data {folder} is no folder")
     workers = options.workers or available_cpus()
+    if key is None and stdin_has_ended():
+        return
     with ExitStack() as until_end:
         scratch = Scratch(options.scratch)
         until_end.callback(scratch.close)
         for name in SHARED:
             importlib.import_module(name)
         # Before the first thread: workers are forked then, which takes 2 ms each.
-        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up=WARM_UP)
+        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up=WARM_UPS[options.expects])
         pool = Pool(workers, memory_bytes=options.memory_bytes, entry=entry)
         until_end.callback(pool.close)
         if key is None:
@@ -153,6 +156,13 @@ def _signals(stop: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         restore()
+
+
+def stdin_has_ended() -> bool:
+    """Has whoever began us left already, without a word?"""
+    poll = select.poll()
+    poll.register(0, select.POLLIN)
+    return any(event & select.POLLHUP and not event & select.POLLIN for _, event in poll.poll(0))
 
 
 def read_from_stdin() -> tuple[str, ClusterKey]:

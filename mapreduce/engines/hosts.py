@@ -118,13 +118,15 @@ def name_for_ssh(target: str) -> str:
 @dataclass(frozen=True, slots=True)
 class ClusterOptions:
     """Where agents come from. `hosts` as `--hosts` has them or one by one; `listen` is an address at which agents begun
-    by hand may join; `key` the file of the cluster's key, where it is not at its usual place."""
+    by hand may join; `key` the file of the cluster's key, where it is not at its usual place. `expect` tells agents
+    which code to load ahead: that of "keyed" jobs or of "folds"."""
 
     hosts: str | Sequence[str] = ()
     listen: str = ""
     ssh: str | None = None
     key: str | Path | None = None
     workers: int | None = None
+    expect: str = ""
 
     def check(self) -> None:
         """Raises UsageError if there is nobody to run anything."""
@@ -139,8 +141,9 @@ class ClusterOptions:
     def begin_agents(self) -> HostAgents:
         """Begin one on each host that is named. They load what they need while we do; `tell` has them join."""
         agents = HostAgents()
+        more = ("--expect", self.expect) if self.expect else ()
         for spec in self.specs():
-            agents.begin(replace(spec, workers=spec.workers or self.workers), self.ssh)
+            agents.begin(replace(spec, workers=spec.workers or self.workers), self.ssh, more)
         return agents
 
 
@@ -207,6 +210,10 @@ class HostAgents:
             with suppress(BrokenPipeError):
                 if process.stdin is not None:
                     process.stdin.close()
+        for host, process in self._untold:
+            if not host.is_local:
+                process.terminate()  # it may still wait for the host; what it began there ends with its input
+        self._untold.clear()
         for name, (process, _) in list(self._running.items()):
             for number in (0, signal.SIGTERM, signal.SIGKILL):
                 if number:

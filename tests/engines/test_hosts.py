@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -11,13 +12,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from mapreduce.engines import hosts
 from mapreduce.engines.cluster_start import _choose_address
-from mapreduce.engines.hosts import HostSpec, own_address_towards, parse_hosts
+from mapreduce.engines.hosts import ClusterOptions, HostAgents, HostSpec, own_address_towards, parse_hosts
 from mapreduce.errors import UsageError
 
 
 @pytest.mark.parametrize(
-    ("text", "hosts"),
+    ("text", "found"),
     [
         ("a", [HostSpec("a", "a")]),
         (
@@ -29,8 +31,8 @@ from mapreduce.errors import UsageError
         ("localhost:1,localhost:1", [HostSpec("localhost", "localhost", 1)] * 2),
     ],
 )
-def test_hosts(text: str, hosts: list[HostSpec]) -> None:
-    assert parse_hosts(text) == hosts
+def test_hosts(text: str, found: list[HostSpec]) -> None:
+    assert parse_hosts(text) == found
 
 
 def test_a_file_has_one_a_line(tmp_path: Path) -> None:
@@ -82,6 +84,23 @@ def test_an_agent_here_goes_where_others_can_reach_it(monkeypatch: pytest.Monkey
     assert towards == {"localhost": "10.0.0.7", "b": "10.0.0.7", "c": "10.1.0.7"}
     address, towards = _choose_address("10.9.9.9:7077", parse_hosts("localhost,b"))
     assert (address, set(towards.values())) == ("tcp://10.9.9.9:7077", {"10.9.9.9"})
+
+
+def test_a_host_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hosts, "END_SECONDS", 1000.0)
+    agents = HostAgents()
+    agents.begin(HostSpec("far", "far", 1), f"{sys.executable} -c 'import time; time.sleep(1000)'")
+    [(process, _)] = agents._running.values()
+    agents.close()
+    assert process.returncode == -signal.SIGTERM
+
+
+@pytest.mark.parametrize("expect", ["keyed", "folds"])
+def test_an_agent_whose_tracker_has_left_without_a_word_ends(expect: str) -> None:
+    agents = ClusterOptions("localhost:1,localhost:1", expect=expect).begin_agents()
+    processes = [process for process, _ in agents._running.values()]
+    agents.close()
+    assert {process.returncode for process in processes} <= {0, 2}
 
 
 def test_nothing_is_left_of_agents_that_a_wrong_option_made_needless(tmp_path: Path) -> None:
