@@ -1,6 +1,7 @@
 """What does one TCP stream carry? `stream.py receive PORT` on one host, `stream.py send HOST PORT BYTES` on another.
 
-The receiver prints "ready", then the megabytes a second from the first byte to the last; it stands in for iperf3.
+The receiver prints "ready", then the megabytes a second from the first byte to the last. It stands in for iperf3 where
+that is not installed.
 """
 
 from __future__ import annotations
