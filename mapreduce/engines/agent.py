@@ -271,6 +271,7 @@ class Agent:
             case Kind.REFUSED:
                 self._refused(Refused.decode(message.body))
             case Kind.BYE:
+                self.line.send(Message(Kind.BYE))  # it waits for that
                 self._end_session("the tracker said goodbye")
                 if not self._habits.stays:
                     self.stop("the tracker has ended")

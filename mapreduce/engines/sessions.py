@@ -32,6 +32,9 @@ _log = logging.getLogger(__name__)
 LOOK_SECONDS = 0.25
 """How often it is looked who is silent and who must hear from us."""
 
+GOODBYE_SECONDS = 0.5
+"""So long agents have to answer: it takes a millisecond if they have nothing else to do."""
+
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 NONSENSE = (WireError, ValueError, TypeError, LookupError, AttributeError, struct.error, pickle.PickleError, EOFError)
 """What decoding raises for a body that is not what its kind says."""
@@ -110,11 +113,14 @@ class Sessions:
             self._ears.left(agent, why, kept)
 
     def close(self) -> None:
-        """Say goodbye to all, and close the wire."""
+        """Say goodbye to all, and close the wire when they have answered: what has come to an agent and was not read
+        is lost to it when the connection ends."""
         self.flush()
-        for peer in self._agents:
-            self._wire.send(peer, Message(Kind.BYE))
+        silent = {peer for peer in self._agents if self._wire.send(peer, Message(Kind.BYE))}
         self._agents.clear()
+        deadline = self._clock() + GOODBYE_SECONDS
+        while silent and (left := deadline - self._clock()) > 0:
+            silent -= {peer for peer, message in self._wire.receive(left) if message.kind == Kind.BYE}
         self._wire.close()
 
     # --- the wire

@@ -18,9 +18,10 @@ class Backups(Enum):
     OFF = "off"
 
 
-REMOTE_QUEUE_DEPTH = 3
-"""Of a worker on another host: one attempt running, one queued, and one on its way, for which a message must go there
-and back. Empty tasks: 4,500 a second with 2, 5,650 with 3, 6,500 with 4."""
+REMOTE_QUEUE_DEPTH = 4
+"""Of a worker on another host: one attempt running, one queued, and two on their way, for which messages must go there
+and back, and several go together. Empty tasks: 4,450 a second with 3, 5,450 with 4, 5,650 with 6, each the median of
+three runs in turns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Outp
 from mapreduce.engines.hub import Hub
 from mapreduce.engines.hub_books import HubReport
 from mapreduce.engines.meeting import Begin, encode_failure, encode_finished, encode_lost, encode_pid
-from mapreduce.engines.sessions import PYTHON
+from mapreduce.engines.sessions import GOODBYE_SECONDS, PYTHON
 from mapreduce.errors import UsageError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.executor import Failed, Finished, Lost, NoWorkers, OutputsGone, Ready
@@ -319,6 +319,20 @@ def test_a_job_that_is_too_large_is_refused_in_words(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("mapreduce.engines.hub.PACKAGE_BYTES", 1000)
     with pytest.raises(UsageError, match="read large data from a file"):
         Scene().hub.open_job(Begin("job-2"), b"x" * 1001)
+
+
+@pytest.mark.parametrize("answer", [Kind.BYE, Kind.HEARTBEAT])
+def test_the_wire_closes_when_goodbyes_are_answered(answer: Kind) -> None:
+    """Or when there was time enough to answer. Who can't be reached is not waited for."""
+    scene = Scene()
+    for peer in (b"A", b"B", b"C"):
+        scene.join(peer, host=peer.decode())
+    scene.wire.broken = {b"C"}
+    began = scene.wire.time
+    scene.say(b"A", Message(Kind.BYE))
+    scene.say(b"B", Message(answer))
+    scene.hub.close()
+    assert scene.wire.time - began == (0 if answer == Kind.BYE else GOODBYE_SECONDS)
 
 
 def test_goodbye_to_all() -> None:
