@@ -17,7 +17,9 @@ from mapreduce.cli.engine_options import POSITIVE, SIZE
 @click.option("--key", metavar="FILE", help="The cluster's key. Default: where `mapreduce keys` puts it.")
 @click.option("--key-from-stdin", is_flag=True, help="Read the key (and TRACKER -) from standard input; end with it.")
 @click.option("--keep", type=float, default=600.0, metavar="S", help="Seconds for which files outlast a tracker: 600.")
-@click.option("--expect", type=click.Choice(["keyed", "folds"]), default="keyed", hidden=True)
+@click.option(
+    "--expect", type=click.Choice(["keyed", "folds"]), default="keyed", help="Jobs for which workers load code ahead."
+)
 @click.option("-q", "--quiet", is_flag=True, help="Nothing on stderr but errors.")
 @click.option("-v", "--verbose", "verbosity", count=True, help="Show the log; -vv everything, and tracebacks.")
 def agent_command(
