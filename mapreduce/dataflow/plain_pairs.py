@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from operator import countOf, length_hint
+from operator import length_hint
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mapreduce.dataflow.batches import PartitionBatch, plain_column
@@ -33,6 +33,9 @@ Pair = tuple[Any, Any]
 
 CHUNK_PAIRS = 8192
 """At most: a chunk's keys stay in the second-level cache."""
+
+STRING_BYTES = 50
+"""Of a Python string, besides its text."""
 
 ONE = 1
 """The one object that a literal 1 is."""
@@ -111,11 +114,13 @@ class _Ones:
             keys = [key for key, _ in pairs]
         else:
             keys = [key for key, value in pairs if value is one or put_aside((key, value))]
+        if not keys and not others:
+            return 0, []
         strings = None if others else joined(keys, self.joiner)
         if strings is None:
             return 0, [*((key, ONE) for key in keys), *others]
         self.buffer.add_strings(strings)
-        return mean_size(keys, SAMPLE), []
+        return STRING_BYTES + len(strings.data) // len(keys), []
 
 
 class _Numbers:
@@ -147,4 +152,4 @@ class _Numbers:
 
 def joined(keys: list[Any], joiner: StringJoiner) -> JoinedStrings | None:
     """None where not all are text, and of no class of their own, or they can't be joined."""
-    return joiner.join(keys) if countOf(map(type, keys), str) == len(keys) else None
+    return joiner.join(keys) if list(map(type, keys)).count(str) == len(keys) else None

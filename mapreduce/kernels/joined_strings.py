@@ -18,8 +18,8 @@ _LARGEST_TEXT = (1 << 31) - 1  # bytes that 32-bit offsets reach
 
 @dataclass(frozen=True, slots=True)
 class JoinedStrings:
-    """A column of strings: `data` is UTF-8 in which each ends in a newline, string i begins at the i-th of `offsets`
-    (int32, one more than `rows`). Valid until its joiner makes the next one."""
+    """A column of strings: `data` is UTF-8 with newlines between them, string i begins at the i-th of `offsets` (int32,
+    one more than `rows`, as if a newline came last, too). Valid until its joiner makes the next one."""
 
     data: bytes
     rows: int
@@ -50,7 +50,7 @@ class JoinedStrings:
         """The same as an array."""
         import pyarrow as pa
 
-        return pa.array(self.data.decode().split("\n")[self.first : -1], pa.string())
+        return pa.array(self.data.decode().split("\n")[self.first :], pa.string())
 
 
 class StringJoiner:
@@ -61,15 +61,16 @@ class StringJoiner:
         self._offsets = Area(0)
 
     def join(self, strings: list[str]) -> JoinedStrings | None:
-        """None where one holds a newline or can't be encoded, where all together take 2 GiB, or without kernels."""
-        if self._kernels is None:
+        """None where one holds a newline or can't be encoded, where all together take 2 GiB, where there is none, and
+        without kernels."""
+        if self._kernels is None or not strings:
             return None
         try:
-            data = "\n".join([*strings, ""]).encode()
+            data = "\n".join(strings).encode()
         except UnicodeEncodeError:  # a lone surrogate
             return None
         rows = len(strings)
-        if len(data) > _LARGEST_TEXT:
+        if len(data) >= _LARGEST_TEXT:
             return None
         if self._offsets.size < 4 * (rows + 1):
             self._offsets = Area(4 * (rows + 1))

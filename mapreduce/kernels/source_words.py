@@ -297,9 +297,9 @@ def ask_for(data, size, offsets, gap, pos, batch, table, mask):
 
 
 def find_lines(data, size, most, offsets):
-    """offsets[i] is where line i of data[:size] begins, offsets[most] where the last one ends. Returns their number.
+    """offsets[i] is where line i of data[:size] begins, one more says where the last ends. Returns their number.
 
-    Each line ends in a newline. Where there are more than `most` it stops, with a larger number.
+    Lines end in a newline, the last at size. Where there are more than `most` it stops, with a larger number.
     """
     offsets[0] = 0
     lines = 0
@@ -308,8 +308,8 @@ def find_lines(data, size, most, offsets):
         ends = equal_mask(data, pos, np.uint8(10))
         while ends != U0:
             lines += 1
-            if lines > most:
-                return lines
+            if lines >= most:
+                return lines + 1
             offsets[lines] = np.int32(pos + trailing_zeros(ends) + 1)
             ends &= ends - U1
         pos += 64
@@ -317,10 +317,11 @@ def find_lines(data, size, most, offsets):
         pos += 1
         if data[pos - 1] == 10:
             lines += 1
-            if lines > most:
-                return lines
+            if lines >= most:
+                return lines + 1
             offsets[lines] = np.int32(pos)
-    return lines
+    offsets[lines + 1] = np.int32(size + 1)
+    return lines + 1
 
 
 def count_strings(data, size, offsets, gap, pos, n, table, state, arena):

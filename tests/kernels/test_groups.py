@@ -80,7 +80,7 @@ def test_floats_by_key(data: st.DataObject) -> None:
 @example(["x" * 70, "", "\0", "a"] * 40, 3)
 def test_joined_strings(keys: list[str], first: int) -> None:
     joined = StringJoiner().join(keys)
-    if any("\n" in key or (not key.isprintable() and "\udc80" in key) for key in keys):
+    if not keys or any("\n" in key or "\udc80" in key for key in keys):
         assert joined is None
         return
     assert joined is not None
