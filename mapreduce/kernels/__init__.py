@@ -7,8 +7,8 @@ Importing this package imports neither numpy nor pyarrow, llvmlite nor numba.
 ```text
 catalogue   which kernels exist            words, csv_cells, groups, records, hashes, nearest   what callers use
 source_*    the kernels, for numba         csv_reference   the library path of csv_cells
-compile --> cache --> load                 joined_strings   how they take Python's
-                                           string_table, memory   what kernels work in
+compile --> cache --> load                 string_table, memory   what kernels work in
+                                           joined_strings         how strings of Python reach them
 ```
 """
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from mapreduce.kernels.catalogue import GROUPS
 
 _MAGIC = b"MRKERN01"
-_SHARED_SOURCES = ("intrinsics.py", "catalogue.py", "compile.py")
+_SHARED_SOURCES = ("intrinsics.py", "catalogue.py", "compile.py", "source_strings.py")
 
 
 class CannotCompile(Exception):

@@ -1,7 +1,7 @@
 """How are exact sums by key added at memory speed?
 
 First each row's key gets its number, in order of first occurrence; then its value is added to that number's sum, of
-floats as exact_totals.py tells. Strings use the table of source_words.py; integers have
+floats as exact_totals.py tells. Strings use the table of source_strings.py; integers have
 slots of 2 x uint64: key | number + 1. Keys are looked up in batches: the slots of a batch are all asked for before
 the first is looked at, because they are rarely in the cache.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from mapreduce.kernels.intrinsics import fold_product, inlined, prefetch
-from mapreduce.kernels.source_words import (
+from mapreduce.kernels.source_strings import (
     BATCH,
     DISTINCT,
     K1,

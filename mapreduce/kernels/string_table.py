@@ -1,4 +1,4 @@
-"""Who owns the table of strings that source_words.py works in? This: memory, growth, and the strings at the end."""
+"""Who owns the table of strings that source_strings.py works in? This: memory, growth, and the strings at the end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mapreduce.kernels.memory import Area, Int64s
 if TYPE_CHECKING:
     import pyarrow as pa
 
-# places in `state`, as in source_words.py
+# places in `state`, as in source_strings.py
 SLOT_MASK, DISTINCT, LIMIT, ARENA_USED, ARENA_SIZE, BAD_BYTE = range(6)
 _SLOT_BYTES = 32
 _FIRST_SLOTS = 1 << 16  # 2 MiB: stays in the second-level cache while the vocabulary is small
