@@ -6,10 +6,13 @@ locked is nobody's any more. One without that file is being made, or not ours: i
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import stat
 import tempfile
+import time
+from contextlib import suppress
 from pathlib import Path
 
 from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
@@ -17,6 +20,9 @@ from mapreduce.storage.locks import FileLock, HeldByAnotherError, take_lock
 PREFIX = "mapreduce-"
 OWNER = ".owner"
 """Locked by the process that made the folder."""
+
+SWEEP_SECONDS = 0.5
+"""For what others left, when a job is to begin: a million files take a minute. The next ones go on, or a clean."""
 
 _locks: dict[Path, FileLock] = {}
 _swept = False
@@ -28,7 +34,7 @@ def make_temporary_folder(kind: str = "") -> Path:
     global _swept
     if not _swept:
         _swept = True
-        remove_dead_folders()
+        remove_dead_folders(seconds=SWEEP_SECONDS)
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-" if kind else PREFIX))
     try:
         lock = take_lock(folder / f"{OWNER}.new")  # under its name it is locked from the beginning
@@ -61,19 +67,41 @@ def find_dead_folders(parent: str | Path | None = None) -> list[Path]:
     return dead
 
 
-def remove_dead_folders(parent: str | Path | None = None) -> list[Path]:
-    """Remove them; returns those that were removed. A folder that somebody else is removing is left to them."""
+def remove_dead_folders(parent: str | Path | None = None, seconds: float = math.inf) -> list[Path]:
+    """Remove them, as far as that goes in so long; returns those that were removed. A folder that somebody else is
+    removing is left to them."""
     removed = []
+    deadline = time.monotonic() + seconds
     for folder in _candidates(parent):
+        if time.monotonic() >= deadline:
+            break
         try:
             lock = _lock_of(folder)
         except (HeldByAnotherError, OSError):
             continue
-        shutil.rmtree(folder, ignore_errors=True)
+        if _empty(folder, deadline):  # the owner's file goes last: without it nobody would dare to
+            shutil.rmtree(folder, ignore_errors=True)
         lock.release()
         if not folder.exists():
             removed.append(folder)
     return removed
+
+
+def _empty(folder: str | Path, deadline: float) -> bool:
+    """Remove what is in a folder, but for an owner's file; False if that takes longer than until the deadline."""
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if time.monotonic() >= deadline:
+                return False
+            with suppress(OSError):
+                if not entry.is_dir(follow_symlinks=False):
+                    if entry.name != OWNER:
+                        os.unlink(entry.path)
+                elif _empty(entry.path, deadline):
+                    os.rmdir(entry.path)
+                else:
+                    return False
+    return True
 
 
 def _candidates(parent: str | Path | None) -> list[Path]:
