@@ -69,7 +69,7 @@ def agent_command(
         name=name or "",
         keep_seconds=keep,
         with_stdin=key_from_stdin,
-        expects=expect,
+        expect=expect,
     )
     serve(options, secret)
 

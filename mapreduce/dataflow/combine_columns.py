@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mapreduce.dataflow import arrow_start
 from mapreduce.dataflow.batches import KEY, ColumnBatch, PartitionBatch, plain_column
 from mapreduce.dataflow.column_order import sort_by_partition, sort_indices
 from mapreduce.dataflow.group_columns import group_columns
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from mapreduce.columns import Words
     from mapreduce.kernels import GroupSums, JoinedStrings, WordCounter
-
-arrow_start.load()
 
 PILE_BYTES = 8 << 20
 """Columns grouped at a time: most blocks repeat each other's keys, so little is left, and buffers stay in cache."""

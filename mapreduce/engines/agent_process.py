@@ -55,7 +55,7 @@ WAIT_MILLISECONDS = 100
 @dataclass(frozen=True, slots=True)
 class AgentOptions:
     """What an agent is begun with. `with_stdin`: it gets its key from its standard input, and lives as long as that;
-    `tracker` "-" comes from there, too. `expects`: the kind of jobs, of WARM_UPS, for which workers load code."""
+    `tracker` "-" comes from there, too. `expect`: the kind of jobs, of WARM_UPS, for which workers load code."""
 
     tracker: str
     workers: int | None = None
@@ -65,7 +65,7 @@ class AgentOptions:
     name: str = ""
     keep_seconds: float = 600.0
     with_stdin: bool = False
-    expects: str = "keyed"
+    expect: str = "keyed"
 
 
 def serve(options: AgentOptions, key: ClusterKey | None) -> None:
@@ -83,7 +83,7 @@ def serve(options: AgentOptions, key: ClusterKey | None) -> None:
         for name in SHARED:
             importlib.import_module(name)
         # Before the first thread: workers are forked then, which takes 2 ms each.
-        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up=WARM_UPS[options.expects])
+        entry = Entry(unpack=UNPACK, run_attempt=RUN_ATTEMPT, warm_up=WARM_UPS[options.expect])
         pool = Pool(workers, memory_bytes=options.memory_bytes, entry=entry)
         until_end.callback(pool.close)
         if key is None:

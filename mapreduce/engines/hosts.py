@@ -126,7 +126,7 @@ class ClusterOptions:
     ssh: str | None = None
     key: str | Path | None = None
     workers: int | None = None
-    expect: str = ""
+    expect: str = "keyed"
 
     def check(self) -> None:
         """Raises UsageError if there is nobody to run anything."""
@@ -141,9 +141,8 @@ class ClusterOptions:
     def begin_agents(self) -> HostAgents:
         """Begin one on each host that is named. They load what they need while we do; `tell` has them join."""
         agents = HostAgents()
-        more = ("--expect", self.expect) if self.expect else ()
         for spec in self.specs():
-            agents.begin(replace(spec, workers=spec.workers or self.workers), self.ssh, more)
+            agents.begin(replace(spec, workers=spec.workers or self.workers), self.ssh, ("--expect", self.expect))
         return agents
 
 
