@@ -8,10 +8,10 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Format, InputFile, Split
 from mapreduce.formats.inputs import STDIN, find_files, spool_stdin

@@ -18,10 +18,10 @@ import operator
 import pickle
 import random
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError
 from mapreduce.job import Fold, Job, check_job
 from mapreduce.reducers.base import Monoid

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
+from mapreduce.dataclass import replace
 from mapreduce.dataset import Dataset
 from mapreduce.errors import UsageError
 from mapreduce.formats.memory import hold_in_memory

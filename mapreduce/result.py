@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.counters import Counters
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError
 from mapreduce.storage.leftovers import remove_temporary_folder
 

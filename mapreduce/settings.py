@@ -11,10 +11,10 @@ import os
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError, near
 
 KiB, MiB, GiB = 1 << 10, 1 << 20, 1 << 30

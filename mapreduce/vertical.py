@@ -7,9 +7,9 @@ mr.beside(mr.read_csv("sizes.csv"), mr.read_csv("prices.csv"), on="id", target="
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataset import Dataset
 from mapreduce.errors import UsageError
 

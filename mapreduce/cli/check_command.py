@@ -6,11 +6,11 @@ The reduction is a job's, or that of the sums from which an algorithm learns.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError
 
 if TYPE_CHECKING:

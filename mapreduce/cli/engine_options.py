@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import UsageError
 from mapreduce.settings import PLACEMENTS, parse_size
 

@@ -15,12 +15,12 @@ import traceback
 import types
 from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import JobError, MapReduceError, UsageError, near
 from mapreduce.job import Chain, Fold, Job, check_job
 

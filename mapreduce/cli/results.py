@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.cli.messages import say
 from mapreduce.cli.watch import tell_summary, watched_engine
+from mapreduce.dataclass import is_dataclass_instance
 from mapreduce.errors import UsageError
 from mapreduce.job import Fold
 
@@ -82,10 +82,19 @@ def _printed_format(job: Any, options: EngineOptions) -> str | None:
 
 def value_text(value: Any) -> str:
     """A fold's value as lines: name<TAB>value for mappings and dataclasses, else as Python prints it."""
-    page = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    page = _unfolded(value)
     if isinstance(page, Mapping):
         return "".join(f"{name}\t{_cell(entry)}\n" for name, entry in _flat(page))
     return f"{_cell(page)}\n"
+
+
+def _unfolded(value: Any) -> Any:
+    """A dataclass as a mapping, all the way down; anything else as it is."""
+    if not is_dataclass_instance(value):
+        return value
+    from dataclasses import asdict
+
+    return asdict(value)
 
 
 def plain(value: Any) -> Any:
@@ -94,8 +103,7 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, float):
         return value if value == value and abs(value) != float("inf") else repr(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
+    value = _unfolded(value)
     if isinstance(value, Mapping):
         return {str(key): plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple | set | frozenset | Iterator):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from mapreduce.cli.engine_options import POSITIVE, SIZE
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import UsageError
 from mapreduce.settings import PLACEMENTS
 

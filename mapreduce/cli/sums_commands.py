@@ -232,7 +232,7 @@ def _tell_changes(chosen: Any, changes: Any) -> None:
 
 
 def _saved_to(options: EngineOptions, output: Path) -> EngineOptions:
-    from dataclasses import replace
+    from mapreduce.dataclass import replace
 
     return replace(options, output=output)
 

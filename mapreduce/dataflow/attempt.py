@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.package import JobContext
 from mapreduce.dataflow.results import Output

@@ -8,8 +8,9 @@ values of plain types; the two convert into each other without loss.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mapreduce.dataclass import dataclass
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,9 +14,10 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
+
+from mapreduce.dataclass import dataclass
 
 LARGE_BYTES = 64 << 10
 """A smaller buffer stays in the pickle: a copy of it costs less than a place of its own."""

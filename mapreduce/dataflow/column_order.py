@@ -11,13 +11,13 @@ its stable one.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.batches import ColumnBatch
 from mapreduce.dataflow.order import order_keys
 from mapreduce.kernels.packed_rows import BITS, sort_packed

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from dataclasses import dataclass, replace
 from typing import Any
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.attempt import Attempt, ReduceSpec
 from mapreduce.dataflow.package import RESERVED_BYTES
 from mapreduce.dataflow.results import Output

@@ -13,9 +13,9 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.package import FILES_VARIABLE, use_folder
 from mapreduce.errors import ResourceError, UsageError
 from mapreduce.formats.inputs import find_files

@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mapreduce import __version__
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.origin import Origin, inputs_of, origin_from_json
 from mapreduce.dataflow.package import JobContext
 from mapreduce.formats.base import InputFile

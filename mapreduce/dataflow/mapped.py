@@ -10,13 +10,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from itertools import chain
 from operator import length_hint
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mapreduce
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.monitor import InHand, Monitor
 from mapreduce.errors import JobError, MapReduceError
 from mapreduce.formats.base import Block

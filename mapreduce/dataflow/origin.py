@@ -18,11 +18,11 @@ import hashlib
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from mapreduce import __version__
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.job_source import digest_of, show_value, sources_of
 from mapreduce.dataflow.libraries import COMPUTING, computing_versions
 from mapreduce.dataflow.package import JobContext
@@ -80,7 +80,7 @@ class Origin:
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in self.__match_args__}
 
 
 def origin_of(context: JobContext, cuts: str, files: Sequence[InputFile]) -> Origin:
@@ -136,7 +136,7 @@ def origin_from_json(page: Any) -> Origin | None:
             return None
         return Origin(
             **{
-                **{field.name: page[field.name] for field in fields(Origin)},
+                **{name: page[name] for name in Origin.__match_args__},
                 "options": {name: Option(*option) for name, option in page["options"].items()},
                 "inputs": tuple(Input(*each) for each in page["inputs"]),
             }
@@ -148,17 +148,16 @@ def origin_from_json(page: Any) -> Origin | None:
 def _reading(format: Format, prefix: str = "") -> Iterator[tuple[str, str]]:
     """A format's options by name; of one that wraps others, theirs."""
     yield f"{prefix}format", format.name
-    described: Any = format
-    for field in fields(described) if is_dataclass(described) else ():
-        value = getattr(format, field.name)
+    for name in getattr(format, "__match_args__", ()):
+        value = getattr(format, name)
         if isinstance(value, Format):
-            yield from _reading(value, f"{prefix}{field.name}.")
+            yield from _reading(value, f"{prefix}{name}.")
         elif isinstance(value, tuple) and any(isinstance(getattr(each, "format", None), Format) for each in value):
             for number, member in enumerate(value):
                 yield f"{prefix}{number}.tag", repr(member.tag)
                 yield from _reading(member.format, f"{prefix}{number}.")
-        elif field.name not in _NOT_READING:
-            yield f"{prefix}{field.name}", repr(value)
+        elif name not in _NOT_READING:
+            yield f"{prefix}{name}", repr(value)
 
 
 # What has changed?

@@ -19,9 +19,9 @@ import pickle
 import sys
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.buffers import LARGE_BYTES, Apart, Buffers, checksum_of, split_file
 from mapreduce.dataflow.source_file import SourceFile
 from mapreduce.errors import UsageError

@@ -14,11 +14,11 @@ from __future__ import annotations
 import sys
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass, is_dataclass_instance
 from mapreduce.dataflow.order import (
     BYTES,
     DATE,
@@ -113,7 +113,9 @@ def _parts_of(key: Any) -> tuple[Any, ...]:
     cls = type(key)
     if isinstance(key, Enum):
         return (key.name,)
-    if is_dataclass(cls) and _is_generated(cls.__eq__):
+    if is_dataclass_instance(key) and _is_generated(cls.__eq__):
+        from dataclasses import fields
+
         return tuple(getattr(key, field.name) for field in fields(key) if field.compare)
     parts = _KNOWN_PARTS.get(f"{cls.__module__}.{cls.__qualname__}")
     if parts is None:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.package import dump_value, load_value
 from mapreduce.errors import InputError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, RecordWriter, Split

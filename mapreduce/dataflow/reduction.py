@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.order import order_key
 from mapreduce.errors import JobError, UsageError
 from mapreduce.job import Job

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import pickle
 import traceback
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.dataflow.monitor import OverMemoryError
 from mapreduce.errors import (
     EmptyInputError,

@@ -13,10 +13,10 @@ import json
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.formats.base import Where
 from mapreduce.storage.paths import SKIPPED
 from mapreduce.storage.store import ExplainedFile, Store, explained, open_store, read_whole, remove_quietly, write_whole

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from fractions import Fraction
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.errors import (
     InternalError,
     LostWorkerError,

@@ -16,10 +16,10 @@ stand next to each other are first merged into longer ones on disk, so their ord
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.attempt import Attempt, ReduceSpec
 from mapreduce.dataflow.batches import Batch, RowBatch
 from mapreduce.dataflow.merge import CHUNK_PAIRS, Run, group_pairs, merge_pairs, merge_rows

@@ -19,10 +19,10 @@ import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Protocol
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.engines.agent_data import Reach
 from mapreduce.engines.agent_job import AgentPackage
 from mapreduce.engines.copier import Answer, Wish

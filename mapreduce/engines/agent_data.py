@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.engines.copier import Answer, Copier, Wish
 from mapreduce.errors import InternalError
 from mapreduce.formats.inputs import forget_host_files, use_host_files

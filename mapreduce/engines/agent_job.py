@@ -8,8 +8,8 @@ from __future__ import annotations
 import importlib
 import os
 import pickle
-from dataclasses import dataclass, replace
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.attempt import Spec
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.package import JobContext, JobPackage, unpack_job, use_folder

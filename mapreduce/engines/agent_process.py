@@ -17,12 +17,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from mapreduce import __version__
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.engines.agent_job import RUN_ATTEMPT, UNPACK, WARM_UPS
 from mapreduce.engines.hosts import ADDRESS_WORD
 from mapreduce.engines.scratch import Scratch

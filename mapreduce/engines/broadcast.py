@@ -15,10 +15,10 @@ import fcntl
 import os
 import tempfile
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.package import StateFile
 from mapreduce.errors import InternalError, ResourceError
 from mapreduce.storage.content_hash import hash_file

@@ -23,10 +23,10 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any, Protocol
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.attempt import FoldMapSpec, FoldReduceSpec, MapSpec
 from mapreduce.dataflow.results import Output
 from mapreduce.engines.injuries import Fault, FaultKind, Injured, Moment, without_told

@@ -13,9 +13,9 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.package import JobPackage
 from mapreduce.dataflow.results import Failure, FailureKind, Output
 from mapreduce.dataflow.skipping import COUNTER

@@ -15,10 +15,10 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.package import pack_job
 from mapreduce.engines.agent_data import serve_data
 from mapreduce.engines.broadcast import named, offered_as

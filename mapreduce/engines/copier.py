@@ -16,9 +16,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
 
+from mapreduce.dataclass import dataclass
 from mapreduce.engines.meeting import CopyOrder, CopyTrouble, Have
 from mapreduce.ids import AttemptId
 from mapreduce.storage.host_paths import split_path

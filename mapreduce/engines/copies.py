@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.dataflow.results import Output
 from mapreduce.ids import AttemptId, TaskId
 from mapreduce.storage.host_paths import join_path, split_path

@@ -7,8 +7,8 @@ A failure of a host is one that its job is not to blame for: the host or a worke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Cancelled, Failed, Report

@@ -19,10 +19,10 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import ResourceError, UsageError
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.results import Failure
 from mapreduce.engines.hub_books import (
     TRACKER,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container
-from dataclasses import dataclass, field
 from itertools import count
 from typing import NamedTuple
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.engines.meeting import Begin, CopyTrouble, Have, decode_failure, decode_finished
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import Cancelled, Failed, Finished, Report

@@ -17,10 +17,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.results import Output
 from mapreduce.dataflow.skipping import COUNTER
 from mapreduce.engines.job_key import key_of_job, looks_at_places

@@ -14,11 +14,11 @@ import signal
 import threading
 import time
 import weakref
-from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.workers.process import die_with
 
 if TYPE_CHECKING:

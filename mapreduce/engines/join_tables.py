@@ -12,9 +12,9 @@ The same for tables of equal order that are large: there a job counts their rows
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.records import RecordsFormat
 from mapreduce.dataset import Dataset, PlannedInput
 from mapreduce.errors import InputError

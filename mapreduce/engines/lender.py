@@ -18,8 +18,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
+
+from mapreduce.dataclass import dataclass
 
 _log = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.results import FailureKind
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.storage.traffic import Links

@@ -9,9 +9,9 @@ from __future__ import annotations
 import pickle
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import WorkerId
 from mapreduce.tracker.executor import (

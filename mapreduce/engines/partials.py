@@ -9,9 +9,9 @@ split --bytes--> content: known?  yes: nothing is read further
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.engines.split_contents import Content, contents_of
 from mapreduce.errors import UsageError
 from mapreduce.job import Fold

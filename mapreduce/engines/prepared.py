@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.dataflow.job_work import JobWork
 from mapreduce.dataflow.package import JobContext
 from mapreduce.errors import InternalError, UsageError

@@ -15,9 +15,9 @@ import logging
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.origin import Origin, changes, origin_from_json
 from mapreduce.errors import InternalError
 from mapreduce.storage.job_folder import JobFolder, is_complete, is_unfinished, part_files, part_number, remove_litter

@@ -10,10 +10,10 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.package import pack_job, remove_state
 from mapreduce.engines.failing import error_of
 from mapreduce.engines.prepare import RECORDS, prepare
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from mapreduce.workers.pool import Pool
 
 
-@dataclass
+@dataclass(slots=True)
 class Runs:
     """The jobs of one engine, one after the other. The engine says which workers there are, and where steps are kept;
     a subclass may say otherwise who runs attempts (`executor`), who watches (`watched`), and who enters a job in the

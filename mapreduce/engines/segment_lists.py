@@ -13,10 +13,10 @@ from __future__ import annotations
 import os
 import pickle
 import zlib
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.dataflow.attempt import ReduceSpec
 from mapreduce.dataflow.run_attempt import body_of
 from mapreduce.errors import ResourceError

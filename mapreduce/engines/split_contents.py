@@ -7,9 +7,9 @@ file may be renamed, moved, or have something appended to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce.dataclass import dataclass
 from mapreduce.formats.base import Format, InputFile, Split
 from mapreduce.formats.compression import compression_of
 from mapreduce.formats.union import MemberFile

@@ -11,10 +11,10 @@ import os
 import pickle
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.dataflow.package import JobPackage, dump_value, open_package, pack
 from mapreduce.engines.job_code import code_of
 from mapreduce.errors import UsageError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time as clocks
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,13 +96,14 @@ def describe_job(prepared: Prepared) -> JobDescription:
     """What an event log tells of the job at its head."""
     job, work = prepared.made_from.job, prepared.work
     cls = type(job)
-    settings = {name: value for name, value in asdict(prepared.context.settings).items() if value is not None}
+    asked = prepared.context.settings
+    given: list[tuple[str, Any]] = [(name, getattr(asked, name)) for name in asked.__match_args__]
     return JobDescription(
         name=cls.__name__,
         module=cls.__module__,
         options=_options_of(job),
         settings={
-            **settings,
+            **{name: value for name, value in given if value is not None},
             "partitions": prepared.context.partitions,
             "output_format": prepared.context.output_format,
             "output": os.path.abspath(prepared.context.root) if not prepared.temporary else None,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
 from mapreduce.formats.features import check_class_numbers, check_weights

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import pyarrow as pa
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError
 from mapreduce.formats.arrays import plan_rows
 from mapreduce.formats.base import Extent, InputFile, Split

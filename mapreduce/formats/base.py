@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, NamedTuple, Self
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.errors import InputError, near
 from mapreduce.settings import MAX_SPLIT_BYTES, MIN_SPLIT_BYTES, SPLITS_AIMED_AT, default_split_bytes
 

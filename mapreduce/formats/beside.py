@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from itertools import accumulate
 from typing import Any, ClassVar, Self, cast
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.errors import InputError, InternalError, UsageError, near
 from mapreduce.formats.base import Extent, Format, InputFile, Piece, Split
 from mapreduce.formats.beside_block import BesideBlock, Rows, Whole

@@ -6,10 +6,10 @@ A table's block is cut where another table's ends. Each form of it is made once,
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.base import Block, Where, column_of
 from mapreduce.formats.features import RoleBlock

@@ -6,9 +6,10 @@ lists, dicts, records) as JSON. Sets are written sorted: the same job writes the
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
+
+from mapreduce.dataclass import is_dataclass_instance
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -70,8 +71,10 @@ def json_of(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted(value, key=lambda member: (type(member).__name__, json_of(member)))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if is_dataclass_instance(value):
+        from dataclasses import fields
+
+        return {field.name: getattr(value, field.name) for field in fields(value)}
     if hasattr(value, "tolist"):
         return value.tolist()  # numpy
     return text_of(value) if isinstance(value, bytes | bytearray | memoryview) else str(value)
@@ -87,7 +90,7 @@ def _with_text_keys(value: Any) -> Any:
         return [_with_text_keys(each) for each in _plain(value)]
     if isinstance(value, list | tuple):
         return [_with_text_keys(each) for each in value]
-    return _with_text_keys(_plain(value)) if dataclasses.is_dataclass(value) else value
+    return _with_text_keys(_plain(value)) if is_dataclass_instance(value) else value
 
 
 def text_column(array: pa.Array) -> pa.Array | None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import UsageError, near
 from mapreduce.formats.roles import Roles, check_target, choose_roles, default_features
 

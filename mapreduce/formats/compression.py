@@ -9,9 +9,9 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from mapreduce.dataclass import dataclass
 from mapreduce.formats.base import Extent, InputFile
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ found once (see csv_schema); an empty cell of a number column is None, of a stri
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.errors import InputError, InternalError
 from mapreduce.formats.base import COUNT_BYTES, Extent, InputFile, Split
 from mapreduce.formats.bytes_io import (

@@ -7,9 +7,9 @@ a block, the row lane is asked: it names line, column and value, or gives the co
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from mapreduce.dataclass import replace
 from mapreduce.errors import InputError, InternalError
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.columns import ARROW_NAMES, Column, arrow_types

@@ -9,9 +9,9 @@ for every chunk, all quotes at once, and a chunk that breaks it is walked quote 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Extent, InputFile
 from mapreduce.formats.bytes_io import UTF8_BOM, ByteReader, check_encoding, is_utf8

@@ -10,10 +10,10 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InputError, near
 from mapreduce.formats.columns import Column
 from mapreduce.formats.csv_cuts import Dialect

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InputError, UsageError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
 from mapreduce.formats.bytes_io import ByteReader, is_splittable, plan_even_extents, plan_lasting_extents, stream_end

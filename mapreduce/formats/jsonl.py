@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.errors import InputError
 from mapreduce.formats.base import Block, Extent, InputFile, Split
 from mapreduce.formats.bytes_io import decode, is_utf8

@@ -7,9 +7,9 @@ and lines with nothing but a comment hold no record.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError, InternalError, UsageError
 from mapreduce.formats.base import Extent, InputFile, Split
 from mapreduce.formats.libsvm_parse import LabeledPoint, Points, greatest_index, parse_point, parse_points, point_text

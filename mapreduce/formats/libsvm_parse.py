@@ -7,8 +7,9 @@ and gives up (None) where anything is unusual. Both give the same numbers: a tes
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from mapreduce.dataclass import dataclass
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from mapreduce.dataclass import dataclass
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 from mapreduce.formats.bytes_io import (
     SKIP_BYTES,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InputError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
 from mapreduce.settings import SPLITS_AIMED_AT

@@ -13,11 +13,11 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import IO, Any, BinaryIO, ClassVar, NamedTuple, Self
 
 import numpy as np
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.arrays import EVERYTHING, Array, ArrayBlock, Rows, plan_rows, select
 from mapreduce.formats.base import Extent, InputFile, Split

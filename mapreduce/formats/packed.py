@@ -9,10 +9,10 @@ from __future__ import annotations
 import pickle
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InternalError
 from mapreduce.formats.base import InputFile
 from mapreduce.formats.bytes_io import line_number

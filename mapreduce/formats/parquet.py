@@ -9,13 +9,13 @@ Files with many row groups (of some 10 MB) avoid the matter: `pyarrow.parquet.wr
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError
 from mapreduce.formats.arrays import plan_rows
 from mapreduce.formats.base import Extent, InputFile, Split

@@ -6,10 +6,10 @@ A format's module is imported when it is asked for: most jobs need one, and some
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
 from importlib import import_module
 from typing import Any, cast
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.errors import UsageError, near
 from mapreduce.formats.base import Format, InputFile
 from mapreduce.formats.compression import compression_of, uncompressed_name
@@ -49,7 +49,7 @@ def format_by_name(name: str, options: Mapping[str, Any] | None = None) -> Forma
     if entry is None:
         raise UsageError(f"no format {name!r}; {near(name, list(FORMATS))}")
     cls: Any = getattr(import_module(f"mapreduce.formats.{entry.module}"), entry.cls)
-    known = [each.name for each in fields(cls) if each.init and each.name not in NOT_AN_OPTION]
+    known = [name for name in cls.__match_args__ if name not in NOT_AN_OPTION]
     given = {**entry.implied, **(options or {})}
     for option in given:
         if option not in known:

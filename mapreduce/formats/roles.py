@@ -7,9 +7,9 @@ X and y take numbers. Where a dataset was made `with_labels` the target names cl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Self
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.base import Format
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InputError, UsageError, near
 from mapreduce.formats.base import InputFile
 from mapreduce.formats.inputs import is_remote, local_path, open_input

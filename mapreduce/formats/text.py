@@ -6,9 +6,9 @@ Lines end in \\n or \\r\\n; a lone \\r is data. Text is UTF-8 unless another enc
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InputError
 from mapreduce.formats.bytes_io import decode, is_utf8
 from mapreduce.formats.lines import LineBlock, LineFormat, Lines, line_starts

@@ -10,9 +10,9 @@ A file carries the number of its member, so the same file may stand in two membe
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeVar
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InternalError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 

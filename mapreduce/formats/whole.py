@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
+from mapreduce.dataclass import dataclass
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split
 from mapreduce.formats.bytes_io import ByteReader
 

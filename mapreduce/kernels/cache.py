@@ -12,8 +12,8 @@ import os
 import sys
 import tempfile
 import zlib
-from dataclasses import dataclass
 
+from mapreduce.dataclass import dataclass
 from mapreduce.kernels.catalogue import GROUPS
 
 _MAGIC = b"MRKERN01"

@@ -10,9 +10,9 @@ The compiled path is here and gives up where anything is wrong; the library path
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mapreduce.dataclass import dataclass
 from mapreduce.kernels.csv_reference import BadCell, Columns, Kind, parse_by_library, to_float, to_int
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import seen

@@ -7,9 +7,10 @@ data is so tame that both are sure to agree.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from mapreduce.dataclass import dataclass
 
 if TYPE_CHECKING:
     import pyarrow as pa

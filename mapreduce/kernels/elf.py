@@ -11,8 +11,8 @@ import ctypes
 import mmap
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from mapreduce.dataclass import dataclass
 from mapreduce.kernels.cache import Object
 
 _HEADER = b"\x7fELF\x02\x01"  # 64-bit, little-endian

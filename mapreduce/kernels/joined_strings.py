@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass
 from mapreduce.kernels.load import kernels_of
 from mapreduce.kernels.memory import Area, seen
 

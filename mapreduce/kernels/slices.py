@@ -15,7 +15,6 @@ routines of matrix multiplication, 2012; J. Demmel and H. D. Nguyen, Parallel Re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from functools import reduce
@@ -26,6 +25,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InputError
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]

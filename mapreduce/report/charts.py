@@ -6,9 +6,10 @@ Pure functions from numbers to text. Colours are classes, so that the page's sty
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from html import escape
 from math import ceil, floor, log10
+
+from mapreduce.dataclass import dataclass
 
 WIDTH = 940
 LEFT, RIGHT, TOP, BOTTOM = 88, 12, 8, 26

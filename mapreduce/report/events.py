@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.errors import InputError
 from mapreduce.report.job_log import (
     AttemptFigures,

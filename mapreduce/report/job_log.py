@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mapreduce.dataclass import dataclass
 
 if TYPE_CHECKING:
     from mapreduce.report.passing import Passed

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from statistics import median
 
+from mapreduce.dataclass import dataclass
 from mapreduce.report.job_log import AttemptRecord, AttemptState, RunLog
 from mapreduce.report.scaling import measured_fraction
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.report.units import format_bytes
 from mapreduce.storage.traffic import Link, Links, Moved, Way, add_links, rows_of
 

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.dataflow.results import Failure
 from mapreduce.errors import LostWorkerError, WorkerMemoryError
 from mapreduce.ids import AttemptId, TaskId, WorkerId

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from mapreduce.counters import Counters
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.report.passing import Passed, merge_passed, passed_of, passed_text
 from mapreduce.report.scaling import WORKERS_SHOWN, amdahl, karp_flatt, measured_fraction, measured_speedup
 from mapreduce.report.units import format_bytes, format_count, format_plural, format_rate, format_seconds

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from mapreduce.dataclass import dataclass
 from mapreduce.engines.meeting import HEARTBEAT_SECONDS, SILENCE_SECONDS
 from mapreduce.wire.messages import Hello, Kind, Message, Welcome
 from mapreduce.wire.questions import encode_page

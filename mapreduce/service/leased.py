@@ -9,9 +9,9 @@ hears of it as a worker that was withdrawn, which costs the job nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.dataflow.results import Output
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.executor import (

@@ -13,8 +13,8 @@ no slot ever has two jobs, and no work is thrown away.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.service.jobs import Cause, JobState, next_state
 from mapreduce.service.shares import ANY, Claim, Sharing, choose_hosts, share_slots
 

@@ -20,10 +20,10 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.engine import Engine
 from mapreduce.engines.runs import Runs
 from mapreduce.engines.submission import Submission, open_submission, pack_returned

@@ -19,9 +19,9 @@ import selectors
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from mapreduce.dataclass import replace
 from mapreduce.errors import ResourceError
 from mapreduce.service.jobs import JobState
 from mapreduce.service.process import JobProcess, why_it_died

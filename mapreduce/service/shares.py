@@ -8,9 +8,10 @@ fairness: what a job may not use is shared among the others).
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from heapq import heapify, heappop, heappush
+
+from mapreduce.dataclass import dataclass
 
 
 class Sharing(Enum):

@@ -19,10 +19,11 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import ResourceError
 from mapreduce.service.jobs import JobState
 from mapreduce.service.shares import Claim

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError
 from mapreduce.simulate.timetable import Timetable
 

@@ -27,8 +27,8 @@ takes from the paper, and what it does not:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
+from mapreduce.dataclass import replace
 from mapreduce.errors import UsageError, near
 from mapreduce.simulate.faults import Blow, Faults, Slow
 from mapreduce.simulate.simulation import Scenario

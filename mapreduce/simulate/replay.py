@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InputError
 from mapreduce.simulate.workload import Workload, measured_workload
 from mapreduce.tracker.plan import Needs, NeedsKind, Plan, Stage

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce.dataclass import dataclass
 from mapreduce.tracker.commands import OutcomeKind
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from random import Random
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.simulate.faults import Faults
 from mapreduce.simulate.network import Links
 from mapreduce.simulate.workload import Workload

@@ -11,9 +11,9 @@ Each worker is taken to be as fast as those that were measured, with a core of i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.report.scaling import amdahl, measured_fraction
 from mapreduce.simulate.replay import PastJob
 from mapreduce.simulate.results import Simulated

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from random import Random
 from typing import Protocol
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import UsageError
 from mapreduce.tracker.plan import FAN_IN, NeedsKind, Plan, plan_fold, plan_keyed, plan_map_only
 

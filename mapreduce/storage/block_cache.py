@@ -23,11 +23,11 @@ import os
 import pickle
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import UsageError
 from mapreduce.formats.base import Block, Extent, Format, InputFile, Split, Where
 from mapreduce.storage.content_hash import hash_file

@@ -15,9 +15,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import ResourceError, UsageError
 from mapreduce.kernels.cache import cache_directory, cache_path
 from mapreduce.kernels.catalogue import GROUPS

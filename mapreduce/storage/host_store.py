@@ -14,10 +14,10 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.storage.host_paths import split_path
 from mapreduce.storage.mapping import CHUNK_BYTES, check, new_memory
 from mapreduce.storage.segment_format import HEADER_BYTES

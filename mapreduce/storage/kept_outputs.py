@@ -23,11 +23,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import UsageError
 from mapreduce.settings import GiB, parse_size
 from mapreduce.storage.content_hash import hash_file

@@ -27,8 +27,7 @@ Names are relative to the output folder, and hold the attempt: two attempts of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mapreduce.dataclass import dataclass
 from mapreduce.ids import AttemptId
 
 JOB = "_job"

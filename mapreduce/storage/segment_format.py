@@ -26,11 +26,11 @@ ended, the footer where the index ended, and the file ends with the footer: no b
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NoReturn
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import OutputLostError
 
 MAGIC, END_MAGIC = b"MRSEGMNT", b"MRSEGEND"

@@ -8,10 +8,10 @@ the tracker whose output it was.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import OutputLostError
 from mapreduce.storage.segment_format import (
     ENTRY_BYTES,

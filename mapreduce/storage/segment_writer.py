@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
 from typing import BinaryIO, NoReturn, Self
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InternalError
 from mapreduce.storage.segment_format import (
     HEADER_BYTES,

@@ -13,9 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+
+from mapreduce.dataclass import dataclass, field
 
 REMEMBERED_FROM_BYTES = 1 << 20
 """Reading a smaller file is as quick as reading what is remembered of it."""

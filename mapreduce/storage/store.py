@@ -29,10 +29,10 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from io import BufferedWriter, RawIOBase
 from typing import Any, BinaryIO, Protocol, cast
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import ResourceError
 
 _log = logging.getLogger(__name__)

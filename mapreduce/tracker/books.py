@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from mapreduce.counters import Counters
+from mapreduce.dataclass import dataclass, field, replace
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.host_paths import split_path, with_host, without_host

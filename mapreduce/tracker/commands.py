@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.results import AttemptResult, Failure, Output
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 

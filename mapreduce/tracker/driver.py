@@ -21,9 +21,9 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import replace
 from typing import Any
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.results import AttemptResult, FailureKind, Output, failure_from
 from mapreduce.errors import MapReduceError, OutputLostError
 from mapreduce.formats.base import Split

@@ -44,12 +44,12 @@ import logging
 import os
 import time as clocks
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from json.encoder import encode_basestring_ascii as quoted
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from mapreduce import __version__
+from mapreduce.dataclass import dataclass, field
 from mapreduce.dataflow.results import TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.settings import available_cpus

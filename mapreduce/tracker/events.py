@@ -7,8 +7,7 @@ that come late, twice, or from a worker that was already given up are harmless.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 

@@ -7,9 +7,9 @@ owes one ending for every attempt that it was given: Finished, Failed, Cancelled
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import AttemptId, WorkerId
 

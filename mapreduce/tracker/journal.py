@@ -33,10 +33,10 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Protocol
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.errors import InternalError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from mapreduce.counters import Counters
+from mapreduce.dataclass import dataclass, field
 from mapreduce.dataflow.results import Failure, Output, TaskStats
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.storage.traffic import Links

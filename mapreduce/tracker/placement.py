@@ -17,10 +17,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from heapq import heapify, heappop, heappush, heapreplace
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.ids import TaskId, WorkerId
 from mapreduce.tracker.policy import Policy
 

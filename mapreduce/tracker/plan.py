@@ -13,9 +13,9 @@ The tree of a fold depends on the number of maps alone, never on workers or time
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InternalError
 from mapreduce.ids import TaskId
 

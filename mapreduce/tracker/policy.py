@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from enum import Enum
 
+from mapreduce.dataclass import dataclass, replace
 from mapreduce.errors import InternalError
 from mapreduce.settings import Settings
 

@@ -13,9 +13,9 @@ bad input, bad call, no space, our bug   -                             never: th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.ids import TaskId, WorkerId
 from mapreduce.tracker.policy import Policy

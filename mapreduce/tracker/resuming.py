@@ -8,8 +8,8 @@ at from the last to the first, because that says who is done.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
+from mapreduce.dataclass import replace
 from mapreduce.ids import TaskId
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved
 from mapreduce.tracker.plan import NeedsKind, Plan

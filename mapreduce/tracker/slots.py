@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import InternalError
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.tracker.states import ATTEMPT_TABLE, AttemptCause, AttemptState, next_attempt_state

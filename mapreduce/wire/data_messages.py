@@ -22,10 +22,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import MapReduceError
 
 MAGIC = b"MRd2"

@@ -13,11 +13,11 @@ import os
 import secrets
 from collections.abc import Container, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import zmq
 
+from mapreduce.dataclass import dataclass
 from mapreduce.wire.admission import open_client
 from mapreduce.wire.data_messages import (
     PIECE_BYTES,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass, field
 from zlib import crc32
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.wire.data_messages import Answer, Tell
 
 LEAST_WINDOW = 64 << 10

@@ -25,12 +25,12 @@ import math
 import os
 import threading
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 import zmq
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.wire.admission import open_server
 from mapreduce.wire.data_messages import (
     PIECE_BYTES,

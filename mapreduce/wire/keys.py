@@ -22,9 +22,9 @@ import secrets
 import socket
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.errors import ResourceError, UsageError
 
 KEY_VARIABLE = "MAPREDUCE_KEY"

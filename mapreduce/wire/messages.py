@@ -16,10 +16,11 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from enum import IntEnum
 from typing import Any, Self, TypeVar
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import WireError
 from mapreduce.ids import AttemptId, TaskId
 

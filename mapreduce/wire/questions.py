@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import WireError
 from mapreduce.wire.messages import Frame, parse_json
 

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import secrets
 import struct
-from dataclasses import dataclass, field
 from functools import cache
 
+from mapreduce.dataclass import dataclass, field
 from mapreduce.wire.data_messages import (
     ANSWER_BYTES,
     PIECE_BYTES,

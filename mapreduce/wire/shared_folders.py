@@ -10,7 +10,8 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from mapreduce.dataclass import dataclass
 
 MOST_FILES = 5_000
 """An attempt's folder has a few files; more in one answer is more than anyone asks for."""

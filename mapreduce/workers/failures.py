@@ -7,11 +7,11 @@ along only if it survived the round trip in the process that raised it.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import pickle
 import traceback
 from types import TracebackType
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.monitor import Monitor, OverMemoryError
 from mapreduce.dataflow.results import Failure, FailureKind, failure_from
 
@@ -41,12 +41,12 @@ def describe(error: BaseException, monitor: Monitor | None = None, skip_frames: 
         )
     except Exception:  # the exception's own attributes or class raise when looked at
         text = "".join(traceback.format_tb(original))
-        failure = dataclasses.replace(failure_from(RuntimeError("the exception cannot be shown")), traceback=text)
+        failure = replace(failure_from(RuntimeError("the exception cannot be shown")), traceback=text)
     if isinstance(error, OverMemoryError):
-        failure = dataclasses.replace(failure, type_name="WorkerMemoryError")
+        failure = replace(failure, type_name="WorkerMemoryError")
     if failure.type_name == "BdbQuit":
-        failure = dataclasses.replace(failure, kind=FailureKind.USAGE, message=NO_DEBUGGER)
-    return dataclasses.replace(
+        failure = replace(failure, kind=FailureKind.USAGE, message=NO_DEBUGGER)
+    return replace(
         failure,
         message=_cut(failure.message, MESSAGE_CHARS),
         traceback=_cut(failure.traceback, TRACEBACK_CHARS),

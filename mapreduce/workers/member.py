@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import replace
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.results import Failure, FailureKind
 from mapreduce.ids import AttemptId, WorkerId
 from mapreduce.settings import MiB

@@ -23,10 +23,10 @@ import stat
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from enum import Enum
 from typing import NoReturn
 
+from mapreduce.dataclass import dataclass
 from mapreduce.errors import ResourceError
 from mapreduce.workers.own_group import kill_own_group
 

@@ -26,10 +26,10 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from importlib import import_module
 from typing import Any, NoReturn
 
+from mapreduce.dataclass import replace
 from mapreduce.dataflow.monitor import Monitor
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind
 from mapreduce.ids import AttemptId
