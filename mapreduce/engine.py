@@ -154,6 +154,8 @@ class Engine:
             return runs.run(job, dataset, asked, output, observer, started)
         finally:
             self.workers = runs.workers
+            if self._pool is not None:
+                self._pool.inherits = False  # the caller goes on, and may change what workers have of it
 
     def partials(
         self,

@@ -1,8 +1,9 @@
 """How does a job reach a worker? As a package: the job by value, and all that its tasks need to know.
 
 An importable job is pickled by reference, which is quick and needs no dill. What lives in `__main__`, in a function or
-in a notebook cell is carried by value with dill. A job loaded from a file that is not on the import path takes its
-source along. Workers never import the caller's `__main__` again, so scripts need no guard.
+in a notebook cell is carried by value with dill; workers that were forked for the job find it by name (`by_name`). A
+job loaded from a file that is not on the import path takes its source along. Workers never import the caller's
+`__main__` again, so scripts need no guard.
 
 Large data of a job (an array, a long pickle) stays out of the message: it goes to one file in the job's folder, which
 all workers of a host map (`buffers`), so that they have one copy of it together. The mapping is private: a job may
@@ -120,6 +121,17 @@ def pack_job(context: JobContext) -> JobPackage:
     place = os.path.abspath(store.locate(path))
     state = StateFile(place, sum(map(len, pieces)), checksum_of(pieces), os.stat(place).st_mtime_ns)
     return replace(package, payload=b"" if is_long else package.payload, state=state)
+
+
+def name_job(context: JobContext) -> JobPackage | None:
+    """The package of a job of `__main__` for workers that were forked from this process as it is now; None where others
+    would get the same, or the job is one to be carried by value."""
+    if _importable(type(context.job).__module__) or _sources_of(context.job):
+        return None
+    from mapreduce.dataflow.by_name import dumps_by_name
+
+    payload = dumps_by_name(context)
+    return None if payload is None else JobPackage(context.job_id, payload)
 
 
 def remove_state(root: str) -> None:

@@ -73,7 +73,7 @@ class Line(Protocol):
 class Workers(Protocol):
     """A pool, as far as an agent needs it."""
 
-    def begin(self, package: object, memory_bytes: int | None = None) -> int: ...
+    def begin(self, pack: Callable[[], object], memory_bytes: int | None = None) -> int: ...
     def ready(self) -> Sequence[WorkerId]: ...
     def pid(self, worker: WorkerId) -> int | None: ...
     def start(self, attempt: AttemptId, worker: WorkerId, spec: bytes) -> None: ...
@@ -329,7 +329,8 @@ class Agent:
         limits = [limit for limit in (begin.memory_bytes, self._habits.memory_bytes) if limit]
         self._job, self._key, self._root = message.job, begin.key, root
         reach = None if self._data is None else self._data.open_job(begin.key, root, self._hello.host)
-        self._pool.begin(AgentPackage(bytes(message.body[1]), root, reach), min(limits, default=0))
+        package = AgentPackage(bytes(message.body[1]), root, reach)
+        self._pool.begin(lambda: package, min(limits, default=0))
         self._tell_of_workers()
 
     def _keep_list(self, name: str, data: Frame) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mapreduce.dataclass import replace
@@ -18,17 +18,19 @@ SETTLE_SECONDS = 0.5
 
 
 class LocalExecutor:
-    """One job on a pool, which may have run others before. `package` reaches each worker that gets an attempt, once.
-    Closing it leaves the pool idle and open."""
+    """One job on a pool, which may have run others before. What `pack` makes reaches each worker that gets an attempt,
+    once; or what is `inherited`, see `Pool.begin`. Closing it leaves the pool idle and open."""
 
     runs_here = False
 
-    def __init__(self, pool: Pool, package: object, memory_bytes: int | None = None) -> None:
+    def __init__(
+        self, pool: Pool, pack: Callable[[], object], memory_bytes: int | None = None, inherited: object = None
+    ) -> None:
         self._pool = pool
         self._unsent: list[Report] = []
         self._open = True
         self.moved: Links = {}  # in messages, once it is closed
-        pool.begin(package, memory_bytes)
+        pool.begin(pack, memory_bytes, inherited)
 
     def workers(self) -> Sequence[WorkerId]:
         return self._pool.ready()

@@ -10,11 +10,12 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mapreduce.dataclass import dataclass, replace
-from mapreduce.dataflow.package import pack_job, remove_state
+from mapreduce.dataflow.package import name_job, pack_job, remove_state
 from mapreduce.engines.failing import error_of
 from mapreduce.engines.prepare import RECORDS, prepare
 from mapreduce.engines.prepared import MadeFrom, Prepared
@@ -182,8 +183,9 @@ class Runs:
         from mapreduce.engines.local import LocalExecutor
 
         assert self.pool is not None
-        settings = prepared.context.settings
-        executor = LocalExecutor(self.pool, pack_job(prepared.context), settings.memory_bytes)
+        context = prepared.context
+        inherited = name_job(context) if self.pool.inherits else None
+        executor = LocalExecutor(self.pool, partial(pack_job, context), context.settings.memory_bytes, inherited)
         return _with_chaos(executor, prepared)
 
     def watched(self, prepared: Prepared, observer: Observer) -> Observer:

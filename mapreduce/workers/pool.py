@@ -39,7 +39,7 @@ import pickle
 import selectors
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mapreduce.dataflow.results import Failure
 from mapreduce.errors import ResourceError
@@ -110,7 +110,10 @@ class Pool:
         self._idle_deaths = 0
         self._last_words = ""
         self._job = 0
-        self._begin = b""
+        self._pack: Callable[[], object] = lambda: None
+        self._inherited: object = None
+        self._begins: dict[bool, bytes] = {}  # messages; of inherited and of packed jobs
+        self.inherits = True  # until what made it goes on: forked workers have all that this process has
         self._cancels = self._starting = 0  # attempts with a deadline; members that have not said hello
         self._looked_at = time.monotonic()  # for silent members
         self.tally = Tally()  # of the current job
@@ -127,18 +130,32 @@ class Pool:
         """Readable when `wait` has something to hear. What time brings (a cancel not obeyed) it doesn't tell."""
         return self._selector.fileno()
 
-    def begin(self, package: object, memory_bytes: int | None = None) -> int:
-        """A new job, and its number. `package` is unpacked in each worker before its first attempt; `memory_bytes` is
-        what a worker may use, 0 for any amount, None for the pool's. The job before must have been settled."""
+    def begin(self, pack: Callable[[], object], memory_bytes: int | None = None, inherited: object = None) -> int:
+        """A new job, and its number. What `pack` makes is unpacked in each worker before its first attempt. A worker
+        that was forked from this process while the pool `inherits` gets what is `inherited`, unless that is None; then
+        `pack` is called when another kind of worker is to be told, if ever. `memory_bytes` is what a worker may use, 0
+        for any amount, None for the pool's. The job before must have been settled."""
         self._limit_bytes = self._memory_bytes if memory_bytes is None else memory_bytes
         self._job += 1
         self._idle_deaths = 0
         self.tally = Tally()
-        body = pickle.dumps((pickle.dumps(package, 5), self._limit_bytes), 5)
-        self._begin = encode(Kind.BEGIN, self._job, None, body)
+        self._pack, self._inherited = pack, inherited
+        self._begins.clear()
         self.wait(0)  # whoever died meanwhile is replaced now
         self._fill()
+        for member in self._members.values():
+            self._begin_of(member)  # what can't be packed is refused now
         return self._job
+
+    def _begin_of(self, member: Member) -> bytes:
+        """The message by which a worker learns of the job."""
+        inherits = self._inherited is not None and self.inherits and member.process.start is Start.FORK
+        message = self._begins.get(inherits)
+        if message is None:
+            package = self._inherited if inherits else self._pack()
+            body = pickle.dumps((pickle.dumps(package, 5), self._limit_bytes), 5)
+            message = self._begins[inherits] = encode(Kind.BEGIN, self._job, None, body)
+        return message
 
     def ready(self) -> Sequence[WorkerId]:
         """Workers that have said hello."""
@@ -157,7 +174,7 @@ class Pool:
             return
         if member.job != self._job:
             member.job = self._job
-            member.outbox += self._begin
+            member.outbox += self._begin_of(member)
         if not member.attempts:
             member.heard_at = time.monotonic()
             member.peak_bytes = 0

@@ -80,9 +80,10 @@ def choose_start() -> Start:
 class Process:
     """A worker process as its pool sees it. Whoever made it calls `bury`, once it has ended or to end it."""
 
-    __slots__ = ("_log_fd", "_reaped", "channel", "exit_status", "pid", "pid_fd")
+    __slots__ = ("_log_fd", "_reaped", "channel", "exit_status", "pid", "pid_fd", "start")
 
-    def __init__(self, pid: int, channel: socket.socket, log_fd: int) -> None:
+    def __init__(self, start: Start, pid: int, channel: socket.socket, log_fd: int) -> None:
+        self.start = start
         self.pid = pid
         self.channel = channel
         self.exit_status: int | None = None  # as waitpid has it; None if somebody else took it
@@ -204,7 +205,7 @@ def start_worker(entry: Entry, start: Start | None = None) -> Process:
             os.close(log_write)
         on_error.pop_all()
     ours.setblocking(False)
-    return Process(pid, ours, log_read)
+    return Process(start, pid, ours, log_read)
 
 
 def _occupy_standard_fds() -> None:

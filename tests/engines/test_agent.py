@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -70,7 +70,8 @@ class FakePool:
     reports: list[Report] = field(default_factory=list)
     workers: list[WorkerId] = field(default_factory=lambda: [WorkerId(0), WorkerId(1)])
 
-    def begin(self, package: object, memory_bytes: int | None = None) -> int:
+    def begin(self, pack: Callable[[], object], memory_bytes: int | None = None) -> int:
+        package = pack()
         assert isinstance(package, AgentPackage)
         self.calls.append(("begin", package.packed, Path(package.root).name, memory_bytes))
         return 1

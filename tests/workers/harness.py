@@ -22,7 +22,7 @@ class Harness:
 
     def __init__(self, pool: Pool, package: object = "the context", memory_bytes: int = 0) -> None:
         self.pool = pool
-        self.executor = LocalExecutor(pool, package, memory_bytes)
+        self.executor = LocalExecutor(pool, lambda: package, memory_bytes)
         self.reports: list[Report] = []
         self.attempts = 0
 

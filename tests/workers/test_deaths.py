@@ -254,7 +254,7 @@ from mapreduce.workers.pool import Pool
 from mapreduce.workers.process import Start
 from tests.workers.jobs import ENTRY
 pool = Pool(2, entry=ENTRY, start=Start(sys.argv[1]))
-executor = LocalExecutor(pool, "context")
+executor = LocalExecutor(pool, lambda: "context")
 while len(executor.workers()) < 2:
     executor.wait(1)
 for number, worker in enumerate(executor.workers()):

@@ -31,7 +31,7 @@ class Work:
 
 pool = Pool(2, entry=ENTRY, start=Start(sys.argv[1]))
 try:
-    run_job(plan_map_only(20), Work(), LocalExecutor(pool, "context"))
+    run_job(plan_map_only(20), Work(), LocalExecutor(pool, lambda: "context"))
 finally:
     pool.close()
 """
