@@ -8,7 +8,6 @@ run: check job -> plan input -> claim output folder -> pack job -> plan tasks ->
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -147,8 +146,8 @@ class Engine:
             from mapreduce.engines.chaos import check_chaos
 
             check_chaos(asked, self.kind)
+        self._start_workers(job, dataset.bytes_at_hand())  # they load what they need while we do
         self._runs = runs = self._runs or self._make_runs()
-        self._start_workers(job, dataset.bytes_at_hand())  # which are forked with all that is loaded by now
         runs.workers, runs.pool, runs.cluster, runs.steps = self.workers, self._pool, self._cluster, self._steps
         try:
             return runs.run(job, dataset, asked, output, observer, started)
@@ -222,6 +221,8 @@ class Engine:
         map into memory. The cache goes when the engine is closed. Jobs of a tracker have none: they read the files."""
         if self._tracker_address is not None:
             return dataset
+        from tempfile import mkdtemp
+
         from mapreduce.storage.block_cache import CachedFormat, forget_mapped
         from mapreduce.storage.leftovers import make_temporary_folder, remove_temporary_folder
 
@@ -231,7 +232,7 @@ class Engine:
             self._resources.callback(forget_mapped, self._cache_folder)
         if dataset.is_vertical:
             dataset = self._ready(dataset, None)
-        folder = tempfile.mkdtemp(dir=self._cache_folder)
+        folder = mkdtemp(dir=self._cache_folder)
         planned = dataset.spooled(folder).plan(None)
         return planned.as_dataset(CachedFormat(planned.format, folder))
 
@@ -303,6 +304,7 @@ class Engine:
     def _start_workers(self, job: Job | Fold | Chain, input_bytes: int) -> None:
         """Start the workers if they are not there yet: they load what the job will need while it is planned."""
         if self.kind == "local" and self._pool is None:
+            from mapreduce.dataflow import package, reduction  # noqa: F401  # what we and workers need, loaded once
             from mapreduce.dataflow.warm_up import warm_up_for
             from mapreduce.workers.pool import Pool
             from mapreduce.workers.process import Entry

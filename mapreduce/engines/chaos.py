@@ -292,7 +292,7 @@ class ChaosExecutor:
         for kind, attempt in told:
             self._struck.add(attempt)
             self._inflicted[kind] += 1
-        return report._replace(text=text) if text else None
+        return replace(report, text=text) if text else None
 
     def _account(self) -> str:
         # A task may also be hit when nobody needs it any more, or never again: the job's end tells of that.

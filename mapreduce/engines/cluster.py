@@ -213,7 +213,7 @@ class ClusterExecutor:
         self._done[self._hosts[report.worker]] += 1
         counters, links = without_moved(report.result.counters)
         self.moved = add_links(self.moved, at_host(links, self._hosts[report.worker]))
-        report = report._replace(result=replace(report.result, counters=counters))
+        report = replace(report, result=replace(report.result, counters=counters))
         if self._carrier is None:
             return [report]
         attempt, result, host = report.attempt, report.result, self._hosts[report.worker]
@@ -225,7 +225,7 @@ class ClusterExecutor:
             wanted.append(path)
         elif path is not None:
             there = replace(result.output, path=join_path([host], path))
-            report = report._replace(result=replace(result, output=there))
+            report = replace(report, result=replace(result, output=there))
             if attempt.task.stage == self._kept_stage and not wanted:
                 wanted.append(path)
         if not wanted:
@@ -246,7 +246,7 @@ class ClusterExecutor:
                 reports.append(report if failure is None else Failed(report.worker, attempt, failure))
             elif failure is None:
                 here = replace(report.result.output, path=with_host(path, TRACKER))
-                reports.append(report._replace(result=replace(report.result, output=here)))
+                reports.append(replace(report, result=replace(report.result, output=here)))
             else:
                 _log.warning("no copy of %s is kept here: %s", path, failure.message)
                 reports.append(report)
@@ -266,7 +266,7 @@ class ClusterExecutor:
         if excused is report.failure:
             return [report]
         self._record.note(host)
-        return [report._replace(failure=excused), *self._avoid()]
+        return [replace(report, failure=excused), *self._avoid()]
 
     def _others(self, host: str) -> int:
         """How many hosts there are besides this one."""

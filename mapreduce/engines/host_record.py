@@ -88,4 +88,4 @@ class WaitingForOthers:
 
     def _let_go(self, why: str) -> list[Failed]:
         held, self._held = list(self._held.values()), {}
-        return [each._replace(failure=replace(each.failure, message=each.failure.message + why)) for each in held]
+        return [replace(each, failure=replace(each.failure, message=each.failure.message + why)) for each in held]

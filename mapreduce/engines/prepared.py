@@ -89,6 +89,8 @@ class Prepared:
     @property
     def first_attempt(self) -> int:
         """Numbers of attempts that no run before used."""
+        if self.runs == 1:
+            return 0
         from mapreduce.tracker.resuming import ATTEMPTS_A_RUN
 
         return (self.runs - 1) * ATTEMPTS_A_RUN

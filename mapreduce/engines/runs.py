@@ -190,24 +190,29 @@ class Runs:
 
     def watched(self, prepared: Prepared, observer: Observer) -> Observer:
         """Who is told of everything: the caller's observer, the logs beside the output, and the user's history."""
-        from mapreduce.engines.watching import with_logs
-
         root = Path(prepared.context.root)
         if self.steps is not None and (prepared.temporary or self.steps.root in root.parents):
             folder: Path | None = self.steps.root  # a step's own folder goes with the step
         else:
             folder = None if prepared.temporary else root
-        return with_logs(prepared, observer, folder, self.entry_of(prepared))
+        entry = self.entry_of(prepared)
+        if folder is None and entry is None:
+            return observer
+        from mapreduce.engines.watching import with_logs
+
+        return with_logs(prepared, observer, folder, entry)
 
     def entry_of(self, prepared: Prepared) -> Observer | None:
         """Who enters the job in the history: each that has an output folder, all steps of a fit as one."""
+        if self.steps is None and prepared.temporary:
+            return None
         from mapreduce.engines.watching import HistoryEntry
 
         name = type(prepared.made_from.job).__name__
-        if self.steps is not None:
-            self.steps.entry = self.steps.entry or HistoryEntry(name, sys.argv, self.steps.root, several=True)
-            return self.steps.entry
-        return None if prepared.temporary else HistoryEntry(name, sys.argv, Path(prepared.context.root))
+        if self.steps is None:
+            return HistoryEntry(name, sys.argv, Path(prepared.context.root))
+        self.steps.entry = self.steps.entry or HistoryEntry(name, sys.argv, self.steps.root, several=True)
+        return self.steps.entry
 
     def _drive(self, prepared: Prepared, observer: Observer) -> JobOutcome:
         executor = self.executor(prepared)

@@ -8,7 +8,6 @@ process of its own.
 from __future__ import annotations
 
 import logging
-import subprocess
 import sys
 from typing import Any
 
@@ -46,6 +45,8 @@ def compile_kernels(job: Any, format: Format, input_bytes: int) -> None:
     missing = [group for group in kernels_for(job, format) if not kernels.is_stored(group)]
     if not missing:
         return
+    import subprocess
+
     logger.info("compiling inner loops for this machine, once: %s", ", ".join(missing))
     try:
         done = subprocess.run(

@@ -192,7 +192,7 @@ class LeasedExecutor:
             return [report]
         seat = self._by_worker.get(report.worker)
         if isinstance(report, LogLines):
-            return [report if seat is None else report._replace(worker=seat.id)]
+            return [report if seat is None else replace(report, worker=seat.id)]
         if seat is None:
             for idle in self._idle.values():  # a worker that had nothing to do is gone
                 idle.pop(report.worker, None)
@@ -200,7 +200,7 @@ class LeasedExecutor:
         if isinstance(report, Lost):
             self._remove(seat)
             self._tell_what_is_back()
-            return [report._replace(worker=seat.id)]
+            return [replace(report, worker=seat.id)]
         return self._ended(seat, report)
 
     def _ended(self, seat: _Seat, report: Finished | Failed | Cancelled) -> list[Report]:
@@ -214,5 +214,5 @@ class LeasedExecutor:
                 seat.dropped.discard(attempt)
         else:
             told = isinstance(report, Finished) or (known and attempt not in seat.answered)
-        reports: list[Report] = [report._replace(worker=seat.id)] if told else []
+        reports: list[Report] = [replace(report, worker=seat.id)] if told else []
         return [*reports, *self._leave_if_done(seat)]

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import stat
-import tempfile
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +23,8 @@ OWNER = ".owner"
 SWEEP_SECONDS = 0.5
 """For what others left, when a job is to begin: a million files take a minute. The next ones go on, or a clean."""
 
+_CHOICES = {"TMPDIR", "TEMP", "TMP"}
+
 _locks: dict[Path, FileLock] = {}
 _swept = False
 
@@ -35,12 +36,13 @@ def make_temporary_folder(kind: str = "") -> Path:
     if not _swept:
         _swept = True
         remove_dead_folders(seconds=SWEEP_SECONDS)
-    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{kind}-" if kind else PREFIX))
+    folder = Path(_temporary_root(), f"{PREFIX}{kind}{'-' if kind else ''}{os.urandom(6).hex()}")
+    folder.mkdir(0o700)
     try:
         lock = take_lock(folder / f"{OWNER}.new")  # under its name it is locked from the beginning
         os.rename(folder / f"{OWNER}.new", folder / OWNER)
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         raise
     _locks[folder] = lock
     return folder
@@ -50,7 +52,7 @@ def remove_temporary_folder(folder: Path) -> None:
     """Remove a folder of `make_temporary_folder`. A second call is harmless, and so is one in a forked child."""
     lock = _locks.pop(folder, None)
     if lock is not None and lock.is_ours:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         lock.release()
 
 
@@ -80,7 +82,7 @@ def remove_dead_folders(parent: str | Path | None = None, seconds: float = math.
         except (HeldByAnotherError, OSError):
             continue
         if _empty(folder, deadline):  # the owner's file goes last: without it nobody would dare to
-            shutil.rmtree(folder, ignore_errors=True)
+            _remove(folder)
         lock.release()
         if not folder.exists():
             removed.append(folder)
@@ -104,11 +106,26 @@ def _empty(folder: str | Path, deadline: float) -> bool:
     return True
 
 
+def _remove(folder: Path) -> None:
+    from shutil import rmtree
+
+    rmtree(folder, ignore_errors=True)
+
+
+def _temporary_root() -> str:
+    """What `tempfile.gettempdir` says, which takes 3 ms to load: it is not asked where nobody has chosen a folder."""
+    if "tempfile" not in sys.modules and not _CHOICES & os.environ.keys() and os.access("/tmp", os.W_OK | os.X_OK):
+        return "/tmp"
+    from tempfile import gettempdir
+
+    return gettempdir()
+
+
 def _candidates(parent: str | Path | None) -> list[Path]:
     """Folders of ours by name, owner and kind: in a folder that all may write to, a name alone says nothing."""
     found = []
     try:
-        with os.scandir(parent or tempfile.gettempdir()) as entries:
+        with os.scandir(parent or _temporary_root()) as entries:
             for entry in entries:
                 if entry.name.startswith(PREFIX) and _is_own_folder(entry):
                     found.append(Path(entry.path))

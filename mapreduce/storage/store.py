@@ -26,7 +26,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BufferedWriter, RawIOBase
@@ -138,7 +137,9 @@ class LocalStore:
         except (IsADirectoryError, PermissionError):  # what Linux says of a folder, and macOS
             if not os.path.isdir(full):
                 raise
-            shutil.rmtree(full)
+            from shutil import rmtree
+
+            rmtree(full)
 
     def sync(self, path: str) -> None:
         handle = os.open(self.locate(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
@@ -284,7 +285,9 @@ def _free_bytes(path: str) -> int:
     """Free bytes on the disk of `path`, which need not exist."""
     while True:
         try:
-            return shutil.disk_usage(path or ".").free
+            from shutil import disk_usage
+
+            return disk_usage(path or ".").free
         except OSError:
             parent = os.path.dirname(path)
             if parent == path:

@@ -72,14 +72,13 @@ from mapreduce.tracker.executor import (
     WorkerSample,
 )
 from mapreduce.tracker.interrupts import Interrupts
-from mapreduce.tracker.journal import is_kept
 from mapreduce.tracker.observer import Observer
 from mapreduce.tracker.outcome import JobOutcome
 from mapreduce.tracker.placement import Placement, Sources
 from mapreduce.tracker.plan import Plan
 from mapreduce.tracker.policy import Policy, policy_of
 from mapreduce.tracker.tracker import Tracker
-from mapreduce.tracker.work import JobWork, Journal
+from mapreduce.tracker.work import JobWork, Journal, is_kept
 
 MAX_WAIT_SECONDS = 0.2
 TICK_SECONDS = 0.5

@@ -7,21 +7,23 @@ owes one ending for every attempt that it was given: Finished, Failed, Cancelled
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.results import AttemptResult, Failure
 from mapreduce.ids import AttemptId, WorkerId
 
 
-class Ready(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Ready:
     """A worker is ready for attempts; it never was before."""
 
     worker: WorkerId
     pid: int
 
 
-class Finished(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Finished:
     """The attempt's output is complete, and not yet committed."""
 
     worker: WorkerId
@@ -29,7 +31,8 @@ class Finished(NamedTuple):
     result: AttemptResult
 
 
-class Failed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Failed:
     """The attempt ended without output; the worker lives."""
 
     worker: WorkerId
@@ -37,7 +40,8 @@ class Failed(NamedTuple):
     failure: Failure
 
 
-class Cancelled(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Cancelled:
     """The worker obeyed a cancel."""
 
     worker: WorkerId
@@ -62,13 +66,15 @@ class WorkerSample:
     steps: int = 0  # other signs of progress: batches merged, keys reduced
 
 
-class Progress(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Progress:
     """A sign of life from a worker that is busy."""
 
     sample: WorkerSample
 
 
-class Lost(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Lost:
     """The worker died or was given up. `running` is the attempt that it was at, if any, and `failure` how that
     ended, where more is known than the reason; those queued went with it. `withdrawn`: nothing went wrong, the worker
     is needed elsewhere."""
@@ -80,7 +86,8 @@ class Lost(NamedTuple):
     withdrawn: bool = False
 
 
-class LogLines(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LogLines:
     """Whole lines that a worker printed or logged, while `attempt` ran (None: between attempts)."""
 
     worker: WorkerId
@@ -88,21 +95,24 @@ class LogLines(NamedTuple):
     text: str
 
 
-class Copied(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Copied:
     """A copy of the attempt's output is on this host now."""
 
     attempt: AttemptId
     host: str
 
 
-class OutputsGone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OutputsGone:
     """A host is gone, and with it the outputs that were nowhere else. Comes after the Lost of its workers, so that
     nothing is started there meanwhile."""
 
     host: str
 
 
-class NoWorkers(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NoWorkers:
     """No worker is left and none can be made."""
 
     reason: str

@@ -32,7 +32,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Protocol
 from zlib import crc32
 
@@ -40,22 +40,12 @@ from mapreduce.dataclass import dataclass
 from mapreduce.dataflow.results import AttemptResult, Failure, FailureKind, Output, TaskStats
 from mapreduce.errors import InternalError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
-from mapreduce.tracker.commands import Command, Commit, Relocate
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved
 
 VERSION = 1
 _PREFIX_BYTES = 18  # two numbers of eight digits, a blank after each
 
 JournaledEvent = AttemptFinished | AttemptFailed | OutputLost | OutputMoved
-
-
-def is_kept(event: Event, commands: Iterable[Command]) -> bool:
-    """Whether an event belongs in the journal, given what the tracker answered."""
-    if isinstance(event, AttemptFinished):
-        return any(isinstance(command, Commit) for command in commands)
-    if isinstance(event, OutputMoved):
-        return any(isinstance(command, Relocate) for command in commands)
-    return isinstance(event, OutputLost) or (isinstance(event, AttemptFailed) and bool(event.failure.lost))
 
 
 # Events as JSON

@@ -40,12 +40,12 @@ from mapreduce.tracker.events import (
     WorkerJoined,
     WorkerLost,
 )
-from mapreduce.tracker.journal import is_kept
 from mapreduce.tracker.plan import Plan, plan_fold, plan_keyed, plan_map_only
 from mapreduce.tracker.policy import Backups, Policy
 from mapreduce.tracker.recovery import Verdict
 from mapreduce.tracker.states import TaskState
 from mapreduce.tracker.tracker import Tracker
+from mapreduce.tracker.work import is_kept
 from tests.tracker.scene import replay, result_of
 
 PLANS = [plan_map_only(5), plan_keyed(4, 2), plan_keyed(3, 2, sample=2), plan_fold(5, fan_in=2), plan_keyed(0, 2)]

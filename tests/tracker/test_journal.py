@@ -13,9 +13,10 @@ from mapreduce.errors import InternalError, ResourceError
 from mapreduce.ids import AttemptId, TaskId, WorkerId
 from mapreduce.tracker.commands import Commit, Relocate
 from mapreduce.tracker.events import AttemptFailed, AttemptFinished, Event, OutputLost, OutputMoved, Tick
-from mapreduce.tracker.journal import JournalWriter, decode_event, encode_event, is_kept, read_journal
+from mapreduce.tracker.journal import JournalWriter, decode_event, encode_event, read_journal
 from mapreduce.tracker.plan import plan_keyed
 from mapreduce.tracker.tracker import Tracker
+from mapreduce.tracker.work import is_kept
 from tests.tracker.scene import Scene, replay
 
 TASK = st.builds(TaskId, st.integers(0, 9), st.integers(0, 2**40))
