@@ -304,12 +304,13 @@ class Engine:
     def _start_workers(self, job: Job | Fold | Chain, input_bytes: int) -> None:
         """Start the workers if they are not there yet: they load what the job will need while it is planned."""
         if self.kind == "local" and self._pool is None:
-            from mapreduce.dataflow import package, reduction  # noqa: F401  # what we and workers need, loaded once
-            from mapreduce.dataflow.warm_up import warm_up_for
+            from mapreduce.dataflow.warm_up import load_shared, warm_up_for
             from mapreduce.workers.pool import Pool
             from mapreduce.workers.process import Entry
 
-            entry = Entry(warm_up=warm_up_for(job, input_bytes))
+            warm_up = warm_up_for(job, input_bytes)
+            load_shared(warm_up)
+            entry = Entry(warm_up=warm_up)
             self._pool = Pool(self.workers, memory_bytes=self.memory_bytes, start=self._start, entry=entry)
             self._resources.callback(self._pool.close)
         self._meet_hosts()

@@ -196,7 +196,7 @@ def with_engine_options(
 
         @wraps(function)
         def called(**given: Any) -> Any:
-            names = EngineOptions.__dataclass_fields__
+            names = EngineOptions.__match_args__
             mine = {name: given.pop(name) for name in list(given) if name in names}
             for name in ("output", "trace"):
                 if mine.get(name) is not None:

@@ -130,7 +130,7 @@ def _past_job(folder: str) -> PastJob:
 def _preset_scenarios(name: str, asked: Asked, numbers: Iterable[int]) -> list[Scenario]:
     from mapreduce.simulate.presets import preset
 
-    others = [field for field in Asked.__dataclass_fields__ if field not in ("hosts", "seed", *NETWORK_OPTIONS)]
+    others = [field for field in Asked.__match_args__ if field not in ("hosts", "seed", *NETWORK_OPTIONS)]
     if unfit := asked.given(*others):
         raise UsageError(f"{unfit[0]} does not go with --preset, which takes --hosts, --seed and those of the network")
     chosen: tuple[int | None, ...] = (None,) if asked.hosts is None else tuple(numbers)

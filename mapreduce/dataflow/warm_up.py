@@ -23,6 +23,14 @@ def warm_up_for(job: Any, input_bytes: int) -> str:
     return f"{__name__}:{'columns' if large or hasattr(job, 'map_block') else 'rows'}"
 
 
+def load_shared(name: str) -> None:
+    """Load what this process and workers need both, before they are forked; `name` is their function below."""
+    importlib.import_module("mapreduce.dataflow.package")
+    importlib.import_module("mapreduce.dataflow.reduction")
+    if name.endswith(columns.__name__):
+        importlib.import_module("mapreduce.kernels")
+
+
 def takes_columns(job: Any) -> bool:
     """Does it reduce by sums and counts, which are added up as columns where that pays?"""
     return bool(getattr(getattr(job, "reduce", None), "totals", ()))

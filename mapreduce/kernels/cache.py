@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import tempfile
 import zlib
+from functools import cache
 
 from mapreduce.dataclass import dataclass
 from mapreduce.kernels.catalogue import GROUPS
@@ -40,6 +40,11 @@ def cache_directory() -> str:
 
 def cache_path(group: str) -> str:
     """The file for a group's objects on this machine. Raises ImportError without llvmlite."""
+    return os.path.join(cache_directory(), _cache_key(), f"{group}.objects")
+
+
+@cache
+def _cache_key() -> str:
     import hashlib
 
     digest = hashlib.blake2b(digest_size=12)
@@ -48,7 +53,7 @@ def cache_path(group: str) -> str:
         with open(os.path.join(here, name), "rb") as file:
             digest.update(file.read())
     digest.update(f"{_compiler_versions()} {sys.version} {sys.platform} {processor()}".encode())
-    return os.path.join(cache_directory(), digest.hexdigest(), f"{group}.objects")
+    return digest.hexdigest()
 
 
 def _compiler_versions() -> list[str]:
@@ -105,9 +110,11 @@ def read_objects(path: str) -> list[Object] | None:
 
 def write_objects(path: str, objects: list[Object]) -> bool:
     """Store objects at once or not at all. False where the cache cannot be written: the caller goes on without."""
+    from tempfile import mkstemp  # 4 ms, for who only reads
+
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".new-")
+        handle, temporary = mkstemp(dir=os.path.dirname(path), prefix=".new-")
     except OSError:
         return False
     try:
