@@ -12,9 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zmq
@@ -59,7 +60,7 @@ def context() -> Iterator[zmq.Context[zmq.Socket[bytes]]]:
         yield made
 
 
-def say(peer: zmq.Socket[bytes], frames: list[bytes]) -> None:
+def say(peer: zmq.Socket[bytes], frames: Sequence[Any]) -> None:
     """Send, unless the peer was hung up on before it came to speak: then there is nobody to send to, for ever."""
     with suppress(zmq.Again):
         peer.send_multipart(frames, zmq.DONTWAIT)
