@@ -36,7 +36,7 @@ else:
         return _Field(**options)
 
     def replace(instance: Any, /, **changes: Any) -> Any:
-        """A copy with some fields changed, made by the class."""
+        """A copy, of an instance of a class of ours, with some fields changed; made by the class."""
         for name in instance.__match_args__:
             if name not in changes:
                 changes[name] = getattr(instance, name)

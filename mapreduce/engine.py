@@ -147,12 +147,14 @@ class Engine:
 
             check_chaos(asked, self.kind)
         self._start_workers(job, dataset.bytes_at_hand())  # they load what they need while we do
-        self._runs = runs = self._runs or self._make_runs()
-        runs.workers, runs.pool, runs.cluster, runs.steps = self.workers, self._pool, self._cluster, self._steps
         try:
-            return runs.run(job, dataset, asked, output, observer, started)
+            self._runs = runs = self._runs or self._make_runs()
+            runs.workers, runs.pool, runs.cluster, runs.steps = self.workers, self._pool, self._cluster, self._steps
+            try:
+                return runs.run(job, dataset, asked, output, observer, started)
+            finally:
+                self.workers = runs.workers
         finally:
-            self.workers = runs.workers
             if self._pool is not None:
                 self._pool.inherits = False  # the caller goes on, and may change what workers have of it
 

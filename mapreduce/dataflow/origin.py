@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mapreduce import __version__
-from mapreduce.dataclass import dataclass, replace
+from mapreduce.dataclass import dataclass, is_dataclass_instance, replace
 from mapreduce.dataflow.job_source import digest_of, show_value, sources_of
 from mapreduce.dataflow.libraries import COMPUTING, computing_versions
 from mapreduce.dataflow.package import JobContext
@@ -148,7 +148,10 @@ def origin_from_json(page: Any) -> Origin | None:
 def _reading(format: Format, prefix: str = "") -> Iterator[tuple[str, str]]:
     """A format's options by name; of one that wraps others, theirs."""
     yield f"{prefix}format", format.name
-    for name in getattr(format, "__match_args__", ()):
+    from dataclasses import fields
+
+    described: Any = format
+    for name in [field.name for field in fields(described)] if is_dataclass_instance(format) else ():
         value = getattr(format, name)
         if isinstance(value, Format):
             yield from _reading(value, f"{prefix}{name}.")

@@ -124,9 +124,9 @@ def pack_job(context: JobContext) -> JobPackage:
 
 
 def name_job(context: JobContext) -> JobPackage | None:
-    """The package of a job of `__main__` for workers that were forked from this process as it is now; None where others
-    would get the same, or the job is one to be carried by value."""
-    if _importable(type(context.job).__module__) or _sources_of(context.job):
+    """The package of a job of `__main__` for workers that were forked from this process as it is now; None for another
+    job, and for one to be carried by value."""
+    if type(context.job).__module__ != "__main__":
         return None
     from mapreduce.dataflow.by_name import dumps_by_name
 

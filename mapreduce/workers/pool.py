@@ -87,6 +87,10 @@ LOOK_SECONDS = 1.0
 """How often silent workers are looked for."""
 
 
+def _nothing() -> None:
+    """The package of no job."""
+
+
 class Pool:
     """`workers` processes that live until `close`, for any number of jobs, one after the other. Not for two threads at
     once. Reports of attempts of a job that is over are dropped."""
@@ -110,10 +114,10 @@ class Pool:
         self._idle_deaths = 0
         self._last_words = ""
         self._job = 0
-        self._pack: Callable[[], object] = lambda: None
+        self._pack: Callable[[], object] = _nothing
         self._inherited: object = None
         self._begins: dict[bool, bytes] = {}  # messages; of inherited and of packed jobs
-        self.inherits = True  # until what made it goes on: forked workers have all that this process has
+        self.inherits = True  # until the caller's code runs again: forked workers have all that this process has
         self._cancels = self._starting = 0  # attempts with a deadline; members that have not said hello
         self._looked_at = time.monotonic()  # for silent members
         self.tally = Tally()  # of the current job
@@ -234,6 +238,9 @@ class Pool:
             self._kill(member, "did not let go of a job that is over")
         self._job += 1  # whatever still comes is late
         self._reports.clear()
+        self._pack, self._inherited = _nothing, None  # which hold the job
+        self._begins.clear()
+        self.inherits = False
 
     def _dues(self) -> list[float]:
         """By when cancels of running attempts must be obeyed."""

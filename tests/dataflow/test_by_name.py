@@ -16,46 +16,61 @@ from __future__ import annotations
 import functools
 import math
 import re
-import threading
+from collections import Counter
 import numpy as np
 import mapreduce as mr
 
 SCALE = 3
+NAMES = ("a", ("b", 2.5))
 WORDS = re.compile(r"\\w+")
-SMALL = np.arange(5)
-LARGE = np.arange(100_000)
-LOCK = threading.Lock()
-LONG = "x" * 100_000
+ARRAY = np.arange(5)
+NUMBERS = (number for number in range(9))
+MISSING = object()
+TEXT = "as a sentinel"
+SEEN = []
 
 def helper(x):
     return SCALE * math.sqrt(x)
 
-def locked(x):
-    with LOCK:
-        return x
+def next_of(x):
+    return next(NUMBERS)
 
 def indirectly(x):
-    return [locked(each) for each in (x,)]
+    return [next_of(each) for each in (x,)]
 
 @functools.cache
 def cached(x):
-    return locked(x)
+    return x
+
+def wrapped(function):
+    @functools.wraps(function)
+    def call(*args):
+        return function(*args), NUMBERS
+    return call
+
+wrapping = wrapped(helper)
 
 def by_factory(factor):
     return lambda x: factor * x
 
-class Reader:
-    def __init__(self):
-        self.seen = []
+def count():
+    global SCALE
+    SCALE += 1
 
+class Reader:
     def read(self):
-        return locked(1)
+        return next_of(1)
+
+class Meta(type):
+    pass
 """
 
 CARRIED = {
     "plain": "class J(mr.Job):\n    reduce = mr.Sum()\n    def map(self, line): yield line, 1",
-    "with helpers": "class J(mr.Job):\n    def map(self, line): return ((helper(w), SMALL) for w in WORDS.split(line))",
-    "with settings": "class J(mr.Job):\n    def __init__(self): self.options = {'a': [1, 2.5], 'b': SMALL}",
+    "with helpers": "class J(mr.Job):\n    def map(self, line): return ((helper(w), NAMES) for w in WORDS.split(line))",
+    "with settings": "class J(mr.Job):\n    def __init__(self): self.options = {'a': [1, 2.5], 'b': np.arange(5)}",
+    "with importable things": "class J(mr.Job):\n    def map(self, line): return Counter(line), functools.reduce",
+    "with a reducer's options": "class J(mr.Job):\n    reduce = mr.TopK(3)",
     "with all kinds of methods": """
 class J(mr.Job):
     @staticmethod
@@ -73,21 +88,31 @@ class J(mr.Job):
 }
 
 BY_VALUE = {
-    "a lock": "class J(mr.Job):\n    def map(self, line): LOCK.acquire()",
-    "a lock of a helper's helper": "class J(mr.Job):\n    def map(self, line): return indirectly(line)",
-    "a lock in a comprehension": "class J(mr.Job):\n    def map(self, line): return [[LOCK for _ in '1'] for _ in '2']",
-    "a lock of a cached function": "class J(mr.Job):\n    def map(self, line): return cached(line)",
-    "a lock of a base": "class A(mr.Job):\n    def map(self, line): LOCK\nclass J(A): pass",
-    "a lock of a property": "class J(mr.Job):\n    @property\n    def a(self): return LOCK",
-    "a lock of a setting's class": "class J(mr.Job):\n    def __init__(self): self.reader = Reader()",
-    "a lock as a default": "class J(mr.Job):\n    def map(self, line, lock=LOCK): pass",
-    "a lock as an attribute": "class J(mr.Job):\n    lock = LOCK",
+    "a generator": "class J(mr.Job):\n    def map(self, line): next(NUMBERS)",
+    "of a helper's helper": "class J(mr.Job):\n    def map(self, line): return indirectly(line)",
+    "in a comprehension": "class J(mr.Job):\n    def map(self, line): return [[NUMBERS for _ in '1'] for _ in '2']",
+    "of a base": "class A(mr.Job):\n    def map(self, line): NUMBERS\nclass J(A): pass",
+    "of a property": "class J(mr.Job):\n    @property\n    def a(self): return NUMBERS",
+    "of a setting's class": "class J(mr.Job):\n    def __init__(self): self.reader = Reader()",
+    "as a default": "class J(mr.Job):\n    def map(self, line, numbers=NUMBERS): pass",
+    "as an attribute": "class J(mr.Job):\n    numbers = NUMBERS",
+    "of a function's wrapper": "class J(mr.Job):\n    def map(self, line): return wrapping(line)",
+    "a cache": "class J(mr.Job):\n    def map(self, line): return cached(line)",
     "a lambda as a setting": "class J(mr.Job):\n    def __init__(self): self.key = lambda x: x",
+    "a lambda as an option": "class J(mr.Job):\n    reduce = mr.TopK(3, by=lambda x: next(NUMBERS))",
     "a function of a factory": "class J(mr.Job):\n    def __init__(self): self.f = by_factory(3)",
     "a local class": "def make():\n    class J(mr.Job): pass\n    return J\nJ = make()",
-    "a large array": "class J(mr.Job):\n    def map(self, line): yield line, LARGE",
-    "a large array as a setting": "class J(mr.Job):\n    def __init__(self): self.table = LARGE",
-    "a long text": "class J(mr.Job):\n    def map(self, line): yield line, LONG",
+    "a metaclass": "class J(mr.Job, metaclass=Meta): pass",
+    "what can change": "class J(mr.Job):\n    def map(self, line): SEEN.append(line)",
+    "a class's own dictionary": "class J(mr.Job):\n    cache = {}",
+    "an array": "class J(mr.Job):\n    def map(self, line): yield line, ARRAY",
+    "an object": "class J(mr.Job):\n    def map(self, line): return self is MISSING",
+    "the same object in state and code": (
+        "class J(mr.Job):\n    def __init__(self): self.text = TEXT\n    def map(self, line): return self.text is TEXT"
+    ),
+    "a global that is set": "class J(mr.Job):\n    def map(self, line): count()",
+    "globals": "class J(mr.Job):\n    def map(self, line): return globals()['SCALE']",
+    "large state": "class J(mr.Job):\n    def __init__(self): self.table = np.arange(100_000)",
 }
 
 
