@@ -26,6 +26,8 @@ relaxed = settings(deadline=None, max_examples=150)
 BUFFER = 1 << 20
 REDUCERS = (mr.Sum(), mr.Count(), mr.Mean())
 
+COMPILED = available("words", "groups", compile=True)  # on a new machine nothing is yet
+
 
 class AnyJob(mr.Job):
     """Partitions by hash."""
@@ -88,7 +90,7 @@ def test_keys_keep_their_type() -> None:
 def test_counts_do_not_look_at_values() -> None:
     buffer = PlainPairsBuffer(mr.Count(), Partitioner(AnyJob(), 1, None), BUFFER)
     assert found(buffer, mr.Count(), [[("a", None), ("a", [1]), ("b", "x")] * 9]) == {"a": "18", "b": "9"}
-    assert len(buffer.stages) == 2  # the first is enough
+    assert len(buffer.stages) == (2 if COMPILED else 1)  # the first is enough
 
 
 def test_spills_when_full() -> None:
@@ -146,7 +148,7 @@ class BadKeys(mr.Job):
 
 @pytest.fixture
 def columns_always(monkeypatch: pytest.MonkeyPatch) -> None:
-    if not available("groups", compile=True):
+    if not COMPILED:
         pytest.skip("no compiled kernels here")
     monkeypatch.setattr(map_task, "COLUMNS_FROM_BYTES", 0)
 
