@@ -75,14 +75,13 @@ def _make(cls: Any, *, frozen: bool, eq: bool, weakref_slot: bool) -> Any:
     """The class again, with slots for its fields, and with the methods that it has not got of its own."""
     inherited: dict[str, _Field] = {}
     for base in cls.__mro__[-1:0:-1]:
-        inherited |= base.__dict__.get("_own_fields", {})
+        inherited |= base.__dict__.get("_all_fields", {})
     own = _fields_in(cls)
     names = {**cls.__dict__, "__qualname__": cls.__qualname__}
     for name in ("__dict__", "__weakref__", *own):
         names.pop(name, None)
     fields = inherited | own
     names["__slots__"] = (*(name for name in own if name not in inherited), *["__weakref__"] * weakref_slot)
-    names["_own_fields"] = own
     names["_all_fields"] = fields
     names["__dataclass_fields__"] = _StandardFields()
     names["__match_args__"] = tuple(name for name, each in fields.items() if each.init)

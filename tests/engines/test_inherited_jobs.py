@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HEAD = """
+HEAD = '''
 import os, sys, threading
 import mapreduce as mr
 
@@ -20,9 +20,18 @@ class Lengths(mr.Job):
     def map(self, line):
         yield "all", len(line) + ADDED
 
+class Killed(Lengths):
+    """By a signal, once."""
+
+    def map(self, line):
+        if line == "line 7" and not os.path.exists("killed"):
+            open("killed", "w").close()
+            os.kill(os.getpid(), 9)
+        yield from super().map(line)
+
 def total(engine, job=Lengths, **settings):
     return dict(engine.run(job(), mr.read_text("lines.txt"), split_size=100, **settings).records())["all"]
-"""
+'''
 
 SCRIPTS = {
     # dill is loaded neither here nor there
@@ -53,33 +62,19 @@ with mr.Engine(workers=2) as engine:
 """,
     # another that was forked takes its place
     "a worker is killed": """
-class Careful(Lengths):
-    def map(self, line):
-        if line == "line 7" and not os.path.exists("killed"):
-            open("killed", "w").close()
-            os.kill(os.getpid(), 9)
-        yield from super().map(line)
-
 with mr.Engine(workers=2) as engine:
-    print(total(engine, Careful), os.path.exists("killed"))
+    print(total(engine, Killed), os.path.exists("killed"))
 """,
     # the one in its place is no fork, for by now there are threads here
     "a worker is killed, and threads run": """
 from mapreduce.tracker.observer import Observer
-
-class Careful(Lengths):
-    def map(self, line):
-        if line == "line 7" and not os.path.exists("killed"):
-            open("killed", "w").close()
-            os.kill(os.getpid(), 9)
-        yield from super().map(line)
 
 class Threads(Observer):
     def started(self, *given):
         threading.Thread(target=threading.Event().wait, daemon=True).start()
 
 with mr.Engine(workers=1) as engine:
-    print(total(engine, Careful, observer=Threads()), "dill" in sys.modules)
+    print(total(engine, Killed, observer=Threads()), "dill" in sys.modules)
 """,
     # no fork at all
     "threads": """
