@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mapreduce.columns import Words
-    from mapreduce.kernels import GroupSums, JoinedStrings, WordCounter
+    from mapreduce.kernels import GroupSums, WordCounter
 
 PILE_BYTES = 8 << 20
 """Columns grouped at a time: most blocks repeat each other's keys, so little is left, and buffers stay in cache."""
@@ -137,7 +137,7 @@ class WordsBuffer:
     def add(self, words: Words) -> None:
         words.add_to(self.counter)
 
-    def add_strings(self, strings: JoinedStrings) -> None:
+    def add_strings(self, strings: pa.StringArray) -> None:
         self.counter.add_strings(strings)
 
     @property
@@ -214,7 +214,7 @@ class TotalsBuffer:
     def accepts(self, batch: pa.RecordBatch) -> bool:
         return self.takes(batch.column(0), batch.column(1))
 
-    def takes(self, keys: pa.Array | JoinedStrings, values: pa.Array) -> bool:
+    def takes(self, keys: pa.Array, values: pa.Array) -> bool:
         """Are these of the types that the table holds?"""
         return self.empty or self.types == [keys.type, values.type]
 
@@ -222,7 +222,7 @@ class TotalsBuffer:
         """Add rows; returns how many. Where it is fewer than given, the next would leave 64 bits: drain, then go on."""
         return self.add_columns(batch.column(0), batch.column(1))
 
-    def add_columns(self, keys: pa.Array | JoinedStrings, values: pa.Array) -> int:
+    def add_columns(self, keys: pa.Array, values: pa.Array) -> int:
         """The same for columns that are no batch."""
         types = [keys.type, values.type]
         if self.totals is None or self.types != types:

@@ -166,10 +166,8 @@ class MappedPairs:
         columns_pay = self.attempt.context.input_bytes >= COLUMNS_FROM_BYTES
         if columns_pay and monoid.totals:
             from mapreduce.dataflow.plain_pairs import PlainPairsBuffer
-            from mapreduce.kernels import available
 
-            if available("words", "groups"):
-                return PlainPairsBuffer(monoid, self.partitioner, size)
+            return PlainPairsBuffer(monoid, self.partitioner, size)
         return PartialsBuffer(monoid, self.partitioner, size, columns_pay=columns_pay)
 
 

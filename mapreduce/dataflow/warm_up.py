@@ -49,7 +49,7 @@ def columns() -> None:
     arrow_start.load()
     rows()
     importlib.import_module("mapreduce.dataflow.combine_columns")
-    kernels.available("csv", "words", "groups", "hashes")
+    kernels.available("csv", "words", "groups", "pairs", "hashes")
 
 
 def folds() -> None:

@@ -31,6 +31,8 @@ def kernels_for(job: Any, format: Format) -> tuple[str, ...]:
         wanted += ("hashes", "groups")
     if takes_columns(job) or (format.name == "text" and hasattr(job, "map_block")):
         wanted += ("words",)
+    if takes_columns(job) and not hasattr(job, "map_block"):
+        wanted += ("pairs",)
     return wanted + tuple(getattr(job, "kernels", ()))
 
 

@@ -36,7 +36,7 @@ def _compile(function: Any, name: str, letters: str) -> Object:
         "Q": types.uint64,
         "D": types.float64,
     }
-    scalars = {"q": types.int64, "d": types.float64}
+    scalars = {"q": types.int64, "d": types.float64, "O": types.int64}
     pointer: Any = types.CPointer  # type: ignore[attr-defined]
     arguments = [scalars[x] if x in scalars else pointer(pointers[x]) for x in letters]
     # error_model numpy: division by zero gives inf instead of a Python exception, which could not be raised here

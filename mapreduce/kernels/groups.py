@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from mapreduce.kernels.joined_strings import JoinedStrings
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import Area, Int64s
-from mapreduce.kernels.string_table import DISTINCT, LIMIT, SLOT_MASK, StringTable, slots_for
+from mapreduce.kernels.string_table import DISTINCT, LIMIT, SLOT_MASK, StringTable, slots_for, text_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,12 +53,10 @@ class GroupSums:
         self._totals: Any = None  # _CompiledInts, _NumpyInts or _Floats
 
     def add(self, keys: Any, values: Any) -> int:
-        """Add a block (pyarrow or numpy arrays, without nulls, or JoinedStrings as keys). Returns how many rows were
-        added: fewer than given means that the next row's sum would leave int64; take() what is there and go on with
-        Python integers.
+        """Add a block (pyarrow or numpy arrays, without nulls). Returns how many rows were added: fewer than given
+        means that the next row's sum would leave int64; take() what is there and go on with Python integers.
         """
-        key_array = keys if isinstance(keys, JoinedStrings) else _as_arrow(keys)
-        value_array = _as_arrow(values)
+        key_array, value_array = _as_arrow(keys), _as_arrow(values)
         if len(key_array) != len(value_array):
             raise ValueError(f"{len(key_array)} keys, {len(value_array)} values")
         if self._types is None:
@@ -206,21 +203,14 @@ class _StringNumbers:
     def held_bytes(self) -> int:
         return self._strings.held_bytes + self._numbers.size
 
-    def of(self, keys: pa.Array | JoinedStrings) -> Area:
-        if isinstance(keys, JoinedStrings):
-            with keys.seen() as (text, size, offsets):
-                return self._number(text, size, offsets, 1, len(keys))
-        _, ends, data = keys.buffers()
-        text, size = (0, 0) if data is None else (data.address, data.size)
-        return self._number(text, size, ends.address + 4 * keys.offset, 0, len(keys))
-
-    def _number(self, text: int, size: int, offsets: int, gap: int, rows: int) -> Area:
+    def of(self, keys: pa.Array) -> Area:
+        rows, (text, size, offsets) = len(keys), text_of(keys)
         if self._numbers.size < 4 * rows:
             self._numbers = Area(4 * rows)
         done = 0
         while True:
             done = self._kernels["number_strings"](
-                text, size, offsets, gap, done, rows, *self._strings.addresses, self._numbers.address
+                text, size, offsets, done, rows, *self._strings.addresses, self._numbers.address
             )
             if done == rows:
                 return self._numbers
@@ -331,11 +321,10 @@ class _Dictionary:
 
     held_bytes = bytes
 
-    def of(self, keys: pa.Array | JoinedStrings) -> np.ndarray[Any, Any]:
+    def of(self, keys: pa.Array) -> np.ndarray[Any, Any]:
         import numpy as np
 
-        array = keys.to_array() if isinstance(keys, JoinedStrings) else keys
-        encoded = array.dictionary_encode()
+        encoded = keys.dictionary_encode()
         known = self._known
         numbers = [known.setdefault(key, len(known)) for key in encoded.dictionary.to_pylist()]
         indices: np.ndarray[Any, Any] = np.array(numbers, np.int64)[encoded.indices.to_numpy()]

@@ -237,6 +237,71 @@ def big32_at(typing, address):
 
 
 @intrinsic
+def int64_at(typing, address):
+    """The integer at an address."""
+
+    def build(context, builder, signature, args):
+        return builder.load(builder.inttoptr(args[0], _I64.as_pointer()), align=8)
+
+    return types.int64(types.int64), build
+
+
+@intrinsic
+def address_of(typing, pointer):
+    """Where a pointer points."""
+
+    def build(context, builder, signature, args):
+        return builder.ptrtoint(args[0], _I64)
+
+    return types.int64(pointer), build
+
+
+def _call(builder, result, function, arguments):
+    kind = ir.FunctionType(result, [_I64] * len(arguments))
+    return builder.call(builder.inttoptr(function, kind.as_pointer()), arguments)
+
+
+@intrinsic
+def call_0(typing, function):
+    """Call the C function at an address; it returns a pointer or an integer of that size, or nothing of interest."""
+
+    def build(context, builder, signature, args):
+        return _call(builder, _I64, args[0], args[1:])
+
+    return types.int64(types.int64), build
+
+
+@intrinsic
+def call_1(typing, function, argument):
+    """The same with a pointer, or an integer of that size, as argument."""
+
+    def build(context, builder, signature, args):
+        return _call(builder, _I64, args[0], args[1:])
+
+    return types.int64(types.int64, types.int64), build
+
+
+@intrinsic
+def call_2(typing, function, first, second):
+    """The same with two arguments."""
+
+    def build(context, builder, signature, args):
+        return _call(builder, _I64, args[0], args[1:])
+
+    return types.int64(types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def call_float64(typing, function, argument):
+    """Call the C function at an address, that takes a pointer and returns a double."""
+
+    def build(context, builder, signature, args):
+        return _call(builder, ir.DoubleType(), args[0], args[1:])
+
+    return types.float64(types.int64, types.int64), build
+
+
+@intrinsic
 def uint8_at(typing, address):
     """The byte at an address."""
 

@@ -1,7 +1,7 @@
 """How does a process get the compiled kernels without importing numba?
 
 Stored object code is placed in memory (by elf.py in 2 ms; where that does not know the format, by llvmlite in 45);
-ctypes calls it, without the GIL.
+ctypes calls it, without the GIL where no Python object is among the arguments.
 What is not stored is compiled only where the caller says that the job is worth seconds.
 """
 
@@ -111,11 +111,12 @@ def _place(group: str, objects: list[Object]) -> Kernels:
 
         logging.getLogger(__name__).debug("LLVM places the kernels: %s", error)
         addresses = _place_by_llvm(objects)
-    kinds: dict[str, Any] = {"q": ctypes.c_int64, "d": ctypes.c_double}
+    kinds: dict[str, Any] = {"q": ctypes.c_int64, "d": ctypes.c_double, "O": ctypes.py_object}
     kernels: Kernels = {}
     for item, address in zip(objects, addresses, strict=True):
-        arguments = [kinds.get(letter, ctypes.c_void_p) for letter in GROUPS[group][item.name]]
-        kernels[item.name] = ctypes.CFUNCTYPE(ctypes.c_int64, *arguments)(address)
+        letters = GROUPS[group][item.name]
+        function = ctypes.PYFUNCTYPE if "O" in letters else ctypes.CFUNCTYPE  # with or without the GIL
+        kernels[item.name] = function(ctypes.c_int64, *(kinds.get(x, ctypes.c_void_p) for x in letters))(address)
     return kernels
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
 
 _HUGE_PAGE = 2 << 20
 
@@ -40,6 +41,12 @@ class Area:
     def copy_from(self, other: Area, size: int) -> None:
         """Copy the first `size` bytes of another area."""
         ctypes.memmove(self.address, other.address, size)
+
+    def buffer(self, size: int) -> pa.Buffer:
+        """The first bytes, seen in place by Arrow."""
+        import pyarrow as pa
+
+        return pa.foreign_buffer(self.address, size, base=self)
 
     def int64s(self, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
         """The first numbers, seen in place: copy them before the area is used again."""

@@ -99,17 +99,17 @@ def move_ints(old, old_slots, table, mask):
     return 0
 
 
-def number_strings(data, size, offsets, gap, pos, n, table, state, arena, numbers):
-    """numbers[i] of the string data[offsets[i]:offsets[i + 1] - gap], for i from pos; data ends at size.
+def number_strings(data, size, offsets, pos, n, table, state, arena, numbers):
+    """numbers[i] of the string data[offsets[i]:offsets[i + 1]], for i from pos; data ends at size.
 
     Returns n, or the row for which table or arena must grow first.
     """
     while pos < n:
         batch = min(BATCH, n - pos)
-        ask_for(data, size, offsets, gap, pos, batch, table, state[SLOT_MASK])
+        ask_for(data, size, offsets, pos, batch, table, state[SLOT_MASK])
         for i in range(batch):
             at = np.int64(offsets[pos + i])
-            length = np.int64(offsets[pos + i + 1]) - gap - at
+            length = np.int64(offsets[pos + i + 1]) - at
             base = string_slot(data, at, length, size, table, state, arena)
             if base < 0:
                 return pos + i

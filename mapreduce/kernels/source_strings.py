@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mapreduce.kernels.intrinsics import equal_mask, fold_product, inlined, load64, prefetch, trailing_zeros
+from mapreduce.kernels.intrinsics import fold_product, inlined, load64, prefetch
 
 U0, U1 = np.uint64(0), np.uint64(1)
 U32 = np.uint64(32)
@@ -131,56 +131,28 @@ def string_slot(data, at, length, n, table, state, arena):
 
 
 @inlined
-def ask_for(data, size, offsets, gap, pos, batch, table, mask):
+def ask_for(data, size, offsets, pos, batch, table, mask):
     """Prefetch the slots of short strings."""
     for i in range(batch):
         at = np.int64(offsets[pos + i])
-        length = np.int64(offsets[pos + i + 1]) - gap - at
+        length = np.int64(offsets[pos + i + 1]) - at
         if length <= 16:
             low = load_short(data, at, min(length, 8), size)
             high = load_short(data, at + 8, length - 8, size) if length > 8 else U0
             prefetch(table, 4 * (np.int64(hash_short(low, high, length)) & mask))
 
 
-def find_lines(data, size, most, offsets):
-    """offsets[i] is where line i of data[:size] begins, one more says where the last ends. Returns their number.
-
-    Lines end in a newline, the last at size. Where there are more than `most` it stops, with a larger number.
-    """
-    offsets[0] = 0
-    lines = 0
-    pos = 0
-    while pos + 64 <= size:
-        ends = equal_mask(data, pos, np.uint8(10))
-        while ends != U0:
-            lines += 1
-            if lines >= most:
-                return lines + 1
-            offsets[lines] = np.int32(pos + trailing_zeros(ends) + 1)
-            ends &= ends - U1
-        pos += 64
-    while pos < size:
-        pos += 1
-        if data[pos - 1] == 10:
-            lines += 1
-            if lines >= most:
-                return lines + 1
-            offsets[lines] = np.int32(pos)
-    offsets[lines + 1] = np.int32(size + 1)
-    return lines + 1
-
-
-def count_strings(data, size, offsets, gap, pos, n, table, state, arena):
-    """Count the strings data[offsets[i]:offsets[i + 1] - gap], for i from pos; data ends at size.
+def count_strings(data, size, offsets, pos, n, table, state, arena):
+    """Count the strings data[offsets[i]:offsets[i + 1]], for i from pos; data ends at size.
 
     Returns n, or the row for which table or arena must grow first.
     """
     while pos < n:
         batch = min(BATCH, n - pos)
-        ask_for(data, size, offsets, gap, pos, batch, table, state[SLOT_MASK])
+        ask_for(data, size, offsets, pos, batch, table, state[SLOT_MASK])
         for i in range(batch):
             at = np.int64(offsets[pos + i])
-            length = np.int64(offsets[pos + i + 1]) - gap - at
+            length = np.int64(offsets[pos + i + 1]) - at
             base = string_slot(data, at, length, size, table, state, arena)
             if base < 0:
                 return pos + i

@@ -19,13 +19,12 @@ from mapreduce.kernels.source_strings import (
     U1,
     copy_words,
     count_strings,
-    find_lines,
     list_words,
     move_words,
     string_slot,
 )
 
-__all__ = ["add_words", "copy_words", "count_strings", "find_lines", "list_words", "move_words"]
+__all__ = ["add_words", "copy_words", "count_strings", "list_words", "move_words"]
 
 U63 = np.uint64(63)
 EDGES = 4096  # edges found per batch; `edges` has room for EDGES + 128

@@ -24,6 +24,13 @@ def slots_for(distinct: int, first: int, fill: float) -> int:
     return 1 << (needed - 1).bit_length()
 
 
+def text_of(strings: pa.StringArray) -> tuple[int, int, int]:
+    """Address and size of the text, and address of the first string's offset."""
+    _, offsets, data = strings.buffers()
+    text, size = (0, 0) if data is None else (data.address, data.size)
+    return text, size, offsets.address + 4 * strings.offset
+
+
 class StringTable:
     """Distinct strings, numbered in order of first occurrence."""
 

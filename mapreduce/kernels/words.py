@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mapreduce.errors import InputError
-from mapreduce.kernels.joined_strings import JoinedStrings
 from mapreduce.kernels.load import Kernels, kernels_of
 from mapreduce.kernels.memory import Area, seen
-from mapreduce.kernels.string_table import BAD_BYTE, StringTable
+from mapreduce.kernels.string_table import BAD_BYTE, StringTable, text_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,8 +53,8 @@ class WordCounter:
         """
         return self._table.add(data)
 
-    def add_strings(self, strings: JoinedStrings) -> None:
-        """Count strings that are words already, whatever they hold."""
+    def add_strings(self, strings: pa.StringArray) -> None:
+        """Count strings that are words already, whatever they hold; none is null."""
         self._table.add_strings(strings)
 
     @property
@@ -98,10 +97,10 @@ class _Dictionary:
             self._word_bytes += min(len(text), (len(counts) - before) * 64)
         return None
 
-    def add_strings(self, strings: JoinedStrings) -> None:
-        for string in strings.to_array().to_pylist():
+    def add_strings(self, strings: pa.StringArray) -> None:
+        for string in strings.to_pylist():
             self._counts[string] = self._counts.get(string, 0) + 1
-        self._word_bytes += len(strings.data)
+        self._word_bytes += strings.nbytes
 
     @property
     def distinct(self) -> int:
@@ -145,16 +144,14 @@ class _Table:
         bad, strings.state[BAD_BYTE] = strings.state[BAD_BYTE], -1
         return None if bad < 0 else bad
 
-    def add_strings(self, strings: JoinedStrings) -> None:
-        with strings.seen() as (text, size, offsets):
-            done = 0
-            while True:
-                done = self._kernels["count_strings"](
-                    text, size, offsets, 1, done, len(strings), *self._strings.addresses
-                )
-                if done == len(strings):
-                    return
-                self._strings.grow(size)
+    def add_strings(self, strings: pa.StringArray) -> None:
+        text, size, offsets = text_of(strings)
+        done = 0
+        while True:
+            done = self._kernels["count_strings"](text, size, offsets, done, len(strings), *self._strings.addresses)
+            if done == len(strings):
+                return
+            self._strings.grow(size)
 
     @property
     def distinct(self) -> int:

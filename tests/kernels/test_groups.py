@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mapreduce.kernels import GroupSums, StringJoiner, available, group_sums
+from mapreduce.kernels import GroupSums, available, group_sums
 
 relaxed = settings(deadline=None, max_examples=100)  # a process's first call loads object code
 if not available("groups", "words", compile=True):
@@ -70,25 +70,6 @@ def test_floats_by_key(data: st.DataObject) -> None:
             assert sums.add(column[:cut], pa.array(values[:cut], pa.float64())) == cut
             assert sums.add(column[cut:], pa.array(values, pa.float64())[cut:]) == len(keys) - cut
             assert taken(sums) == plain(keys, values)
-
-
-@relaxed
-@given(st.lists(STRINGS), st.integers(0, 9))
-@example(["a", "b\n", ""], 0)
-@example(["\udc80"], 0)
-@example(["x" * 70, "", "\0", "a"] * 40, 3)
-def test_joined_strings(keys: list[str], first: int) -> None:
-    joined = StringJoiner().join(keys)
-    if not keys or any("\n" in key or "\udc80" in key for key in keys):
-        assert joined is None
-        return
-    assert joined is not None
-    rest = joined.slice(min(first, len(keys)))
-    assert rest.to_array().to_pylist() == keys[first:]
-    values = pa.array(range(len(rest)), pa.int64())
-    for sums in (compiled(), library()):
-        assert sums.add(rest, values) == len(rest)
-        assert taken(sums) == plain(keys[first:], values.to_pylist())
 
 
 @relaxed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -111,3 +112,18 @@ def test_count_words_names_the_bad_byte() -> None:
     assert count_words(b"b a b").keys.to_pylist() == ["b", "a"]
     with pytest.raises(InputError, match="byte 3 is not UTF-8"):
         count_words(b"ab \xff")
+
+
+@relaxed
+@given(
+    st.lists(st.sampled_from(["", "\n", "a b", "x" * 16, "x" * 17, "é" * 9]) | st.text(max_size=3)), st.integers(0, 3)
+)
+def test_strings_of_an_array(strings: list[str], first: int) -> None:
+    expected = list(Counter(strings[first:] * 2).items())
+    for path in ("compiled", "library"):
+        counter = make(path)
+        array = pa.array(strings, pa.string())[first:]
+        counter.add_strings(array)
+        counter.add_strings(array)
+        keys, counts = counter.take()
+        assert list(zip(keys.to_pylist(), counts.to_pylist(), strict=True)) == expected
