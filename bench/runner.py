@@ -1,4 +1,8 @@
-"""How is a question asked fairly? Same bytes, warm cache, two CPUs, everybody in turn, and the answers must agree."""
+"""How is a question asked fairly? Same bytes, warm cache, two CPUs, everybody in turn, and the answers must agree.
+
+A run follows a small one of the same tool, and its input is read before it: while others ran for minutes, a kernel that
+reclaims what is not used may have dropped a tool's program from the page cache.
+"""
 
 from __future__ import annotations
 
@@ -65,24 +69,28 @@ def ask(question: Question, size: int, rounds: int, only: frozenset[str] = froze
         if missing := score.contestant.missing():
             score.problem = f"not installed ({missing})"
     with tempfile.TemporaryDirectory(prefix="bench-", dir=cache()) as scratch:
-        for score in scores:
-            _run(question, score, warm_up, Path(scratch, "output"), is_warm_up=True)  # byte code, compiled kernels
         for _ in range(rounds):
-            _read(path)
             for score in scores:
+                _warm_up(score, warm_up, Path(scratch, "output"))
+                _read(path)
                 _run(question, score, path, Path(scratch, "output"))
     agreed = _agreement(question, scores)
     rows = [Row(s.contestant, tuple(s.seconds), tuple(s.runs), s.contestant.name in agreed, s.problem) for s in scores]
     return render(question, path.stat().st_size, rows)
 
 
-def _run(question: Question, score: Score, path: Path, output: Path, *, is_warm_up: bool = False) -> None:
+def _warm_up(score: Score, path: Path, output: Path) -> None:
+    if not score.is_out:
+        score.problem = _problem(score.contestant, run_once(score.contestant, path, output))
+
+
+def _run(question: Question, score: Score, path: Path, output: Path) -> None:
     if score.is_out:
         return
     contestant = score.contestant
     run = run_once(contestant, path, output)
     score.problem = _problem(contestant, run)
-    if not score.problem and not is_warm_up:
+    if not score.problem:
         score.runs.append(run)
         score.seconds.append(question.seconds(output, run))
         if score.answer is None and contestant.comparable:

@@ -99,8 +99,9 @@ def header(command: str, date: str) -> str:
 - machine: {_processor()}, {os.cpu_count()} CPUs of which 2 used, {_memory_bytes() / 2**30:.0f} GiB, \
 {platform.system()} {platform.release()}; load average {os.getloadavg()[0]:.1f} when it began
 - Python {platform.python_version()}; {_versions()}
-- every run is a process of its own, start-up included, page cache warm; tools take turns, and a ratio is the median \
-over rounds of its time over ours in the same round; **bold** misses the aim
+- every run is a process of its own, start-up included, page cache warm (a small run of the same tool comes before \
+it); tools take turns, and a ratio is the median over rounds of its time over ours in the same round; **bold** misses \
+the aim
 """
 
 
