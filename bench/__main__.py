@@ -53,9 +53,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure the engine and its peers.")
     parser.add_argument("question", nargs="*", metavar="QUESTION", help=f"of {', '.join(ALL)}; none: all")
     parser.add_argument("--size", action="append", help="bytes of input, such as 200MB; may be repeated")
-    parser.add_argument(
-        "--runs", type=int, default=3, help="rounds measured; each run follows a small one"
-    )
+    parser.add_argument("--runs", type=int, default=3, help="rounds measured; each run follows a small one")
     parser.add_argument("--peer", action="append", default=[], help="only this peer; may be repeated")
     arguments = parser.parse_args()
     if unknown := set(arguments.question) - set(ALL):

@@ -212,11 +212,7 @@ class TotalsBuffer:
         return pa.RecordBatch.from_arrays([plain, numbers[0]], names=[KEY, "value"])
 
     def accepts(self, batch: pa.RecordBatch) -> bool:
-        return self.takes(batch.column(0), batch.column(1))
-
-    def takes(self, keys: pa.Array, values: pa.Array) -> bool:
-        """Are these of the types that the table holds?"""
-        return self.empty or self.types == [keys.type, values.type]
+        return self.empty or self.types == batch.schema.types
 
     def add(self, batch: pa.RecordBatch) -> int:
         """Add rows; returns how many. Where it is fewer than given, the next would leave 64 bits: drain, then go on."""

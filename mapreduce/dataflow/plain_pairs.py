@@ -39,8 +39,9 @@ class PlainPairsBuffer:
     def __init__(self, reducer: Monoid, partitioner: Partitioner, buffer_bytes: int) -> None:
         self.must_spill = False
         self.stages: list[_Stage] = []
-        reader = pair_reader(CHUNK_PAIRS, min(CHUNK_BYTES, buffer_bytes // CHUNK_SHARE))
-        if reader is not None and available("words", "groups"):
+        ready = available("words", "groups")
+        reader = pair_reader(CHUNK_PAIRS, min(CHUNK_BYTES, buffer_bytes // CHUNK_SHARE)) if ready else None
+        if reader is not None:
             any_value = reducer.totals == ("count",)
             if len(reducer.totals) == 1:  # the count of ones is all there is to them
                 self.stages.append(_Ones(WordsBuffer(partitioner, buffer_bytes), reader, any_value))
@@ -49,7 +50,7 @@ class PlainPairsBuffer:
 
     def add_pairs(self, pairs: Iterator[Pair]) -> Iterator[None]:
         """Raises RefusedPair."""
-        left: list[Pair] = []
+        left: list[Pair] = []  # of one reader, which can take all but the last of them at once
         while self.stages:
             added, left = self.stages[0].take(iter(left) if left else pairs)
             if added:

@@ -133,7 +133,8 @@ _PACKAGE = Path(__file__).resolve().parent.parent
 _LIBRARY = str(Path(os.__file__).parent) + os.sep
 _LOOPS = (
     *(f"reducers/{name}.py" for name in ("base", "named", "sums", "exact_sums")),
-    *(f"dataflow/{name}.py" for name in ("attempt", "combine", "fold_task", "map_task", "mapped", "reduce_task")),
+    *(f"dataflow/{name}.py" for name in ("attempt", "combine", "fold_task", "map_task", "mapped", "plain_pairs")),
+    *("dataflow/reduce_task.py", "kernels/pairs.py"),
 )
 """Ours, but what they call or add up is the job's: it may be written in C and have no frame of its own."""
 

@@ -47,10 +47,11 @@ class PairReader:
     """
 
     def __init__(self, kernels: Kernels, calls: Int64s, most_pairs: int, text_bytes: int) -> None:
-        """At most so many pairs are taken at a time, and so many bytes of text (but one pair always)."""
+        """At most so many pairs are taken at a time, and so many bytes of text (but one pair always, unless its text
+        takes 2 GiB)."""
         self._kernel, self._calls = kernels["take_pairs"], calls
         self._most = most_pairs
-        self._text = Area(text_bytes + _PADDING)
+        self._text = Area(min(text_bytes + _PADDING, _LARGEST_TEXT))
         self._offsets, self._keys, self._values = Area(4 * (most_pairs + 1)), Area(8 * most_pairs), Area(8 * most_pairs)
         self._state = Int64s(0, 0, 0, 0)
 
@@ -65,6 +66,8 @@ class PairReader:
         `keys`: STRINGS, INTEGERS, or ANY, as the first pair's. `values`: INTEGERS, FLOATS, or ANY; or ONES, which are
         all the object 1, or UNREAD, which may be anything: then `values` says nothing. Raises what `pairs` raises.
         """
+        if not isinstance(pairs, Iterator):  # the kernel would ask it for the next all the same
+            raise TypeError(f"{type(pairs).__name__} is no iterator")
         taken = self._take(pairs, self._text, keys, values)
         size = self._state[_SIZE] + _PADDING
         if not taken.rows and self._state[_WHY] == _NO_ROOM and size <= _LARGEST_TEXT:
@@ -94,5 +97,6 @@ class PairReader:
 
 def pair_reader(most_pairs: int, text_bytes: int) -> PairReader | None:
     """None where pairs can't be read so: without kernels, or in an interpreter that is not CPython as we know it."""
-    kernels, calls = kernels_of("pairs"), python_calls()
+    kernels = kernels_of("pairs")
+    calls = None if kernels is None else python_calls()
     return None if kernels is None or calls is None else PairReader(kernels, calls, most_pairs, text_bytes)

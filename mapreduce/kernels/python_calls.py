@@ -30,8 +30,8 @@ _WORD = ctypes.sizeof(ctypes.c_void_p)
 @cache
 def python_calls() -> Int64s | None:
     """What source_pairs.py calls and compares with, in its order; None where this is not CPython as we know it."""
-    type_at = _place_of_type()
-    if sys.implementation.name != "cpython" or type_at is None:
+    type_at = _place_of_type() if sys.implementation.name == "cpython" else None
+    if type_at is None:
         return None
     addresses = (ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value or 0 for name in _FUNCTIONS)
     return Int64s(*addresses, type_at, *map(id, (tuple, str, int, float)), id(1))

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mapreduce as mr
-from mapreduce.dataflow import map_task
+from mapreduce.dataflow import map_task, plain_pairs
 from mapreduce.dataflow.batches import ColumnBatch
 from mapreduce.dataflow.combine import Buffer, PartialsBuffer, RefusedPair
 from mapreduce.dataflow.merge_columns import merge_partials
@@ -66,13 +66,23 @@ def found(buffer: Buffer, reducer: mr.Monoid, blocks: list[list[tuple[Any, Any]]
 
 @pytest.mark.parametrize("compiled", [True, False])
 @relaxed
-@given(blocks=st.lists(st.lists(st.tuples(KEYS, VALUES), max_size=8).map(lambda some: some * 3), max_size=4))
-@example(blocks=[PLAIN, [("b", 2**63 - 1)] * 40, [("a", -1)], [("a", 0.5)], PLAIN])
-@example(blocks=[[("a", 1)] * 4, [("a", True)] * 4, [("a", 1.0)] * 4])
-@example(blocks=[[("a\nb", 1), ("", 1), ("a", 1)] * 5, [("\udc80", 1)], [("", 1)]])
-@example(blocks=[[(number, 1) for number in (1, 2, 1)] * 9, [(True, 1), (1.0, 1)]])
-def test_the_same_as_a_dictionary(compiled: bool, blocks: list[list[tuple[Any, Any]]]) -> None:
+@given(
+    blocks=st.lists(st.lists(st.tuples(KEYS, VALUES), max_size=8).map(lambda some: some * 3), max_size=4),
+    chunk_pairs=st.sampled_from([1, 3, 8192]),
+    chunk_bytes=st.sampled_from([0, 20, 1 << 20]),
+)
+@example([PLAIN, [("b", 2**63 - 1)] * 40, [("a", -1)], [("a", 0.5)], PLAIN], 8192, 1 << 20)
+@example([[("b", 2**63 - 1)] * 2, [("b", 1)] * 9, PLAIN], 3, 20)
+@example([[("a", 1)] * 4, [("a", True)] * 4, [("a", 1.0)] * 4], 8192, 1 << 20)
+@example([[("a\nb", 1), ("", 1), ("a", 1)] * 5, [("\udc80", 1)], [("", 1)]], 8192, 1 << 20)
+@example([[("x" * 40, 1), ("a", 1), ("x" * 40, 2), ("y" * 40, 2), ("y" * 40, 2.5)]], 8192, 20)
+@example([[(number, 1) for number in (1, 2, 1)] * 9, [(True, 1), (1.0, 1)]], 8192, 1 << 20)
+def test_the_same_as_a_dictionary(
+    compiled: bool, blocks: list[list[tuple[Any, Any]]], chunk_pairs: int, chunk_bytes: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plain_pairs, "CHUNK_PAIRS", chunk_pairs)
+        patch.setattr(plain_pairs, "CHUNK_BYTES", chunk_bytes)
         if not compiled:
             patch.setenv("MAPREDUCE_KERNELS", "off")
         partitioner = Partitioner(AnyJob(), 1, None)
@@ -161,6 +171,25 @@ def test_the_record_of_a_refused_pair_is_named(job: mr.Job, tmp_path: Path) -> N
         mr.run(job, mr.read_text(path), engine="inline")
     assert f"{path}, byte 30000" in str(caught.value)
     assert "'bad'" in str(caught.value)
+
+
+class Looks(mr.Job):
+    """Its error comes from a loop in C, so no frame of the job's is in the traceback."""
+
+    reduce = mr.Sum()
+
+    def map(self, line: str) -> Iterator[tuple[str, int]]:
+        words = line.split()
+        return zip(words, map({"good": 1, "line": 1}.__getitem__, words), strict=True)
+
+
+@pytest.mark.usefixtures("columns_always")
+def test_an_error_without_a_frame_is_the_jobs(tmp_path: Path) -> None:
+    path = tmp_path / "in.txt"
+    path.write_text("good line\n" * 3000 + "bad\n" + "good line\n" * 3000)
+    with pytest.raises(mr.JobError, match="failed 4 times") as caught:
+        mr.run(Looks(), mr.read_text(path), engine="inline")
+    assert f"{path}, byte 30000" in str(caught.value)
 
 
 @pytest.mark.usefixtures("columns_always")

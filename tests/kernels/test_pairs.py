@@ -216,6 +216,12 @@ def test_keys_longer_than_the_room() -> None:
     assert rows == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("thing", [None, [("a", 1)]])
+def test_only_iterators_are_read(thing: Any) -> None:
+    with pytest.raises(TypeError, match="is no iterator"):
+        reader().take(thing)
+
+
 def test_without_kernels_there_is_no_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MAPREDUCE_KERNELS", "off")
     assert pair_reader(1, 1) is None
