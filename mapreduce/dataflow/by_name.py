@@ -20,7 +20,10 @@ from mapreduce.reducers.base import Reducer
 
 _MAIN = "__main__"
 _PLAIN = (float, complex, str, bytes, re.Pattern)
-_NO_STATE = frozenset({"__module__", "__qualname__", "__doc__", "__annotations__", "__dict__", "__weakref__"})
+_NO_STATE = frozenset(
+    ("__module__", "__qualname__", "__doc__", "__annotations__", "__dict__", "__weakref__")
+    + ("__firstlineno__", "__static_attributes__")  # since Python 3.13
+)
 _REFLECTIVE = frozenset({"globals", "eval", "exec", "vars", "locals", "__dict__"})
 _SETS_GLOBALS = frozenset({opmap["STORE_GLOBAL"], opmap["DELETE_GLOBAL"]})
 
