@@ -11,6 +11,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -37,7 +38,10 @@ ALLOWED_CHILDREN = (b"resource_tracker", b"forkserver")  # of multiprocessing: t
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A temporary directory for this session alone: what others do in /tmp is no leak of ours."""
+    """A temporary directory for this session alone: what others do in /tmp is no leak of ours. And Ctrl-C: a shell has
+    what it runs in the background ignore it, with all children, and there are tests of it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())  # tmp_path stays where pytest has it
     folder = tempfile.mkdtemp(prefix="mrtest-")
     os.environ["TMPDIR"] = tempfile.tempdir = folder
