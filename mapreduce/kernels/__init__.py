@@ -19,7 +19,7 @@ from mapreduce.kernels.groups import GroupSums, GroupTotals, group_sums
 from mapreduce.kernels.hashes import hash_int64, hash_strings
 from mapreduce.kernels.load import available, is_stored, kernels_wanted
 from mapreduce.kernels.nearest import Assignment, assign_nearest
-from mapreduce.kernels.pairs import PairColumns, PairReader, pair_reader
+from mapreduce.kernels.pairs import PairReader, pair_reader
 from mapreduce.kernels.records import RecordSorter, gather_records, merge_records, sort_records
 from mapreduce.kernels.words import WordCounter, WordCounts, count_words
 
@@ -32,7 +32,6 @@ __all__ = [
     "GroupSums",
     "GroupTotals",
     "Kind",
-    "PairColumns",
     "PairReader",
     "RecordSorter",
     "WordCounter",
